@@ -1,0 +1,12 @@
+# Everything comes from the distribution's packages; nothing is fetched.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_path(HIREDIS_INCLUDE_DIR hiredis/hiredis.h REQUIRED)
+find_library(HIREDIS_LIBRARY hiredis REQUIRED)
+add_library(wsr_hiredis INTERFACE)
+target_include_directories(wsr_hiredis SYSTEM INTERFACE $<BUILD_INTERFACE:${HIREDIS_INCLUDE_DIR}>)
+target_link_libraries(wsr_hiredis INTERFACE $<BUILD_INTERFACE:${HIREDIS_LIBRARY}>)

@@ -1,0 +1,1 @@
+# install + find_package(wsr): the libraries with their headers, the binary, the package files.

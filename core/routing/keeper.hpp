@@ -1,0 +1,145 @@
+// Keeper: a server's proof of life, its view of the others, and the check that it is not deaf.
+//
+//   starting ─inbox subscribed, lease held─▶ ready ◀──────────────┐
+//                                              │ store silent,     │ lease held again,
+//                                              │ lease lost, deaf  │ own probe heard
+//                                              ▼                   │
+//                                            red ─────────────────┘   (clients stay connected)
+//
+// Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
+// sweeper at a time, see Directory::sweep). A lease that was missing at a renewal means that the store
+// forgot us, or that we were too slow: all claims are re-asserted. Each probe_every it sends a batch to its own
+// inbox; three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
+//
+// It also keeps the offset between the local clock and the store's: of the last eight renewals the one
+// with the shortest round trip counts; its error is at most half that round trip.
+//
+// Thread-safety: none; one Keeper a server, on the hub's thread.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/routing/ids.hpp"
+#include "core/routing/ports.hpp"
+#include "core/wire/envelope.hpp"
+
+namespace wsr {
+
+struct KeeperOptions {
+  ServerId self;
+  ServerInfo info;
+  std::chrono::milliseconds lease{6'000};      // at least 300 ms: three renewals must fit in it
+  std::chrono::milliseconds probe_every{500};  // deaf after probes_max of them
+  std::uint32_t probes_max = 3;
+  BatchKeys keys;
+  enum class Role : std::uint8_t {
+    server,
+    guest
+  } role = Role::server;  // a guest (a shell) takes no lease and never sweeps
+};
+
+struct Readiness {
+  enum class Light : std::uint8_t { green, red };
+  Light store = Light::red;  // the command path answers
+  Light lease = Light::red;  // held, by our own clock
+  Light inbox = Light::red;  // the last probes were heard
+  [[nodiscard]] bool is_ready() const {
+    return store == Light::green && lease == Light::green && inbox == Light::green;
+  }
+  auto operator<=>(const Readiness&) const = default;
+};
+
+class KeeperEvents {
+public:
+  virtual ~KeeperEvents() = default;
+  virtual void on_reassert() = 0;                             // every shard must claim again
+  virtual void on_server_gone(const ServerId& server) = 0;    // its lease ran out and it has been swept, or it resigned
+  virtual void on_readiness(const Readiness& readiness) = 0;  // whenever it changes
+};
+
+class Keeper {
+public:
+  struct Figures {
+    std::uint64_t renewals = 0, renewals_failed = 0, leases_lost = 0, probes_sent = 0, probes_heard = 0;
+    std::uint64_t times_deaf = 0, sweeps = 0, sweeps_lost = 0 /* another was first */, rows_swept = 0, reassertions = 0;
+  };
+
+  Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events);
+
+  /// Subscribes the inbox and takes the lease.
+  void start();
+  /// Resigns: the lease is given up at once. on_answer() of the resignation ends it; see is_stopped().
+  void stop();
+  [[nodiscard]] bool is_stopped() const { return phase_ == Phase::stopped; }
+
+  void set_connections(std::uint64_t connections) { options_.info.connections = connections; }
+
+  // ---- inputs
+  void on_answer(Ticket ticket, Answer&& answer);
+  void on_probe(std::uint64_t nonce);
+  void on_resubscribed();
+  void on_store_state(StoreState state);
+  void on_time();
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+
+  // ---- views
+  [[nodiscard]] const Readiness& readiness() const { return readiness_; }
+  [[nodiscard]] const std::vector<ServerRow>& servers() const { return servers_; }
+  [[nodiscard]] const Figures& figures() const { return figures_; }
+  /// What must be added to the local clock to get the store's.
+  [[nodiscard]] StoreTime store_time(Time local) const;
+  [[nodiscard]] const ServerId& self() const { return options_.self; }
+
+private:
+  enum class Phase : std::uint8_t { idle, running, stopping, stopped };
+  enum class Call : std::uint8_t { renew = 1, servers, sweep, subscribe, resign, probe };
+  struct OffsetSample {
+    std::int64_t offset_us = 0;
+    Duration round_trip{};
+    bool is_set = false;
+  };
+
+  void renew();
+  void probe();
+  void sweep_next();
+  void on_renewed(const Renewed& renewed);
+  void on_servers(Servers&& servers);
+  void set_light(Readiness::Light Readiness::*which, Readiness::Light light);
+  void note_offset(StoreTime store_now);
+  [[nodiscard]] Ticket ticket(Call call);
+
+  KeeperOptions options_;
+  Directory& directory_;
+  Bus& bus_;
+  Clock& clock_;
+  KeeperEvents& events_;
+
+  Phase phase_ = Phase::idle;
+  Readiness readiness_;
+  Figures figures_;
+  std::vector<ServerRow> servers_;  // the registry as last read
+  std::set<ServerId> dead_;         // found without lease, waiting to be swept
+  std::optional<ServerId> sweeping_;
+  std::set<ServerId> seen_alive_;  // to notice who disappears from the registry
+  std::optional<Time> renew_at_, probe_at_, renew_sent_;
+  std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent
+  std::uint64_t probe_nonce_ = 0;    // the last one sent
+  std::uint64_t probe_heard_ = 0;    // the newest one heard
+  std::uint32_t probes_unheard_ = 0;
+  std::uint64_t calls_ = 0;
+  bool had_lease_ = false;
+  bool inbox_subscribed_ = false;
+  std::array<OffsetSample, 8> offsets_{};
+  std::size_t offset_next_ = 0;
+  std::int64_t offset_us_ = 0;  // store - local
+};
+
+}  // namespace wsr

@@ -1,0 +1,123 @@
+// Router: everything one shard decides about messages and connections, without I/O.
+//
+// A driver (core/net with sockets, sim with a virtual network) feeds it inputs and carries out what it
+// asks of its ports:
+//
+//   open/text/closed ─┐                            ┌─▶ Directory  claim, release, lookup
+//   on_answer ────────┼─▶ Router (one turn) ───────┼─▶ Bus        one batch a link and turn
+//   on_batch ─────────┤                            ├─▶ Connections  wake, close
+//   on_time ──────────┘   end_turn() flushes links └─▶ Application  the word for a message
+//
+// The parts: SessionTable (who is connected here), RouteTable (where others are), LinkTable (batches to
+// and from other shards), ReceiptTable (who waits for a word). This class joins them.
+//
+// Thread-safety: none; one Router belongs to one shard. No port may call back inline.
+// Errors:        never throws for what a client or a peer sends; see the Word of each message.
+// Bounds:        core/routing/limits.hpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/routing/ids.hpp"
+#include "core/routing/limits.hpp"
+#include "core/routing/outbox.hpp"
+#include "core/routing/outcome.hpp"
+#include "core/routing/ports.hpp"
+#include "core/routing/stats.hpp"
+#include "core/wire/close_code.hpp"
+#include "core/wire/envelope.hpp"
+
+namespace wsr {
+
+struct RouterOptions {
+  ShardAddress self;
+  SessionPolicy policy = SessionPolicy::single;
+  Limits limits;
+  BatchKeys keys;  // empty: batches between servers are not signed
+};
+
+/// How bytes for a connection are dressed.
+enum class Framing : std::uint8_t {
+  websocket,  // wsr.v1 JSON in WebSocket frames
+  raw,        // the message's data alone: an embedding application frames it itself
+};
+
+struct Sent {  // how a message of the application ended
+  Word word = Word::unknown;
+  ServerId server;  // who delivered it; empty otherwise
+};
+
+/// What the core tells the application around it (HTTP API, shell, embedding code).
+class Application {
+public:
+  virtual ~Application() = default;
+  virtual void on_sent(Ticket ticket, const Sent& sent) = 0;
+  /// The claim of an own connection was answered: ok, superseded or capacity (with a sentence).
+  virtual void on_owned(ConnId conn, Errc result, std::string_view detail) = 0;
+};
+
+enum class Wait : std::uint8_t { for_word, not_at_all };
+
+class Router {
+public:
+  struct Ports {
+    Directory& directory;
+    Bus& bus;
+    Connections& connections;
+    Clock& clock;
+    Application& application;
+  };
+
+  Router(RouterOptions options, Ports ports);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  // ---- connections of this shard
+  /// A client has connected. Claims it; a websocket session gets its `welcome` when the claim is answered, or at
+  /// once while the store is down. Errc::capacity at Limits::sessions_max.
+  [[nodiscard]] Result<ConnId> open(const ClientId& client, Framing framing);
+  /// One text message of the client (wsr.v1).
+  void text(ConnId conn, std::string_view json);
+  /// The socket is gone, whoever closed it. The claim is released, if it is still ours.
+  void closed(ConnId conn);
+  /// What waits for this connection; nullptr once it is closed.
+  [[nodiscard]] Outbox* outbox(ConnId conn);
+  [[nodiscard]] std::size_t connection_count() const;
+
+  // ---- the application
+  /// Sends `data` (one JSON value) to a client, wherever it is; on_sent(ticket) follows if it waits for the word.
+  /// `from` may be empty.
+  void send(Ticket ticket, const ClientId& from, const ClientId& to, std::string_view data, Wait wait);
+  /// Closes one connection anywhere in the cluster. Best effort: a connection that is gone is not an error.
+  void kick(const Attachment& at, CloseCode code, std::string_view reason);
+
+  // ---- inputs from the ports
+  void on_answer(Ticket ticket, Answer&& answer);
+  /// A batch from another shard; `channel` is the text that its MAC covers (the inbox's ServerId).
+  void on_batch(std::string_view channel, std::string_view bytes);
+  void on_store_state(StoreState state);
+  /// The store may have forgotten us: claim every connection again, with its old epoch (paced).
+  void reassert();
+  /// A server is gone for good: what is in flight to it is `unknown`, its routes are forgotten.
+  void on_server_gone(const ServerId& server);
+
+  // ---- turns and time
+  /// Ends the turn: publishes what has gathered for other shards.
+  void end_turn();
+  /// When on_time() wants to be called next, if at all. Valid until the next input.
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+  void on_time();
+
+  [[nodiscard]] Stats stats() const;
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wsr

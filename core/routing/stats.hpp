@@ -1,0 +1,84 @@
+// Stats: what one shard has counted since it started. Plain numbers; the sum over shards is the server's.
+//
+// sent = sum(words) + in flight; `words` are counted where the message entered the cluster (the
+// receiving shard reports them back in its accounts), so each server's own figures add up.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/routing/outcome.hpp"
+
+namespace wsr {
+
+struct Stats {
+  // messages that entered the cluster here
+  std::uint64_t sent = 0;
+  WordCounts words{};  // how they ended; sum(words) <= sent, the rest is in flight
+  // what this shard did
+  std::uint64_t delivered_here = 0;  // frames put into outboxes of this shard, for senders anywhere
+  std::uint64_t returned = 0;        // messages given back because their client was not here
+  std::uint64_t forwarded = 0;       // messages sent on to another server after they came back
+  std::uint64_t copies = 0;          // further devices of a client
+  std::uint64_t local_hits = 0;      // messages that met their client on this shard
+  std::uint64_t cache_hits = 0;
+  std::uint64_t lookups = 0;
+  std::uint64_t batches_out = 0;
+  std::uint64_t batches_in = 0;
+  std::uint64_t entries_in = 0;
+  std::uint64_t gaps = 0;  // batches missed on an inbox (entries: gap_entries)
+  std::uint64_t gap_entries = 0;
+  std::uint64_t duplicates = 0;      // batches seen twice and dropped
+  std::uint64_t bad_batches = 0;     // undecodable, wrong version, bad MAC
+  std::uint64_t receipts_late = 0;   // came after `unknown` had been said
+  std::uint64_t drain_timeouts = 0;  // newer messages stopped waiting for older ones
+  std::uint64_t unfinished = 0;      // gauge: messages in flight now
+  // connections and ownership
+  std::uint64_t opened = 0;
+  std::uint64_t closed = 0;
+  std::uint64_t claims = 0;
+  std::uint64_t claims_superseded = 0;
+  std::uint64_t claims_failed = 0;
+  std::uint64_t displaced = 0;  // connections of this shard told 4009
+  std::uint64_t reasserted = 0;
+  std::uint64_t releases = 0;
+  std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
+  std::uint64_t bad_frames = 0;       // client frames answered with an error
+
+  Stats& operator+=(const Stats& other);
+
+  /// Calls visit(name, value) for every figure except the words, in a fixed order.
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("sent", sent);
+    visit("delivered_here", delivered_here);
+    visit("returned", returned);
+    visit("forwarded", forwarded);
+    visit("copies", copies);
+    visit("local_hits", local_hits);
+    visit("cache_hits", cache_hits);
+    visit("lookups", lookups);
+    visit("batches_out", batches_out);
+    visit("batches_in", batches_in);
+    visit("entries_in", entries_in);
+    visit("gaps", gaps);
+    visit("gap_entries", gap_entries);
+    visit("duplicates", duplicates);
+    visit("bad_batches", bad_batches);
+    visit("receipts_late", receipts_late);
+    visit("drain_timeouts", drain_timeouts);
+    visit("unfinished", unfinished);
+    visit("opened", opened);
+    visit("closed", closed);
+    visit("claims", claims);
+    visit("claims_superseded", claims_superseded);
+    visit("claims_failed", claims_failed);
+    visit("displaced", displaced);
+    visit("reasserted", reasserted);
+    visit("releases", releases);
+    visit("releases_fenced", releases_fenced);
+    visit("bad_frames", bad_frames);
+  }
+};
+
+}  // namespace wsr

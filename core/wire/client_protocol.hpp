@@ -1,0 +1,67 @@
+// The client protocol `wsr.v1`: one JSON object per text frame (docs/protocol.md).
+//
+// A command is scanned once, strictly (RFC 8259), and `data` is kept as the bytes that came: the
+// recipient gets exactly those bytes, spacing and number spelling included. Nothing here
+// allocates for a well-formed command except strings that contain escapes.
+//
+// Thread-safety: pure functions.
+// Errors:        CommandError: a code of the protocol and a sentence that says what to do.
+// Bounds:        nesting 64 levels; the frame's own size limit bounds the rest.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace wsr {
+
+/// A JSON string value of a command: the unescaped text, borrowed where it held no escape.
+class JsonText {
+public:
+  JsonText() = default;
+  explicit JsonText(std::string_view borrowed) : view_(borrowed), is_set_(true) {}
+  explicit JsonText(std::string owned) : owned_(std::move(owned)), is_owned_(true), is_set_(true) {}
+  [[nodiscard]] std::string_view view() const { return is_owned_ ? std::string_view(owned_) : view_; }
+  [[nodiscard]] bool is_set() const { return is_set_; }
+
+private:
+  std::string_view view_;
+  std::string owned_;
+  bool is_owned_ = false;
+  bool is_set_ = false;
+};
+
+/// Every command's fields; which of them an op needs is checked by parse_command().
+struct Command {
+  enum class Op : std::uint8_t { ping, send };
+  Op op = Op::ping;
+  JsonText id;            // optional; echoed in the answer
+  JsonText to;            // send: the client addressed
+  std::string_view data;  // send: one JSON value, byte for byte
+};
+
+struct CommandError {
+  std::string_view code;  // bad_request | unknown_op | too_big ...: static text
+  std::string message;    // what is wrong, and what to do
+  std::string id;         // the command's id where it could be read, else empty
+};
+
+/// Scans one text frame. Views in the result point into `frame`.
+/// Unknown members are ignored; a known member twice is an error.
+[[nodiscard]] std::variant<Command, CommandError> parse_command(std::string_view frame);
+
+/// True if `text` is exactly one JSON value (RFC 8259), white space around it allowed.
+[[nodiscard]] bool is_json_value(std::string_view text);
+
+/// Appends `text` as a JSON string with its quotes. REQUIRES: `text` is UTF-8.
+void append_json_string(std::string& out, std::string_view text);
+
+// What a server says; each appends one whole JSON object to `out`.
+void append_welcome(std::string& out, std::string_view client, std::string_view server, std::string_view conn);
+void append_message(std::string& out, std::string_view from, std::string_view data);
+void append_result(std::string& out, std::string_view id, std::string_view state, std::string_view reason);
+void append_ok(std::string& out, std::string_view id);
+void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message);
+
+}  // namespace wsr

@@ -1,0 +1,93 @@
+// WebSocket frames (RFC 6455), both roles, without I/O: bytes in, events out; messages in, bytes out.
+//
+//   bytes ─▶ WsParser::next() ─▶ text | binary | ping | pong | close | need_more | error
+//
+// The parser never owns the read buffer: the caller hands it the bytes that it has and keeps what
+// is left over (see `consumed`). A message is given out whole; fragments gather inside the parser and
+// its size is checked against `message_bytes_max` before anything is allocated for it.
+//
+// Thread-safety: none; a WsParser belongs to one connection.
+// Errors:        WsEvent::error carries the close code that the peer must be told; the parser is then
+//                finished and says `error` again if asked.
+// Bounds:        message_bytes_max for messages; control frames 125 bytes (RFC 6455 section 5.5).
+// Cost:          an unfragmented frame that lies whole in the buffer is unmasked in place: no copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/wire/close_code.hpp"
+#include "core/wire/utf8.hpp"
+
+namespace wsr {
+
+enum class WsRole : std::uint8_t { server, client };  // the role of the one who parses
+
+enum class WsOpcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+struct WsEvent {
+  enum class Kind : std::uint8_t {
+    need_more,  // no whole frame yet: keep the bytes from `consumed` on and call again with more
+    text,       // a whole text message, valid UTF-8
+    binary,     // a whole binary message
+    ping,       // answer with a pong that carries the same payload
+    pong,
+    close,  // the peer closes: `code` (no_status if it gave none), payload = its reason
+    error,  // the peer broke the protocol: close with `code`; payload = a sentence saying how
+  };
+  Kind kind = Kind::need_more;
+  std::size_t consumed = 0;  // bytes of the input that are used up
+  std::string_view payload;  // valid until the next call or until the input buffer changes
+  CloseCode code = CloseCode::no_status;
+};
+
+class WsParser {
+public:
+  WsParser(WsRole role, std::size_t message_bytes_max) : role_(role), message_bytes_max_(message_bytes_max) {}
+
+  /// Takes at most one event from the front of `input`. Payload bytes may be unmasked in place.
+  /// Call again with the rest (after `consumed`) until need_more. A partial frame is not
+  /// consumed unless its header is complete; then its payload is taken into the parser piece by
+  /// piece, so that an input buffer of any size >= 14 bytes makes progress.
+  [[nodiscard]] WsEvent next(std::span<char> input);
+
+  /// Bytes that the parser itself holds now (a message in fragments, a frame in pieces).
+  [[nodiscard]] std::size_t held_bytes() const;
+
+private:
+  // Kept small: an idle connection pays only for this object. `gather_` exists only while a
+  // message or frame is incomplete.
+  struct Gather;
+  struct GatherDeleter {
+    void operator()(Gather*) const;
+  };
+  WsRole role_;
+  std::size_t message_bytes_max_;
+  std::unique_ptr<Gather, GatherDeleter> gather_;
+  bool failed_ = false;
+};
+
+/// The largest header that a frame can have: 2 + 8 length + 4 mask.
+inline constexpr std::size_t ws_header_bytes_max = 14;
+
+/// Writes the header of one unmasked, final frame (server to client) into `out` and returns its size.
+/// REQUIRES: `out` has ws_header_bytes_max bytes.
+[[nodiscard]] std::size_t ws_write_header(WsOpcode opcode, std::size_t payload_bytes, char* out);
+
+/// Appends one final frame as a server sends it (unmasked).
+void ws_append_frame(std::string& out, WsOpcode opcode, std::string_view payload);
+
+/// Appends one final frame as a client sends it (masked with `mask_key`, RFC 6455 section 5.3).
+void ws_append_masked_frame(std::string& out, WsOpcode opcode, std::string_view payload, std::uint32_t mask_key);
+
+/// The payload of a close frame: code and reason; the reason is cut at a code point to fit 123 bytes.
+[[nodiscard]] std::string ws_close_payload(CloseCode code, std::string_view reason);
+
+/// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2).
+[[nodiscard]] std::string ws_accept_key(std::string_view key);
+
+}  // namespace wsr
