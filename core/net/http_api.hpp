@@ -1,0 +1,37 @@
+// HttpApi: the routes of `wsr serve` besides the WebSocket: /api/*, /healthz, /readyz. No socket is seen here.
+//
+// Thread-safety: none; one a shard. Errors: {"error":{"code","message"}} with the status that fits.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/net/services.hpp"
+
+namespace wsr::net {
+
+struct HttpRequest {
+  std::string_view method;  // GET, POST, DELETE ...
+  std::string_view target;  // path and query, percent-encoded as it came
+  std::string_view body;
+  std::string_view content_type;
+};
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::string allow;  // for 405
+};
+
+class HttpApi {
+public:
+  explicit HttpApi(Services& services) : services_(services) {}
+  /// Answers exactly once, now or later, on this shard's thread. The request's views end with this call.
+  void handle(const HttpRequest& request, std::function<void(HttpResponse)> reply);
+
+private:
+  Services& services_;
+};
+
+}  // namespace wsr::net

@@ -1,0 +1,1 @@
+#include "core/redis/backend.hpp"

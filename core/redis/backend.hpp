@@ -1,0 +1,52 @@
+// redis::Backend: directory, bus and tables on one Redis or Valkey, for any number of servers.
+//
+// Two connections: commands (pipelined, one write a turn) and subscriber. Both reconnect for ever with jittered
+// backoff, have a deadline on every call and an idle watchdog; after a reconnect the subscriber subscribes again, then
+// on_resubscribed() tells the core to resync. A lost connection fails its pending calls as `unavailable`.
+//
+// Thread-safety: none; one io_context with one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/routing/backend.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace wsr::redis {
+
+/// redis://[user[:password]@]host[:port][/db] | rediss://... (TLS) | unix:///path[?db=n]
+struct Address {
+  enum class Kind : std::uint8_t { tcp, tls, unix_socket } kind = Kind::tcp;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 6379;
+  std::string path;
+  std::string user, password;
+  unsigned db = 0;
+  [[nodiscard]] static Result<Address> parse(std::string_view url);
+  /// The url without its password, for logs.
+  [[nodiscard]] std::string str() const;
+};
+
+struct Options {
+  Address address;
+  std::string prefix = "wsr:";  // of every key and channel
+  std::string ca_file;          // rediss: trust this CA besides the system's
+  std::chrono::milliseconds connect_within{2'000};
+  std::chrono::milliseconds reply_within{2'000};           // oldest unanswered command; then the connection is remade
+  std::chrono::milliseconds subscriber_ping_every{1'000};  // idle watchdog of the subscriber
+  std::chrono::milliseconds backoff_min{50};
+  std::chrono::milliseconds backoff_max{1'000};
+  std::uint64_t owners_max = 0;   // 0: no bound
+  std::uint64_t random_seed = 0;  // jitter of the backoff
+};
+
+[[nodiscard]] std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options,
+                                                         AnswerSink& answers, BusListener& listener);
+
+}  // namespace wsr::redis

@@ -1,0 +1,1 @@
+#include "core/wire/utf8.hpp"
