@@ -8,7 +8,7 @@
 // Errors:        none; a refused frame is a Verdict, not a failure.
 // Bounds:        bytes_max: 4 MiB by default, at least 1 KiB (what one stalled client may cost). One frame is
 //                always accepted into an empty outbox, whatever its size (message size has its own limit).
-// Cost:          offer() and taken() are amortised O(1); an empty outbox holds no memory.
+// Cost:          offer() and taken() are amortised O(1); an empty outbox keeps at most 16 slots.
 #pragma once
 
 #include <cstddef>

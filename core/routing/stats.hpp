@@ -49,36 +49,47 @@ struct Stats {
 
   /// Calls visit(name, value) for every figure except the words, in a fixed order.
   template <class Visit>
-  void each(Visit&& visit) const {
-    visit("sent", sent);
-    visit("delivered_here", delivered_here);
-    visit("returned", returned);
-    visit("forwarded", forwarded);
-    visit("copies", copies);
-    visit("local_hits", local_hits);
-    visit("cache_hits", cache_hits);
-    visit("lookups", lookups);
-    visit("batches_out", batches_out);
-    visit("batches_in", batches_in);
-    visit("entries_in", entries_in);
-    visit("gaps", gaps);
-    visit("gap_entries", gap_entries);
-    visit("duplicates", duplicates);
-    visit("bad_batches", bad_batches);
-    visit("receipts_late", receipts_late);
-    visit("drain_timeouts", drain_timeouts);
-    visit("unfinished", unfinished);
-    visit("opened", opened);
-    visit("closed", closed);
-    visit("claims", claims);
-    visit("claims_superseded", claims_superseded);
-    visit("claims_failed", claims_failed);
-    visit("displaced", displaced);
-    visit("reasserted", reasserted);
-    visit("releases", releases);
-    visit("releases_fenced", releases_fenced);
-    visit("bad_frames", bad_frames);
-  }
+  void each(Visit&& visit) const;
 };
+
+struct StatsFigure {
+  std::string_view name;
+  std::uint64_t Stats::*value;
+};
+inline constexpr StatsFigure stats_figures[] = {
+    {"sent", &Stats::sent},
+    {"delivered_here", &Stats::delivered_here},
+    {"returned", &Stats::returned},
+    {"forwarded", &Stats::forwarded},
+    {"copies", &Stats::copies},
+    {"local_hits", &Stats::local_hits},
+    {"cache_hits", &Stats::cache_hits},
+    {"lookups", &Stats::lookups},
+    {"batches_out", &Stats::batches_out},
+    {"batches_in", &Stats::batches_in},
+    {"entries_in", &Stats::entries_in},
+    {"gaps", &Stats::gaps},
+    {"gap_entries", &Stats::gap_entries},
+    {"duplicates", &Stats::duplicates},
+    {"bad_batches", &Stats::bad_batches},
+    {"receipts_late", &Stats::receipts_late},
+    {"drain_timeouts", &Stats::drain_timeouts},
+    {"unfinished", &Stats::unfinished},
+    {"opened", &Stats::opened},
+    {"closed", &Stats::closed},
+    {"claims", &Stats::claims},
+    {"claims_superseded", &Stats::claims_superseded},
+    {"claims_failed", &Stats::claims_failed},
+    {"displaced", &Stats::displaced},
+    {"reasserted", &Stats::reasserted},
+    {"releases", &Stats::releases},
+    {"releases_fenced", &Stats::releases_fenced},
+    {"bad_frames", &Stats::bad_frames},
+};
+
+template <class Visit>
+void Stats::each(Visit&& visit) const {
+  for (const auto& figure : stats_figures) visit(figure.name, this->*figure.value);
+}
 
 }  // namespace wsr
