@@ -1,6 +1,6 @@
 // The envelope of the bus: what one shard of a server says to one shard of another, in batches.
 //
-//   batch = "W" version flags | from server, shard | to shard | first_seq | count | [key id, time] | entries | [mac]
+//   batch = "W" version flags | from server, shard | to shard | base, first_seq | count | [key id, time] | entries | [mac]
 //
 // Every entry of a link has a sequence number (first_seq, first_seq + 1, ...), so that a receiver
 // knows what it missed and drops what it has already seen. Integers are LEB128 varints, strings
@@ -71,7 +71,8 @@ struct BatchHeader {
   std::string_view from_server;
   std::uint16_t from_shard = 0;
   std::uint16_t to_shard = 0;
-  std::uint64_t first_seq = 0;
+  std::uint64_t base = 0;       // the sequence number at which this link began; another base is another link
+  std::uint64_t first_seq = 0;  // of the first entry; never below base
   std::uint32_t count = 0;
 };
 
@@ -87,7 +88,8 @@ struct BatchKeys {  // the first signs; all verify. Empty: batches are not signe
 /// Builds one batch. Append entries, then finish().
 class BatchWriter {
 public:
-  BatchWriter(std::string_view from_server, std::uint16_t from_shard, std::uint16_t to_shard, std::uint64_t first_seq);
+  BatchWriter(std::string_view from_server, std::uint16_t from_shard, std::uint16_t to_shard, std::uint64_t base,
+              std::uint64_t first_seq);
   void add(const Entry& entry);
   [[nodiscard]] std::uint32_t count() const { return count_; }
   [[nodiscard]] std::size_t bytes() const { return entries_.size(); }
@@ -100,6 +102,7 @@ private:
   std::string from_server_;
   std::uint16_t from_shard_;
   std::uint16_t to_shard_;
+  std::uint64_t base_;
   std::uint64_t first_seq_;
   std::uint32_t count_ = 0;
   std::string entries_;
