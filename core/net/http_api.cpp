@@ -1,0 +1,623 @@
+// A request is parsed to its end before any service is called, so a bad one changes nothing.
+#include "core/net/http_api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/net/home_page.hpp"
+#include "core/wire/client_protocol.hpp"
+#include "core/wire/close_code.hpp"
+#include "core/wire/utf8.hpp"
+
+namespace wsr::net {
+namespace {
+
+using Json = nlohmann::ordered_json;  // members in the order in which a reader wants them
+using Reply = std::function<void(HttpResponse)>;
+using std::chrono::steady_clock;
+
+constexpr std::size_t recipients_max = 1'000;  // of one POST /api/send: one request cannot occupy a shard for long
+constexpr std::uint32_t page_count_max = 1'000;
+constexpr std::uint32_t page_count_default = 100;
+constexpr std::size_t cursor_bytes_max = 1'024;
+constexpr std::size_t channel_bytes_max = 256;  // ports.hpp: Channel::name
+
+std::string home_page;
+
+// ---------------------------------------------------------------- answers
+
+HttpResponse answer(const Json& body, unsigned status = 200) {
+  HttpResponse response;
+  response.status = status;
+  // A name that another program wrote into the store may hold anything: it must not end in an exception here.
+  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+HttpResponse refusal(unsigned status, std::string_view code, std::string_view message) {
+  return answer({{"error", {{"code", code}, {"message", message}}}}, status);
+}
+
+HttpResponse bad_request(std::string_view message) { return refusal(400, "bad_request", message); }
+
+HttpResponse method_not_allowed(std::string_view method, std::string allow) {
+  auto response = refusal(405, "method_not_allowed", fmt::format("{} is not for this path: use {}", method, allow));
+  response.allow = std::move(allow);
+  return response;
+}
+
+unsigned status_of(Errc code) {
+  switch (code) {
+    case Errc::ok:
+      return 200;
+    case Errc::bad_request:
+      return 400;
+    case Errc::forbidden:
+      return 403;
+    case Errc::not_found:
+      return 404;
+    case Errc::superseded:
+    case Errc::conflict:
+      return 409;
+    case Errc::capacity:
+    case Errc::unavailable:
+      return 503;
+    case Errc::timeout:
+      return 504;
+    case Errc::internal:
+      return 500;
+  }
+  return 500;
+}
+
+HttpResponse store_refusal(Errc code) {
+  std::string_view sentence = "the store refused the request";
+  if (code == Errc::unavailable) sentence = "the store cannot be reached now; try again, and see /readyz";
+  if (code == Errc::timeout) sentence = "the store did not answer in time; try again, and see /readyz";
+  if (code == Errc::bad_request) sentence = "the store did not understand the request: is the cursor from an answer?";
+  return refusal(status_of(code), to_string(code), sentence);
+}
+
+HttpResponse offline(const ClientId& client) {
+  return refusal(404, "offline", fmt::format("no server holds a connection of {}", client.view()));
+}
+
+/// 2026-01-31T23:59:59.123Z
+std::string iso_time(StoreTime time) {
+  using namespace std::chrono;
+  const auto since = time.time_since_epoch();
+  const auto whole = floor<seconds>(since);
+  const auto seconds_count = static_cast<std::time_t>(whole.count());
+  std::tm utc{};
+  if (gmtime_r(&seconds_count, &utc) == nullptr) return {};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, duration_cast<milliseconds>(since - whole).count());
+}
+
+Json owner_json(const OwnerRow& row) {
+  return {{"client", row.client.view()},       {"server", row.at.server.view()},
+          {"connection", row.at.str()},        {"epoch", row.epoch.value},
+          {"since", iso_time(row.claimed_at)}, {"since_us", row.claimed_at.time_since_epoch().count()}};
+}
+
+Json owners_json(const std::vector<OwnerRow>& rows) {
+  Json list = Json::array();
+  for (const auto& row : rows) list.push_back(owner_json(row));
+  return list;
+}
+
+Json server_json(const ServerRow& row, StoreTime now) {
+  using namespace std::chrono;
+  return {{"server", row.server.view()},
+          {"url", row.info.url},
+          {"connections", row.info.connections},
+          {"shards", row.info.shards},
+          {"lease", row.lease == ServerRow::Lease::held ? "held" : "expired"},
+          {"renewed_at", iso_time(row.renewed_at)},
+          {"renewed_ms_ago", duration_cast<milliseconds>(now - row.renewed_at).count()}};
+}
+
+Json words_json(const WordCounts& counts) {
+  Json words = Json::object();
+  for (std::size_t i = 0; i < words_used; ++i) {
+    const auto word = static_cast<Word>(i);
+    const auto reason = reason_of(word);
+    if (reason.empty()) {
+      words[std::string(state_of(word))] = at(counts, word);
+    } else {
+      words[std::string(state_of(word))][std::string(reason)] = at(counts, word);
+    }
+  }
+  return words;
+}
+
+Json keeper_json(const Keeper::Figures& f) {
+  return {{"renewals", f.renewals},
+          {"renewals_failed", f.renewals_failed},
+          {"leases_lost", f.leases_lost},
+          {"probes_sent", f.probes_sent},
+          {"probes_heard", f.probes_heard},
+          {"times_deaf", f.times_deaf},
+          {"sweeps", f.sweeps},
+          {"sweeps_lost", f.sweeps_lost},
+          {"rows_swept", f.rows_swept},
+          {"reassertions", f.reassertions}};
+}
+
+Json stats_json(const ServerId& self, const ServerStats& stats) {
+  const auto ended = sum(stats.routing.words);
+  Json body = {{"server", self.view()},
+               {"uptime_seconds", stats.uptime_seconds},
+               {"connections", stats.connections},
+               {"bytes_in", stats.bytes_in},
+               {"bytes_out", stats.bytes_out},
+               {"writes", stats.writes},
+               {"http_requests", stats.http_requests},
+               {"upgrades_refused", stats.upgrades_refused}};
+  stats.routing.each([&](std::string_view name, std::uint64_t value) { body[std::string(name)] = value; });
+  body["words"] = words_json(stats.routing.words);
+  body["in_flight"] = stats.routing.sent > ended ? stats.routing.sent - ended : 0;
+  body["keeper"] = keeper_json(stats.keeper);
+  return body;
+}
+
+std::string_view light(Readiness::Light light) { return light == Readiness::Light::green ? "green" : "red"; }
+
+HttpResponse readiness_answer(const Readiness& readiness) {
+  return answer({{"ready", readiness.is_ready()},
+                 {"store", light(readiness.store)},
+                 {"lease", light(readiness.lease)},
+                 {"inbox", light(readiness.inbox)}},
+                readiness.is_ready() ? 200 : 503);
+}
+
+// ---------------------------------------------------------------- the request's line
+
+enum class Plus : std::uint8_t { is_plus, is_space };
+
+std::optional<std::string> percent_decoded(std::string_view text, Plus plus) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      unsigned char byte = 0;
+      const auto* digits = text.data() + i + 1;
+      if (text.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) return std::nullopt;
+      out += static_cast<char>(byte);
+      i += 2;
+    } else {
+      out += plus == Plus::is_space && text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return out;
+}
+
+struct Target {
+  std::string_view path;
+  std::vector<std::pair<std::string, std::string>> query;
+};
+
+std::optional<Target> parse_target(std::string_view text) {
+  Target target;
+  const auto mark = text.find('?');
+  target.path = text.substr(0, mark);
+  auto rest = mark == std::string_view::npos ? std::string_view{} : text.substr(mark + 1);
+  while (!rest.empty()) {
+    const auto pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    const auto equals = pair.find('=');
+    auto name = percent_decoded(pair.substr(0, equals), Plus::is_space);
+    auto value = percent_decoded(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1),
+                                 Plus::is_space);
+    if (!name || !value) return std::nullopt;
+    target.query.emplace_back(std::move(*name), std::move(*value));
+  }
+  return target;
+}
+
+// ---------------------------------------------------------------- the request's body
+
+/// One member of a JSON object: the decoded name and the value's bytes as they came.
+struct Member {
+  std::string name;
+  std::string_view value;
+};
+
+/// Walks a document that is_json_value() has accepted, so it only needs to find where values end.
+class MemberScanner {
+public:
+  explicit MemberScanner(std::string_view valid_json) : rest_(valid_json) {}
+
+  /// nullopt: the document is not an object.
+  [[nodiscard]] std::optional<std::vector<Member>> members() {
+    std::vector<Member> found;
+    skip_space();
+    if (!take('{')) return std::nullopt;
+    for (skip_space(); !take('}'); skip_space()) {
+      take(',');
+      skip_space();
+      const auto name = value();
+      skip_space();
+      take(':');
+      skip_space();
+      found.push_back({nlohmann::json::parse(name).get<std::string>(), value()});
+    }
+    return found;
+  }
+
+private:
+  void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
+
+  bool take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  std::size_t string_end(std::size_t at) const {
+    for (++at; at < rest_.size() && rest_[at] != '"'; ++at) {
+      if (rest_[at] == '\\') ++at;
+    }
+    return at + 1;
+  }
+
+  std::string_view value() {
+    std::size_t end = 0;
+    if (rest_.empty()) return {};
+    if (rest_.front() == '"') {
+      end = string_end(0);
+    } else if (rest_.front() == '{' || rest_.front() == '[') {
+      std::size_t depth = 0;
+      do {
+        const char c = rest_[end];
+        if (c == '{' || c == '[') ++depth;
+        if (c == '}' || c == ']') --depth;
+        end = c == '"' ? string_end(end) : end + 1;
+      } while (depth > 0 && end < rest_.size());
+    } else {
+      end = rest_.find_first_of(",}] \t\r\n");
+    }
+    const auto found = rest_.substr(0, end);
+    rest_.remove_prefix(found.size());
+    return found;
+  }
+
+  std::string_view rest_;
+};
+
+/// The known members of a body; the first thing that is wrong with it is `error`.
+struct Body {
+  std::vector<Member> members;
+  std::optional<HttpResponse> error;
+
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const {
+    for (const auto& member : members) {
+      if (member.name == name) return member.value;
+    }
+    return std::nullopt;
+  }
+};
+
+bool is_json_type(std::string_view content_type) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
+  constexpr std::string_view json = "application/json";
+  return std::equal(type.begin(), type.end(), json.begin(), json.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
+}
+
+Body read_body(const HttpRequest& request, std::initializer_list<std::string_view> known) {
+  Body body;
+  // Also a guard: a page of another origin cannot send this type without asking first (CORS preflight).
+  if (!is_json_type(request.content_type)) {
+    body.error = refusal(415, "unsupported_media_type", "send the body as Content-Type: application/json");
+    return body;
+  }
+  if (!is_utf8(request.body) || !is_json_value(request.body)) {
+    body.error = bad_request("the body is not one JSON value in UTF-8 (RFC 8259, at most 64 levels deep)");
+    return body;
+  }
+  auto members = MemberScanner(request.body).members();
+  if (!members) {
+    body.error = bad_request("the body must be a JSON object");
+    return body;
+  }
+  for (const auto& member : *members) {
+    if (std::find(known.begin(), known.end(), member.name) == known.end()) {
+      body.error =
+          bad_request(fmt::format("unknown member \"{}\"; known are: {}", member.name, fmt::join(known, ", ")));
+      return body;
+    }
+    if (body.find(member.name)) {
+      body.error = bad_request(fmt::format("\"{}\" stands twice in the body", member.name));
+      return body;
+    }
+    body.members.push_back(member);
+  }
+  return body;
+}
+
+Result<ClientId> client_of(const nlohmann::json& value, std::string_view what) {
+  if (!value.is_string()) {
+    return Error{Errc::bad_request, fmt::format("\"{}\" must be a client's name, as a string", what)};
+  }
+  auto client = ClientId::parse(value.get_ref<const std::string&>());
+  if (!client) return Error{Errc::bad_request, fmt::format("\"{}\": {}", what, client.error().message)};
+  return client;
+}
+
+// ---------------------------------------------------------------- POST /api/send
+
+struct SendOrder {
+  ClientId from;
+  std::vector<ClientId> to;
+  std::string_view data;
+  enum class Shape : std::uint8_t { one, list } shape = Shape::one;
+  Wait wait = Wait::for_word;
+};
+
+std::variant<SendOrder, HttpResponse> read_send(const HttpRequest& request) {
+  auto body = read_body(request, {"to", "data", "from", "wait"});
+  if (body.error) return std::move(*body.error);
+  SendOrder order;
+  const auto to = body.find("to");
+  const auto data = body.find("data");
+  if (!to) return bad_request("\"to\" is missing: name the client, or several in an array");
+  if (!data) return bad_request("\"data\" is missing: any JSON value, forwarded byte for byte");
+  order.data = *data;
+  if (const auto from = body.find("from")) {
+    auto client = client_of(nlohmann::json::parse(*from), "from");
+    if (!client) return bad_request(client.error().message);
+    order.from = std::move(*client);
+  }
+  if (const auto wait = body.find("wait")) {
+    if (*wait != "true" && *wait != "false") return bad_request("\"wait\" must be true or false");
+    order.wait = *wait == "true" ? Wait::for_word : Wait::not_at_all;
+  }
+  auto names = nlohmann::json::parse(*to);
+  if (names.is_array()) {
+    order.shape = SendOrder::Shape::list;
+  } else {
+    names = nlohmann::json::array({std::move(names)});
+  }
+  if (names.empty()) return bad_request("\"to\" names nobody");
+  if (names.size() > recipients_max) {
+    return refusal(413, "too_big",
+                   fmt::format("\"to\" names {} clients, at most {} fit one request: send several requests, or "
+                               "broadcast on a channel",
+                               names.size(), recipients_max));
+  }
+  for (const auto& name : names) {
+    auto client = client_of(name, "to");
+    if (!client) return bad_request(client.error().message);
+    order.to.push_back(std::move(*client));
+  }
+  return order;
+}
+
+Json sent_json(const Sent& sent, steady_clock::duration took) {
+  Json result = {{"state", state_of(sent.word)}};
+  if (const auto reason = reason_of(sent.word); !reason.empty()) result["reason"] = reason;
+  if (!sent.server.is_empty()) result["server"] = sent.server.view();
+  result["ms"] = static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()) / 1000.0;
+  return result;
+}
+
+/// Gathers the words of one request; answers when the last one is there.
+struct Gathering {
+  Reply reply;
+  SendOrder::Shape shape = SendOrder::Shape::one;
+  std::vector<Json> results;
+  std::size_t missing = 0;
+
+  void put(std::size_t index, Json result) {
+    results[index] = std::move(result);
+    if (--missing > 0) return;
+    reply(answer(shape == SendOrder::Shape::one ? results.front() : Json{{"results", results}}));
+  }
+};
+
+void send(Services& services, const HttpRequest& request, Reply reply) {
+  auto read = read_send(request);
+  if (auto* wrong = std::get_if<HttpResponse>(&read)) return reply(std::move(*wrong));
+  const auto& order = std::get<SendOrder>(read);
+  auto gathering = std::make_shared<Gathering>();
+  gathering->reply = std::move(reply);
+  gathering->shape = order.shape;
+  gathering->results.resize(order.to.size());
+  gathering->missing = order.to.size();
+  const auto begun = steady_clock::now();
+  for (std::size_t i = 0; i < order.to.size(); ++i) {
+    const auto named = [client = order.to[i], shape = order.shape](Json result) {
+      if (shape == SendOrder::Shape::one) return result;
+      Json with_name = {{"to", client.view()}};
+      with_name.update(result);
+      return with_name;
+    };
+    if (order.wait == Wait::not_at_all) {
+      services.send(order.from, order.to[i], order.data, [](const Sent&) {});
+      gathering->put(i, named({{"state", "accepted"}}));
+    } else {
+      services.send(order.from, order.to[i], order.data, [gathering, named, i, begun](const Sent& sent) {
+        gathering->put(i, named(sent_json(sent, steady_clock::now() - begun)));
+      });
+    }
+  }
+}
+
+// ---------------------------------------------------------------- the other routes
+
+void broadcast(Services& services, const HttpRequest& request, Reply reply) {
+  auto body = read_body(request, {"channel", "data"});
+  if (body.error) return reply(std::move(*body.error));
+  const auto channel_bytes = body.find("channel");
+  const auto data = body.find("data");
+  if (!channel_bytes || !data) return reply(bad_request("\"channel\" and \"data\" are both needed"));
+  const auto channel = nlohmann::json::parse(*channel_bytes);
+  if (!channel.is_string() || channel.get_ref<const std::string&>().empty() ||
+      channel.get_ref<const std::string&>().size() > channel_bytes_max) {
+    return reply(bad_request(fmt::format("\"channel\" must be a string of 1-{} bytes", channel_bytes_max)));
+  }
+  services.broadcast(channel.get_ref<const std::string&>(), *data,
+                     [reply = std::move(reply)](const Published& published) {
+                       if (published.result != Errc::ok) return reply(store_refusal(published.result));
+                       reply(answer({{"receivers", published.receivers}}));
+                     });
+}
+
+void owners(Services& services, const Target& target, Reply reply) {
+  std::string cursor = "0";
+  std::uint32_t count = page_count_default;
+  for (const auto& [name, value] : target.query) {
+    if (name == "cursor" && !value.empty() && value.size() <= cursor_bytes_max) {
+      cursor = value;
+    } else if (name == "count") {
+      const auto* end = value.data() + value.size();
+      const auto [stopped, error] = std::from_chars(value.data(), end, count);
+      if (error != std::errc{} || stopped != end || count < 1 || count > page_count_max) {
+        return reply(bad_request(fmt::format("count must be a number from 1 to {}", page_count_max)));
+      }
+    } else {
+      return reply(bad_request("the query takes cursor= (from the previous answer) and count="));
+    }
+  }
+  services.page(cursor, count, [reply = std::move(reply)](const OwnerPage& page) {
+    if (page.result != Errc::ok) return reply(store_refusal(page.result));
+    reply(answer({{"owners", owners_json(page.rows)}, {"cursor", page.cursor}}));
+  });
+}
+
+void owner(Services& services, const ClientId& client, Reply reply) {
+  services.lookup(client, [client, reply = std::move(reply)](const Owners& owners) {
+    if (owners.result != Errc::ok) return reply(store_refusal(owners.result));
+    if (owners.rows.empty()) return reply(offline(client));
+    reply(answer({{"client", client.view()}, {"owners", owners_json(owners.rows)}}));
+  });
+}
+
+void kick(Services& services, const ClientId& client, Reply reply) {
+  services.lookup(client, [&services, client, reply = std::move(reply)](const Owners& owners) {
+    if (owners.result != Errc::ok) return reply(store_refusal(owners.result));
+    if (owners.rows.empty()) return reply(offline(client));
+    for (const auto& row : owners.rows) services.kick(row.at, CloseCode::policy, "closed by an operator");
+    reply(answer({{"client", client.view()}, {"kicked", owners.rows.size()}}));
+  });
+}
+
+void counts(Services& services, Reply reply) {
+  services.counts([reply = std::move(reply)](const OwnerCounts& counts) {
+    if (counts.result != Errc::ok) return reply(store_refusal(counts.result));
+    Json by_server = Json::object();
+    std::uint64_t online = 0;
+    for (const auto& [server, held] : counts.by_server) {
+      by_server[server.str()] = held;
+      online += held;
+    }
+    reply(answer({{"online", online}, {"by_server", std::move(by_server)}}));
+  });
+}
+
+void servers(Services& services, Reply reply) {
+  services.servers([reply = std::move(reply)](const Servers& servers) {
+    if (servers.result != Errc::ok) return reply(store_refusal(servers.result));
+    Json list = Json::array();
+    for (const auto& row : servers.rows) list.push_back(server_json(row, servers.now));
+    reply(answer({{"now", iso_time(servers.now)}, {"servers", std::move(list)}}));
+  });
+}
+
+void stats(Services& services, Reply reply) {
+  services.stats([self = services.self(), reply = std::move(reply)](const ServerStats& figures) {
+    reply(answer(stats_json(self, figures)));
+  });
+}
+
+HttpResponse page() {
+  if (home_page.empty()) return refusal(404, "not_found", "no page here; see /api, /healthz and /readyz");
+  HttpResponse response;
+  response.content_type = "text/html; charset=utf-8";
+  response.body = home_page;
+  return response;
+}
+
+/// Calls `then` if the method fits; GET routes also answer HEAD.
+template <class Then>
+void on_method(const HttpRequest& request, std::string_view wanted, const Reply& reply, Then&& then) {
+  if (request.method == wanted) return then(reply);
+  if (wanted != "GET") return reply(method_not_allowed(request.method, std::string(wanted)));
+  if (request.method != "HEAD") return reply(method_not_allowed(request.method, "GET, HEAD"));
+  then(Reply([reply](HttpResponse response) {
+    response.body.clear();
+    reply(std::move(response));
+  }));
+}
+
+void on_owner_path(Services& services, const HttpRequest& request, std::string_view name, const Reply& reply) {
+  const auto decoded = percent_decoded(name, Plus::is_plus);
+  if (!decoded) return reply(bad_request("the path holds a % that is not followed by two hexadecimal digits"));
+  const auto client = ClientId::parse(*decoded);
+  if (!client) return reply(bad_request(client.error().message));
+  if (request.method == "GET") return owner(services, *client, reply);
+  if (request.method == "DELETE") return kick(services, *client, reply);
+  reply(method_not_allowed(request.method, "GET, DELETE"));
+}
+
+}  // namespace
+
+void set_home_page(std::string html) { home_page = std::move(html); }
+
+void HttpApi::handle(const HttpRequest& request, std::function<void(HttpResponse)> reply) {
+  const auto target = parse_target(request.target);
+  if (!target) return reply(bad_request("the query holds a % that is not followed by two hexadecimal digits"));
+  const auto path = target->path;
+  auto& s = services_;
+  constexpr std::string_view owner_prefix = "/api/owners/";
+
+  if (path == "/healthz") {
+    return on_method(request, "GET", reply, [](const Reply& r) { r(answer({{"status", "ok"}})); });
+  }
+  if (path == "/readyz") {
+    return on_method(request, "GET", reply, [&](const Reply& r) { r(readiness_answer(s.readiness())); });
+  }
+  if (path == "/api/send") {
+    return on_method(request, "POST", reply, [&](const Reply& r) { send(s, request, r); });
+  }
+  if (path == "/api/broadcast") {
+    return on_method(request, "POST", reply, [&](const Reply& r) { broadcast(s, request, r); });
+  }
+  if (path == "/api/owners") {
+    return on_method(request, "GET", reply, [&](const Reply& r) { owners(s, *target, r); });
+  }
+  if (path == "/api/count") {
+    return on_method(request, "GET", reply, [&](const Reply& r) { counts(s, r); });
+  }
+  if (path == "/api/servers") {
+    return on_method(request, "GET", reply, [&](const Reply& r) { servers(s, r); });
+  }
+  if (path == "/api/stats") {
+    return on_method(request, "GET", reply, [&](const Reply& r) { stats(s, r); });
+  }
+  if (path == "/") {
+    return on_method(request, "GET", reply, [](const Reply& r) { r(page()); });
+  }
+  if (path.starts_with(owner_prefix) && path.size() > owner_prefix.size() &&
+      path.find('/', owner_prefix.size()) == std::string_view::npos) {
+    return on_owner_path(s, request, path.substr(owner_prefix.size()), reply);
+  }
+  reply(
+      refusal(404, "not_found",
+              "nothing here; there are /chat (WebSocket), /api/send, /api/broadcast, /api/owners, /api/owners/CLIENT, "
+              "/api/count, /api/servers, /api/stats, /healthz, /readyz"));
+}
+
+}  // namespace wsr::net
