@@ -21,7 +21,7 @@ Error bad(std::string message) { return Error{Errc::bad_request, std::move(messa
 
 }  // namespace
 
-Result<ClientId> ClientId::parse(std::string_view text) {
+Error ClientId::check(std::string_view text) {
   if (text.empty()) return bad("a client id is empty: give it 1 to 128 bytes");
   if (text.size() > name_bytes_max) {
     return bad("a client id has " + std::to_string(text.size()) + " bytes: at most 128 are allowed");
@@ -30,6 +30,11 @@ Result<ClientId> ClientId::parse(std::string_view text) {
     return bad("a client id contains a control character: use printable UTF-8");
   }
   if (!is_utf8(text)) return bad("a client id is not valid UTF-8");
+  return Error{Errc::ok, {}};
+}
+
+Result<ClientId> ClientId::parse(std::string_view text) {
+  if (auto error = check(text); error.code != Errc::ok) return error;
   return trusted(text);
 }
 

@@ -25,6 +25,8 @@ class ClientId {
 public:
   ClientId() = default;  // empty: nobody
   [[nodiscard]] static Result<ClientId> parse(std::string_view text);
+  /// parse() without the copy: Errc::ok, or what is wrong.
+  [[nodiscard]] static Error check(std::string_view text);
   /// For text that is known to be valid (read back from our own state).
   [[nodiscard]] static ClientId trusted(std::string_view text);
   [[nodiscard]] std::string_view view() const { return text_; }

@@ -46,6 +46,9 @@ struct KeeperOptions {
   } role = Role::server;  // a guest (a shell) takes no lease and never sweeps
 };
 
+/// The shard number in batches that a server sends to itself to hear if it is deaf.
+inline constexpr std::uint16_t probe_shard = 0xFFFF;
+
 struct Readiness {
   enum class Light : std::uint8_t { green, red };
   Light store = Light::red;  // the command path answers
@@ -84,7 +87,8 @@ public:
 
   // ---- inputs
   void on_answer(Ticket ticket, Answer&& answer);
-  void on_probe(std::uint64_t nonce);
+  /// A batch addressed to probe_shard of this server.
+  void on_probe(std::string_view bytes);
   void on_resubscribed();
   void on_store_state(StoreState state);
   void on_time();
@@ -113,7 +117,8 @@ private:
   void on_renewed(const Renewed& renewed);
   void on_servers(Servers&& servers);
   void set_light(Readiness::Light Readiness::*which, Readiness::Light light);
-  void note_offset(StoreTime store_now);
+  void on_swept(const Swept& swept);
+  void note_offset(Time sent, StoreTime store_now);
   [[nodiscard]] Ticket ticket(Call call);
 
   KeeperOptions options_;
@@ -128,7 +133,7 @@ private:
   std::vector<ServerRow> servers_;  // the registry as last read
   std::set<ServerId> dead_;         // found without lease, waiting to be swept
   std::optional<ServerId> sweeping_;
-  std::set<ServerId> seen_alive_;  // to notice who disappears from the registry
+  std::set<ServerId> known_;  // others in the registry, to notice who disappears
   std::optional<Time> renew_at_, probe_at_, renew_sent_;
   std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent
   std::uint64_t probe_nonce_ = 0;    // the last one sent
@@ -136,7 +141,6 @@ private:
   std::uint32_t probes_unheard_ = 0;
   std::uint64_t calls_ = 0;
   bool had_lease_ = false;
-  bool inbox_subscribed_ = false;
   std::array<OffsetSample, 8> offsets_{};
   std::size_t offset_next_ = 0;
   std::int64_t offset_us_ = 0;  // store - local

@@ -27,7 +27,8 @@ struct Limits {
   Duration send_deadline = std::chrono::seconds{5};    // waiting for a lookup or the bus; then dropped(expired)
   Duration account_every = std::chrono::seconds{1};    // how often a receiver tells a sender how far it is
   Duration drain_max = std::chrono::seconds{1};  // newer messages wait this long at most for older ones to come back
-  std::uint32_t reassert_batch = 256;            // claims re-asserted per pace step: a healed store is not flooded
+  Duration multi_route_ttl = std::chrono::seconds{1};  // policy `multi`: how long a new device may be missed
+  std::uint32_t reassert_batch = 256;  // claims re-asserted per pace step: a healed store is not flooded
   Duration reassert_pace = std::chrono::milliseconds{5};
   std::uint32_t link_in_flight_max = 32;  // batches published and not yet answered, per link
 };

@@ -72,14 +72,15 @@ public:
     Application& application;
   };
 
-  Router(RouterOptions options, Ports ports);
+  Router(const RouterOptions& options, Ports ports);
   ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
   // ---- connections of this shard
-  /// A client has connected. Claims it; a websocket session gets its `welcome` when the claim is answered, or at
-  /// once while the store is down. Errc::capacity at Limits::sessions_max.
+  /// A client has connected. Claims it; a websocket session gets its `welcome` when the claim is answered, also
+  /// when the answer is that the store is down. No port hears of the connection before this call returns.
+  /// Errc::capacity at Limits::sessions_max.
   [[nodiscard]] Result<ConnId> open(const ClientId& client, Framing framing);
   /// One text message of the client (wsr.v1).
   void text(ConnId conn, std::string_view json);

@@ -43,6 +43,7 @@ struct Stats {
   std::uint64_t reasserted = 0;
   std::uint64_t releases = 0;
   std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
+  std::uint64_t answers_dropped = 0;  // results and errors for clients that do not read
   std::uint64_t bad_frames = 0;       // client frames answered with an error
 
   Stats& operator+=(const Stats& other);
@@ -84,6 +85,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"reasserted", &Stats::reasserted},
     {"releases", &Stats::releases},
     {"releases_fenced", &Stats::releases_fenced},
+    {"answers_dropped", &Stats::answers_dropped},
     {"bad_frames", &Stats::bad_frames},
 };
 

@@ -1,0 +1,242 @@
+#include "core/routing/keeper.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace wsr {
+namespace {
+
+constexpr Duration retry_after = std::chrono::milliseconds{200};  // a renewal that failed or found a sweep under way
+
+Readiness::Light light_if(bool is_green) { return is_green ? Readiness::Light::green : Readiness::Light::red; }
+
+void keep_earlier(std::optional<Time>& deadline, Time at) {
+  if (!deadline || at < *deadline) deadline = at;
+}
+
+}  // namespace
+
+Keeper::Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events)
+    : options_(std::move(options)), directory_(directory), bus_(bus), clock_(clock), events_(events) {}
+
+Ticket Keeper::ticket(Call call) {
+  return Ticket{(static_cast<std::uint64_t>(call) << 48) | (++calls_ & 0xFFFFFFFFFFFF)};
+}
+
+void Keeper::start() {
+  phase_ = Phase::running;
+  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+  renew();
+}
+
+void Keeper::stop() {
+  if (phase_ == Phase::idle || options_.role == KeeperOptions::Role::guest) {
+    phase_ = Phase::stopped;
+    return;
+  }
+  phase_ = Phase::stopping;
+  renew_at_.reset();
+  probe_at_.reset();
+  directory_.resign(ticket(Call::resign), options_.self);
+}
+
+// ---------------------------------------------------------------- the lease
+
+void Keeper::renew() {
+  const Time now = clock_.now();
+  renew_at_ = now + std::chrono::duration_cast<Duration>(options_.lease) / 3;
+  if (renew_sent_) return;  // the last one is not answered yet: the backend's deadline will
+  renew_sent_ = now;
+  if (options_.role == KeeperOptions::Role::guest) {
+    directory_.servers(ticket(Call::servers));
+  } else {
+    directory_.renew(ticket(Call::renew), options_.self, options_.info, options_.lease);
+  }
+}
+
+void Keeper::on_renewed(const Renewed& renewed) {
+  const Time sent = *std::exchange(renew_sent_, std::nullopt);
+  if (renewed.result != Errc::ok) {
+    ++figures_.renewals_failed;
+    if (renewed.result != Errc::conflict) set_light(&Readiness::store, Readiness::Light::red);
+    keep_earlier(renew_at_, clock_.now() + retry_after);
+    return;
+  }
+  ++figures_.renewals;
+  note_offset(sent, renewed.now);
+  // Counted from the moment of asking: our own idea of the lease ends before the store's.
+  lease_until_ = sent + std::chrono::duration_cast<Duration>(options_.lease);
+  set_light(&Readiness::store, Readiness::Light::green);
+  set_light(&Readiness::lease, light_if(*lease_until_ > clock_.now()));
+  const bool is_lost = had_lease_ && renewed.before == Renewed::Before::missing;
+  had_lease_ = true;
+  if (is_lost) {
+    ++figures_.leases_lost;
+    ++figures_.reassertions;
+    events_.on_reassert();
+  }
+  directory_.servers(ticket(Call::servers));
+}
+
+void Keeper::note_offset(Time sent, StoreTime store_now) {
+  const Time now = clock_.now();
+  const Duration round_trip = now - sent;
+  const Time middle = sent + round_trip / 2;
+  const auto local_us = std::chrono::duration_cast<std::chrono::microseconds>(middle.time_since_epoch()).count();
+  offsets_[offset_next_++ % offsets_.size()] = {store_now.time_since_epoch().count() - local_us, round_trip, true};
+  const OffsetSample* best = nullptr;
+  for (const OffsetSample& sample : offsets_) {
+    if (sample.is_set && (best == nullptr || sample.round_trip < best->round_trip)) best = &sample;
+  }
+  offset_us_ = best->offset_us;
+}
+
+StoreTime Keeper::store_time(Time local) const {
+  const auto local_us = std::chrono::duration_cast<std::chrono::microseconds>(local.time_since_epoch()).count();
+  return StoreTime{std::chrono::microseconds{local_us + offset_us_}};
+}
+
+// ---------------------------------------------------------------- the others
+
+void Keeper::on_servers(Servers&& servers) {
+  const bool is_guest = options_.role == KeeperOptions::Role::guest;
+  if (is_guest && renew_sent_) {
+    const Time sent = *std::exchange(renew_sent_, std::nullopt);
+    set_light(&Readiness::store, light_if(servers.result == Errc::ok));
+    set_light(&Readiness::lease, light_if(servers.result == Errc::ok));
+    if (servers.result == Errc::ok) {
+      note_offset(sent, servers.now);
+    } else {
+      keep_earlier(renew_at_, clock_.now() + retry_after);
+    }
+  }
+  if (servers.result != Errc::ok) return;
+  servers_ = std::move(servers.rows);
+  std::set<ServerId> listed;
+  for (const ServerRow& row : servers_) {
+    if (row.server == options_.self) continue;
+    listed.insert(row.server);
+    if (row.lease == ServerRow::Lease::expired && !is_guest) dead_.insert(row.server);
+  }
+  for (const ServerId& server : std::exchange(known_, listed)) {
+    if (!listed.contains(server)) events_.on_server_gone(server);
+  }
+  sweep_next();
+}
+
+void Keeper::sweep_next() {
+  if (sweeping_ || dead_.empty() || phase_ != Phase::running) return;
+  sweeping_ = *dead_.begin();
+  dead_.erase(dead_.begin());
+  directory_.sweep(ticket(Call::sweep), *sweeping_, options_.self);
+}
+
+void Keeper::on_swept(const Swept& swept) {
+  const auto server = std::exchange(sweeping_, std::nullopt);
+  if (!server) return;
+  if (swept.result == Errc::ok) {
+    ++figures_.sweeps;
+    figures_.rows_swept += swept.rows_removed;
+    if (known_.erase(*server) != 0) events_.on_server_gone(*server);
+  } else if (swept.result == Errc::conflict) {
+    ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells
+  }
+  sweep_next();
+}
+
+// ---------------------------------------------------------------- the own inbox
+
+void Keeper::probe() {
+  const Time now = clock_.now();
+  probe_at_ = now + std::chrono::duration_cast<Duration>(options_.probe_every);
+  probes_unheard_ = probe_heard_ == probe_nonce_ ? 0 : probes_unheard_ + 1;
+  if (probes_unheard_ >= options_.probes_max) {
+    if (readiness_.inbox == Readiness::Light::green) ++figures_.times_deaf;
+    set_light(&Readiness::inbox, Readiness::Light::red);
+    probes_unheard_ = 0;
+    bus_.resubscribe();
+  }
+  ++probe_nonce_;
+  ++figures_.probes_sent;
+  BatchWriter batch(options_.self.view(), probe_shard, probe_shard, 0, probe_nonce_);
+  batch.add(EntryProbe{probe_nonce_});
+  const auto store_ms = std::chrono::duration_cast<std::chrono::milliseconds>(store_time(now).time_since_epoch());
+  bus_.publish(ticket(Call::probe), Channel{ChannelKind::inbox, options_.self.str()},
+               batch.finish(options_.keys, options_.self.view(), store_ms));
+}
+
+void Keeper::on_probe(std::string_view bytes) {
+  const auto store_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(store_time(clock_.now()).time_since_epoch());
+  const auto decoded = decode_batch(bytes, options_.keys, options_.self.view(), store_ms);
+  const auto* batch = std::get_if<Batch>(&decoded);
+  if (batch == nullptr || batch->header.from_server != options_.self.view() || batch->entries.size() != 1) return;
+  const auto* entry = std::get_if<EntryProbe>(&batch->entries.front());
+  if (entry == nullptr || entry->nonce <= probe_heard_ || entry->nonce > probe_nonce_) return;
+  ++figures_.probes_heard;
+  probe_heard_ = entry->nonce;
+  set_light(&Readiness::inbox, Readiness::Light::green);
+}
+
+// ---------------------------------------------------------------- inputs
+
+void Keeper::on_answer(Ticket ticket, Answer&& answer) {
+  const auto call = static_cast<Call>((ticket.value >> 48) & 0xFF);
+  if (phase_ == Phase::stopping && call == Call::resign) phase_ = Phase::stopped;
+  if (phase_ != Phase::running) return;
+  if (auto* renewed = std::get_if<Renewed>(&answer)) return on_renewed(*renewed);
+  if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(std::move(*servers));
+  if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
+  if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
+    if (subscribed->result == Errc::ok) {
+      probe_at_ = clock_.now();
+    } else {
+      bus_.subscribe(this->ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+    }
+  }
+}
+
+void Keeper::on_resubscribed() {
+  // Orders to close replaced connections may have been missed meanwhile: claiming again finds them.
+  if (phase_ != Phase::running) return;
+  ++figures_.reassertions;
+  events_.on_reassert();
+  if (probe_at_) probe_at_ = clock_.now();
+}
+
+void Keeper::on_store_state(StoreState state) {
+  if (phase_ != Phase::running) return;
+  if (state == StoreState::up) {
+    renew_at_ = clock_.now();
+  } else {
+    set_light(&Readiness::store, Readiness::Light::red);
+  }
+}
+
+void Keeper::on_time() {
+  if (phase_ != Phase::running) return;
+  const Time now = clock_.now();
+  if (lease_until_ && *lease_until_ <= now) {
+    lease_until_.reset();
+    set_light(&Readiness::lease, Readiness::Light::red);
+  }
+  if (renew_at_ && *renew_at_ <= now) renew();
+  if (probe_at_ && *probe_at_ <= now) probe();
+}
+
+std::optional<Time> Keeper::next_deadline() const {
+  if (phase_ != Phase::running) return std::nullopt;
+  std::optional<Time> next = renew_at_;
+  for (const auto& at : {probe_at_, lease_until_}) {
+    if (at) keep_earlier(next, *at);
+  }
+  return next;
+}
+
+void Keeper::set_light(Readiness::Light Readiness::*which, Readiness::Light light) {
+  if (readiness_.*which == light) return;
+  readiness_.*which = light;
+  events_.on_readiness(readiness_);
+}
+
+}  // namespace wsr

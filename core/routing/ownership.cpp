@@ -1,0 +1,120 @@
+#include "core/routing/ownership.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace wsr {
+namespace {
+
+// A claim's ticket names its session: slot and the lower 28 bits of its serial. Enough to tell a reused slot.
+constexpr std::uint64_t serial_mask = (1U << 28) - 1;
+
+std::uint64_t claim_number(ConnId conn) { return ((conn.serial() & serial_mask) << 24) | conn.slot(); }
+
+}  // namespace
+
+Attachment Ownership::attachment(ConnId conn) const {
+  return {context_.options.self.server, context_.options.self.shard, conn};
+}
+
+void Ownership::claim(Session& session) {
+  session.accepted_at = context_.ports.clock.store_now();
+  ++context_.stats.claims;
+  ask(session);
+}
+
+void Ownership::ask(Session& session) {
+  if (session.claim != Session::Claim::held) session.claim = Session::Claim::asked;
+  context_.ports.directory.claim(Call{CallKind::claim, claim_number(session.id)}.ticket(),
+                                 ClaimRequest{.client = session.client,
+                                              .at = attachment(session.id),
+                                              .accepted_at = session.accepted_at,
+                                              .epoch_min = session.epoch,
+                                              .policy = context_.options.policy,
+                                              .devices_max = context_.limits().devices_max});
+}
+
+void Ownership::release(const Session& session) {
+  ++context_.stats.releases;
+  const std::uint64_t number = ++releases_;
+  releases_out_.emplace(number, Release{session.client, attachment(session.id)});
+  context_.ports.directory.release(Call{CallKind::release, number}.ticket(), session.client, attachment(session.id));
+}
+
+void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
+  // The claim took effect even if its connection has closed since: the displaced must hear of it.
+  for (const Attachment& at : claimed.displaced) events_.on_displaced(at);
+  Session* session = context_.sessions.at(static_cast<std::uint32_t>(number & 0xFFFFFF));
+  if (session == nullptr || claim_number(session->id) != number || session->phase != Session::Phase::open) return;
+  switch (claimed.result) {
+    case Errc::ok:
+      session->claim = Session::Claim::held;
+      session->epoch = claimed.epoch;
+      return events_.on_claim_settled(*session);
+    case Errc::superseded:
+      ++context_.stats.claims_superseded;
+      return events_.on_claim_refused(*session, Errc::superseded, "a newer connection of this client took over");
+    case Errc::unavailable:
+    case Errc::timeout:
+      // The connection stays: clients of this server still reach it, and it is claimed when the store is back.
+      ++context_.stats.claims_failed;
+      session->claim = Session::Claim::unclaimed;
+      if (context_.store == StoreState::up) walk(Walk::unclaimed);
+      return events_.on_claim_settled(*session);
+    default:
+      ++context_.stats.claims_failed;
+      return events_.on_claim_refused(*session, claimed.result, claimed.detail);
+  }
+}
+
+void Ownership::on_released(std::uint64_t number, const Released& released) {
+  auto node = releases_out_.extract(number);
+  if (node.empty()) return;
+  if (released.result == Errc::not_found) ++context_.stats.releases_fenced;
+  if (released.result != Errc::unavailable && released.result != Errc::timeout) return;
+  if (releases_to_retry_.size() >= context_.limits().sessions_max) releases_to_retry_.pop_front();
+  releases_to_retry_.push_back(std::move(node.mapped()));
+  if (context_.store == StoreState::up) walk(Walk::unclaimed);
+}
+
+void Ownership::retry_releases() {
+  for (Release& release : std::exchange(releases_to_retry_, {})) {
+    const std::uint64_t number = ++releases_;
+    context_.ports.directory.release(Call{CallKind::release, number}.ticket(), release.client, release.at);
+    releases_out_.emplace(number, std::move(release));
+  }
+}
+
+void Ownership::reassert() { walk(Walk::all); }
+
+void Ownership::on_store_up() { walk(Walk::unclaimed); }
+
+void Ownership::walk(Walk what) {
+  // A walk that is under way begins anew: what it has passed may be meant, too.
+  walk_ = std::max(walk_, what);
+  walk_slot_ = 0;
+  if (!walk_at_) walk_at_ = context_.now() + context_.limits().reassert_pace;
+}
+
+void Ownership::on_time() {
+  if (!walk_at_ || *walk_at_ > context_.now()) return;
+  walk_at_.reset();
+  if (context_.store == StoreState::down) return;  // on_store_up() begins anew
+  retry_releases();
+  std::uint32_t claimed = 0;
+  for (; walk_slot_ < context_.sessions.slots_end() && claimed < context_.limits().reassert_batch; ++walk_slot_) {
+    Session* session = context_.sessions.at(walk_slot_);
+    if (session == nullptr || session->phase != Session::Phase::open) continue;
+    if (walk_ == Walk::unclaimed && session->claim != Session::Claim::unclaimed) continue;
+    ++context_.stats.reasserted;
+    ++claimed;
+    ask(*session);
+  }
+  if (walk_slot_ < context_.sessions.slots_end()) {
+    walk_at_ = context_.now() + context_.limits().reassert_pace;
+  } else {
+    walk_ = Walk::none;
+  }
+}
+
+}  // namespace wsr

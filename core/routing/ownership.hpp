@@ -1,0 +1,69 @@
+// Ownership: this shard's claims in the directory: made at connect, released at close, re-asserted after trouble.
+//
+//   open ─claim─▶ asked ─ok─▶ held ◀──────────────┐
+//                  │  └─superseded─▶ close 4009   │ ok
+//                  └─store down─▶ unclaimed ──────┴─ claimed again once the store is back
+//
+// Every change is fenced (G2): a claim says when its connection was accepted and loses to a newer one; a release
+// names its exact attachment. What the directory displaced is told 4009, wherever it is.
+//
+// Thread-safety: none; part of one Router. Bounds: releases that the store did not take are kept up to
+// sessions_max and made again; beyond it the lease's end removes the rows.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/routing/router_context.hpp"
+
+namespace wsr {
+
+class OwnershipEvents {
+public:
+  virtual ~OwnershipEvents() = default;
+  /// The claim stands, or the store is down: the client may begin.
+  virtual void on_claim_settled(Session& session) = 0;
+  virtual void on_claim_refused(Session& session, Errc result, std::string_view detail) = 0;
+  virtual void on_displaced(const Attachment& at) = 0;
+};
+
+class Ownership {
+public:
+  Ownership(RouterContext& context, OwnershipEvents& events) : context_(context), events_(events) {}
+
+  void claim(Session& session);
+  void release(const Session& session);
+  /// Claims every session again, with its old epoch, reassert_batch at a time.
+  void reassert();
+
+  void on_claimed(std::uint64_t number, Claimed&& claimed);
+  void on_released(std::uint64_t number, const Released& released);
+  void on_store_up();
+  void on_time();
+  [[nodiscard]] std::optional<Time> next_deadline() const { return walk_at_; }
+
+private:
+  enum class Walk : std::uint8_t { none, unclaimed, all };
+  struct Release {
+    ClientId client;
+    Attachment at;
+  };
+  void ask(Session& session);
+  void walk(Walk what);
+  void retry_releases();
+  [[nodiscard]] Attachment attachment(ConnId conn) const;
+
+  RouterContext& context_;
+  OwnershipEvents& events_;
+  Walk walk_ = Walk::none;
+  std::uint32_t walk_slot_ = 0;  // the next session to claim again
+  std::optional<Time> walk_at_;
+  std::uint64_t releases_ = 0;
+  std::unordered_map<std::uint64_t, Release> releases_out_;
+  std::deque<Release> releases_to_retry_;
+};
+
+}  // namespace wsr

@@ -1,0 +1,545 @@
+#include "core/routing/send_flow.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/wire/client_protocol.hpp"
+#include "core/wire/ws_frame.hpp"
+
+namespace wsr {
+namespace {
+
+Frame encode(const Session& session, const EntryMessage& message, std::string& scratch) {
+  if (session.framing == Framing::raw) return Frame::copy_of(message.data);
+  scratch.clear();
+  append_message(scratch, message.from, message.data);
+  char header[ws_header_bytes_max];
+  const std::size_t header_bytes = ws_write_header(WsOpcode::text, scratch.size(), header);
+  return Frame::copy_of({header, header_bytes}, scratch);
+}
+
+EntryMessage one_hop_further(EntryMessage message) {
+  ++message.hops;
+  return message;
+}
+
+}  // namespace
+
+SendFlow::SendFlow(RouterContext& context, WordSink& sink)
+    : context_(context),
+      sink_(sink),
+      routes_(context.limits()),
+      links_(LinkContext{context.options.self, context.options.keys, context.limits(), context.ports.clock}),
+      receipts_(context.limits().receipts_max, context.limits().receipt_timeout) {}
+
+// ---------------------------------------------------------------- from here
+
+void SendFlow::submit(EntryMessage message, std::optional<ReceiptWaiter> waiter) {
+  ++context_.stats.sent;
+  if (waiter) {
+    message.receipt = receipts_.add(*waiter, context_.now());
+    if (message.receipt == 0) sink_.on_word(*waiter, Word::unknown, {});
+  }
+  route(message);
+}
+
+void SendFlow::route(const EntryMessage& message) {
+  Route* route = routes_.find(message.to);
+  if (route != nullptr && route->is_busy()) return wait(*route, &Route::waiting, message);
+  if (context_.options.policy == SessionPolicy::single) {
+    if (const auto word = deliver_here(message)) {
+      ++context_.stats.local_hits;
+      return finish(message, *word);
+    }
+  }
+  if (route != nullptr && !route->targets.empty() && context_.now() < route->stale_at) {
+    ++context_.stats.cache_hits;
+    return dispatch(*route, message);
+  }
+  if (route == nullptr) route = &make_route(message.to);
+  wait(*route, &Route::waiting, message);
+  look_up(*route);
+}
+
+void SendFlow::dispatch(Route& route, const EntryMessage& message) {
+  // The newest device's word counts; the others get copies.
+  EntryMessage outgoing = message;
+  for (std::size_t i = 0; i < route.targets.size(); ++i) {
+    RouteTarget& target = route.targets[i];
+    if (i == 1) {
+      outgoing.is_copy = true;
+      outgoing.receipt = 0;
+    }
+    if (outgoing.is_copy) ++context_.stats.copies;
+    if (target.address == context_.options.self) {
+      const auto word = deliver_here(outgoing);
+      if (word) {
+        finish(outgoing, *word);
+      } else if (!outgoing.is_copy) {
+        // The row is older than the close of our own connection: it is being released now.
+        finish(outgoing, Word::offline);
+      }
+      continue;
+    }
+    const auto link = links_.to(target.address);
+    if (link.link.queued_bytes() + outgoing.data.size() > context_.limits().link_bytes_max) {
+      finish(outgoing, Word::dropped_capacity);
+      continue;
+    }
+    if (message.hops != 0 && !outgoing.is_copy) ++context_.stats.forwarded;
+    target.link = link.index;
+    target.last_seq = link.link.add(outgoing);
+    links_.touch(link);
+  }
+}
+
+void SendFlow::finish(const EntryMessage& message, Word word) {
+  if (message.is_copy) return;
+  count(word);
+  if (message.receipt != 0) {
+    resolve_receipt(message.receipt, word, word == Word::delivered ? context_.options.self.server : ServerId{});
+  }
+}
+
+void SendFlow::resolve_receipt(std::uint64_t receipt, Word word, const ServerId& server) {
+  if (const auto waiter = receipts_.resolve(receipt)) {
+    sink_.on_word(*waiter, word, server);
+  } else {
+    ++context_.stats.receipts_late;
+  }
+}
+
+std::optional<Word> SendFlow::deliver_here(const EntryMessage& message) {
+  std::optional<Word> word;
+  Frame frame;
+  std::optional<Framing> encoded_for;
+  for (Session* session = context_.sessions.newest(message.to); session != nullptr;
+       session = context_.sessions.next(*session)) {
+    if (session->phase != Session::Phase::open) continue;
+    if (encoded_for != session->framing) {
+      frame = encode(*session, message, scratch_);
+      encoded_for = session->framing;
+    }
+    const auto verdict = session->outbox.offer(frame);
+    if (verdict == Outbox::Verdict::queued_first) context_.ports.connections.wake(session->id);
+    if (verdict == Outbox::Verdict::slow_consumer) {
+      if (!word) word = Word::dropped_slow_consumer;
+    } else {
+      word = Word::delivered;
+      ++context_.stats.delivered_here;
+    }
+    // Under `single` an older session here has been replaced and waits for its 4009.
+    if (context_.options.policy == SessionPolicy::single) break;
+  }
+  return word;
+}
+
+void SendFlow::kick(const Attachment& at, CloseCode code, std::string_view reason) {
+  if (at.address() == context_.options.self) return sink_.on_kick(at.conn, code, reason);
+  const auto link = links_.to(at.address());
+  link.link.add(EntryKick{at.conn.value, static_cast<std::uint16_t>(code), reason});
+  links_.touch(link);
+}
+
+// ---------------------------------------------------------------- routes
+
+Route& SendFlow::make_route(std::string_view client) {
+  return routes_.make(client, [this](const Route& route) {
+    return std::all_of(route.targets.begin(), route.targets.end(), [this](const auto& t) { return is_settled(t); });
+  });
+}
+
+void SendFlow::look_up(Route& route) {
+  route.is_looking_up = true;
+  route.lookup = ++lookups_;
+  lookups_out_.emplace(route.lookup, route.client);
+  routes_.busy().insert(route.client);
+  ++context_.stats.lookups;
+  context_.ports.directory.lookup(Call{CallKind::lookup, route.lookup}.ticket(), ClientId::trusted(route.client));
+  watch();
+}
+
+void SendFlow::wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& message) {
+  if (routes_.wait(route, queue, message, context_.now()) == RouteTable::Room::no) {
+    finish(message, Word::dropped_capacity);
+  }
+}
+
+void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
+  auto out = lookups_out_.extract(number);
+  if (out.empty()) return;
+  Route* route = routes_.find(out.mapped());
+  if (route == nullptr || route->lookup != number) return;
+  route->lookup = 0;
+  if (owners.result != Errc::ok) {
+    if (!context_.sessions.is_here(route->client)) return;  // asked again by watch_routes()
+    owners.rows = {OwnerRow{.client = {},
+                            .at = {context_.options.self.server, context_.options.self.shard, {}},
+                            .epoch = {},
+                            .claimed_at = {}}};
+  }
+  route->is_looking_up = false;
+  route->targets.clear();
+  for (const OwnerRow& row : owners.rows) {
+    const auto address = row.at.address();
+    const bool is_known = std::any_of(route->targets.begin(), route->targets.end(),
+                                      [&](const RouteTarget& target) { return target.address == address; });
+    if (!is_known) route->targets.push_back(RouteTarget{.address = address, .link = 0, .last_seq = 0});
+  }
+  route->stale_at = context_.options.policy == SessionPolicy::multi ? context_.now() + context_.limits().multi_route_ttl
+                                                                    : Time::max();
+  resolve(*route);
+}
+
+void SendFlow::resolve(Route& route) {
+  if (route.is_busy()) return;
+  routes_.busy().erase(route.client);
+  auto returned = std::exchange(route.returned, {});
+  auto waiting = std::exchange(route.waiting, {});
+  route.waiting_bytes = 0;
+  const bool is_here = context_.options.policy == SessionPolicy::single && context_.sessions.is_here(route.client);
+  const auto send_on = [&](const Message& message) {
+    const EntryMessage entry = message.entry();
+    if (is_here) {
+      const auto word = deliver_here(entry);
+      finish(entry, word.value_or(Word::offline));
+    } else if (route.targets.empty()) {
+      finish(entry, Word::offline);
+    } else {
+      dispatch(route, entry);
+    }
+  };
+  for (const Message& message : returned) send_on(message);
+  for (const Message& message : waiting) send_on(message);
+  if (is_here || route.targets.empty()) routes_.drop(route);  // no negative cache: the client may come any moment
+}
+
+void SendFlow::come_back(const EntryMessage& message) {
+  if (message.is_copy) return;
+  if (message.hops >= context_.limits().hops_max) return finish(message, Word::offline);
+  Route* route = routes_.find(message.to);
+  if (route == nullptr) {
+    if (context_.options.policy == SessionPolicy::single) {
+      if (const auto word = deliver_here(message)) return finish(message, *word);
+    }
+    route = &make_route(message.to);
+  }
+  wait(*route, &Route::returned, message);
+  if (!route->is_draining) begin_drain(*route);
+  if (!route->is_looking_up) look_up(*route);
+}
+
+bool SendFlow::is_settled(const RouteTarget& target) {
+  if (target.last_seq == 0) return true;
+  const Link* link = links_.at(target.link);
+  return link == nullptr || link->peer() != target.address || link->is_settled(target.last_seq);
+}
+
+void SendFlow::begin_drain(Route& route) {
+  for (RouteTarget& target : route.targets) {
+    if (is_settled(target)) continue;
+    ask_account(links_.to(target.address));
+    route.old_targets.push_back(std::move(target));
+  }
+  route.targets.clear();
+  if (route.old_targets.empty()) return;
+  route.is_draining = true;
+  route.drain_until = context_.now() + context_.limits().drain_max;
+  routes_.busy().insert(route.client);
+  watch();
+}
+
+void SendFlow::end_drain_if_done(Route& route) {
+  if (!route.is_draining) return;
+  std::erase_if(route.old_targets, [this](const RouteTarget& target) { return is_settled(target); });
+  if (!route.old_targets.empty()) {
+    if (context_.now() < route.drain_until) return;
+    ++context_.stats.drain_timeouts;
+    route.old_targets.clear();
+  }
+  route.is_draining = false;
+  resolve(route);
+}
+
+void SendFlow::end_drains() {
+  if (routes_.busy().empty()) return;
+  const std::vector<std::string> busy(routes_.busy().begin(), routes_.busy().end());
+  for (const std::string& client : busy) {
+    if (Route* route = routes_.find(client)) end_drain_if_done(*route);
+  }
+}
+
+void SendFlow::on_client_here(std::string_view client) {
+  Route* route = routes_.find(client);
+  if (route == nullptr || route->is_busy()) return;
+  if (context_.options.policy == SessionPolicy::multi) {
+    route->stale_at = context_.now();  // one device more: look again before the next message
+    return;
+  }
+  begin_drain(*route);  // what is on its way to the old server must not arrive after what is sent now
+  if (!route->is_busy()) routes_.drop(*route);
+}
+
+// ---------------------------------------------------------------- from other shards
+
+void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
+  const auto store_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch());
+  auto decoded = decode_batch(bytes, context_.options.keys, channel, store_ms);
+  auto* batch = std::get_if<Batch>(&decoded);
+  const auto from =
+      batch != nullptr ? ServerId::parse(batch->header.from_server) : Result<ServerId>(Error{Errc::bad_request, {}});
+  if (!from.has_value() || batch->header.to_shard != context_.options.self.shard) {
+    ++context_.stats.bad_batches;
+    return;
+  }
+  const auto link = links_.to(ShardAddress{*from, batch->header.from_shard});
+  link.link.last_heard = context_.now();
+  const auto arrived = link.link.arrive(batch->header);
+  if (arrived.arrival == Link::Arrival::duplicate) {
+    ++context_.stats.duplicates;
+    return;
+  }
+  ++context_.stats.batches_in;
+  context_.stats.entries_in += batch->entries.size();
+  if (arrived.missed != 0) {
+    ++context_.stats.gaps;
+    context_.stats.gap_entries += arrived.missed;
+    link.link.is_account_due = true;
+  }
+  for (const Entry& entry : batch->entries) {
+    if (const auto* message = std::get_if<EntryMessage>(&entry)) {
+      take(link, *message);
+    } else if (const auto* returned = std::get_if<EntryReturned>(&entry)) {
+      link.link.note_returned();
+      come_back(returned->message);
+    } else if (const auto* receipt = std::get_if<EntryReceipt>(&entry)) {
+      const Word word = receipt->word < words_used ? static_cast<Word>(receipt->word) : Word::unknown;
+      resolve_receipt(receipt->receipt, word, word == Word::delivered ? *from : ServerId{});
+    } else if (const auto* account = std::get_if<EntryAccount>(&entry)) {
+      take(link, *account);
+    } else if (std::get_if<EntryAccountWanted>(&entry) != nullptr) {
+      link.link.add(link.link.account);
+      link.link.is_account_due = false;
+      links_.touch(link);
+    } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
+      sink_.on_kick(ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason);
+    }
+  }
+  if (link.link.is_account_due && !account_at_) account_at_ = context_.now() + context_.limits().account_every;
+}
+
+void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
+  const auto word = deliver_here(message);
+  if (message.is_copy) return;
+  link.link.is_account_due = true;
+  if (!word) {
+    ++context_.stats.returned;
+    ++link.link.account.returned;
+    link.link.add(EntryReturned{one_hop_further(message)});
+    links_.touch(link);
+    return;
+  }
+  ++at(link.link.account.words, *word);
+  if (message.receipt != 0) {
+    link.link.add(EntryReceipt{message.receipt, static_cast<std::uint8_t>(*word)});
+    links_.touch(link);
+  }
+}
+
+void SendFlow::take(LinkTable::Entry link, const EntryAccount& account) {
+  const auto settled = link.link.settle(account);
+  for (std::size_t i = 0; i < words_used; ++i) count(static_cast<Word>(i), settled.words[i]);
+  count(Word::dropped_bus_lost, settled.lost);
+  end_drains();
+}
+
+void SendFlow::ask_account(LinkTable::Entry link) {
+  if (link.link.account_asked) return;
+  link.link.account_asked = context_.now();
+  link.link.add(EntryAccountWanted{});
+  links_.touch(link);
+}
+
+// ---------------------------------------------------------------- the bus
+
+void SendFlow::flush() {
+  for (const LinkTable::Index index : links_.take_dirty()) {
+    if (Link* link = links_.at(index)) publish({index, *link});
+  }
+}
+
+void SendFlow::publish(LinkTable::Entry link) {
+  // Between shards of one server the store is not needed.
+  const bool is_reachable = context_.store == StoreState::up || link.link.peer().server == context_.options.self.server;
+  if (is_reachable) {
+    while (const Link::Batch* batch = link.link.next_to_publish()) {
+      ++context_.stats.batches_out;
+      const Call call{CallKind::publish, (std::uint64_t{link.index} << 32) | batch->serial};
+      context_.ports.bus.publish(call.ticket(), Channel{ChannelKind::inbox, link.link.peer().server.str()},
+                                 batch->bytes);
+    }
+  }
+  if (link.link.has_queue() || link.link.has_unsettled()) watch();
+}
+
+void SendFlow::on_published(std::uint64_t number, const Published& published) {
+  const auto index = static_cast<LinkTable::Index>(number >> 32);
+  const std::uint64_t serial = number & 0xFFFFFFFF;
+  Link* link = links_.at(index);
+  if (link == nullptr) return;
+  if (published.result != Errc::ok) {
+    // Whether it arrived is unknown; the receiver drops a second copy by its numbers. watch_links() tries again.
+    if (link->retry(serial) == Link::Known::yes) watch();
+    return;
+  }
+  if (published.receivers != 0) {
+    link->handed_over(serial);
+  } else if (const auto batch = link->take_returned(serial)) {
+    reroute(*link, *batch);
+    end_drains();
+  }
+  if (link->has_queue()) links_.touch({index, *link});
+  if (link->is_peer_absent) watch();
+}
+
+void SendFlow::reroute(const Link& link, const Link::Batch& batch) {
+  const auto store_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch());
+  const auto decoded = decode_batch(batch.bytes, context_.options.keys, link.peer().server.view(), store_ms);
+  const auto* own = std::get_if<Batch>(&decoded);
+  if (own == nullptr) return;
+  for (const Entry& entry : own->entries) {
+    if (const auto* message = std::get_if<EntryMessage>(&entry)) come_back(one_hop_further(*message));
+  }
+}
+
+void SendFlow::on_store_up() {
+  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    if (Link* link = links_.at(index); link != nullptr && link->has_queue()) links_.touch({index, *link});
+  }
+  for (const std::string& client : std::vector<std::string>(routes_.busy().begin(), routes_.busy().end())) {
+    if (Route* route = routes_.find(client); route != nullptr && route->is_looking_up && route->lookup == 0) {
+      look_up(*route);
+    }
+  }
+}
+
+void SendFlow::on_server_gone(const ServerId& server) {
+  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    Link* link = links_.at(index);
+    if (link == nullptr || link->peer().server != server) continue;
+    std::vector<Link::Batch> unsent;
+    while (auto batch = link->take_front()) {
+      if (batch->attempts == 0) unsent.push_back(std::move(*batch));
+    }
+    count(Word::unknown, link->unsettled_messages());
+    const ShardAddress peer = link->peer();
+    for (const Link::Batch& batch : unsent) reroute(*link, batch);
+    links_.drop(index);
+  }
+  end_drains();
+}
+
+// ---------------------------------------------------------------- time
+
+void SendFlow::watch() {
+  if (!watch_at_) watch_at_ = context_.now() + watch_every;
+}
+
+std::optional<Time> SendFlow::next_deadline() {
+  std::optional<Time> next = receipts_.next_deadline();
+  for (const auto& at_time : {watch_at_, account_at_}) {
+    if (at_time && (!next || *at_time < *next)) next = at_time;
+  }
+  return next;
+}
+
+void SendFlow::on_time() {
+  const Time now = context_.now();
+  while (const auto waiter = receipts_.expired(now)) sink_.on_word(*waiter, Word::unknown, {});
+  if (account_at_ && *account_at_ <= now) {
+    account_at_.reset();
+    for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+      Link* link = links_.at(index);
+      if (link == nullptr || !link->is_account_due) continue;
+      link->is_account_due = false;
+      if (link->is_peer_absent) continue;
+      link->add(link->account);
+      links_.touch({index, *link});
+    }
+  }
+  if (watch_at_ && *watch_at_ <= now) {
+    watch_at_.reset();
+    watch_routes(now);
+    watch_links(now);
+  }
+}
+
+void SendFlow::watch_routes(Time now) {
+  for (const std::string& client : std::vector<std::string>(routes_.busy().begin(), routes_.busy().end())) {
+    Route* route = routes_.find(client);
+    if (route == nullptr) continue;
+    end_drain_if_done(*route);
+    route = routes_.find(client);
+    if (route == nullptr || !route->is_busy()) continue;
+    expire(*route, now);
+    if (!route->is_looking_up && !route->is_draining) continue;
+    if (route->is_looking_up && route->lookup == 0) {
+      if (route->returned.empty() && route->waiting.empty() && !route->is_draining) {
+        routes_.drop(*route);
+        continue;
+      }
+      look_up(*route);
+    }
+    watch();
+  }
+}
+
+void SendFlow::expire(Route& route, Time now) {
+  for (auto* queue : {&route.returned, &route.waiting}) {
+    while (!queue->empty() && queue->front().since + context_.limits().send_deadline <= now) {
+      route.waiting_bytes -= queue->front().bytes();
+      const Message message = std::move(queue->front());
+      queue->pop_front();
+      finish(message.entry(), Word::dropped_expired);
+    }
+  }
+}
+
+void SendFlow::watch_links(Time now) {
+  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    Link* link = links_.at(index);
+    if (link == nullptr) continue;
+    while (auto batch = link->take_expired(now - context_.limits().send_deadline)) {
+      // Never published: its messages end here. Published before: the peer's account will say.
+      if (batch->attempts != 0) continue;
+      const auto decoded = decode_batch(
+          batch->bytes, context_.options.keys, link->peer().server.view(),
+          std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch()));
+      const auto* own = std::get_if<Batch>(&decoded);
+      if (own == nullptr) continue;
+      for (const Entry& entry : own->entries) {
+        if (const auto* message = std::get_if<EntryMessage>(&entry)) finish(*message, Word::dropped_expired);
+      }
+    }
+    if (link->has_queue()) links_.touch({index, *link});
+    const auto oldest = link->oldest_unsettled();
+    if (oldest && *oldest + 2 * context_.limits().account_every <= now) {
+      // Asked once and not answered within a second: the question or the answer was lost.
+      if (link->account_asked && *link->account_asked + context_.limits().account_every <= now) {
+        link->account_asked.reset();
+      }
+      if (!link->is_peer_absent) ask_account({index, *link});
+    }
+    const bool is_idle = !link->has_queue() && !link->has_unsettled();
+    if (link->is_peer_absent && is_idle && link->last_heard + absent_peer_kept <= now) {
+      links_.drop(index);
+      continue;
+    }
+    if (!is_idle || link->is_peer_absent) watch();
+  }
+}
+
+}  // namespace wsr

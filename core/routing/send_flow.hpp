@@ -1,0 +1,102 @@
+// SendFlow: a message on its way from a sender on this shard to its client, wherever that is.
+//
+//   submit ─▶ client here? ──────────────────────────────▶ outbox ─▶ delivered | dropped(slow_consumer)
+//               │ no
+//             route known? ─no─▶ lookup ─▶ nobody ─▶ offline
+//               │ yes                └─▶ found
+//             link to that shard ─▶ batch ─▶ bus ─▶ its SendFlow: client here? ─▶ outbox, account, receipt
+//                                             │                      └ no ─▶ returned ─▶ lookup again
+//                                             └ nobody listens ─▶ returned ─▶ lookup again (hops_max in all)
+//
+// Order (G7): while older messages to a client may still come back from its old server, newer ones wait
+// behind them (Route::is_draining), at most drain_max. At most once (G6): a batch is repeated only with its own
+// sequence numbers. One word each (G5): counted here, where the message entered, from local outcomes and from the
+// accounts of other shards.
+//
+// Thread-safety: none; part of one Router. Errors: every outcome is a Word.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/routing/link_table.hpp"
+#include "core/routing/receipt_table.hpp"
+#include "core/routing/route_table.hpp"
+#include "core/routing/router_context.hpp"
+
+namespace wsr {
+
+class WordSink {
+public:
+  virtual ~WordSink() = default;
+  virtual void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) = 0;
+  virtual void on_kick(ConnId conn, CloseCode code, std::string_view reason) = 0;
+};
+
+class SendFlow {
+public:
+  SendFlow(RouterContext& context, WordSink& sink);
+
+  /// A new message. `waiter`: who wants to know the word; it is told exactly once, now or later.
+  void submit(EntryMessage message, std::optional<ReceiptWaiter> waiter);
+  void kick(const Attachment& at, CloseCode code, std::string_view reason);
+
+  void on_batch(std::string_view channel, std::string_view bytes);
+  void on_published(std::uint64_t number, const Published& published);
+  void on_owners(std::uint64_t number, Owners&& owners);
+  /// The client has connected to this shard.
+  void on_client_here(std::string_view client);
+  void on_store_up();
+  void on_server_gone(const ServerId& server);
+
+  void flush();
+  void on_time();
+  [[nodiscard]] std::optional<Time> next_deadline();
+
+private:
+  static constexpr Duration watch_every = std::chrono::milliseconds{100};  // while anything is unfinished
+  static constexpr Duration absent_peer_kept = std::chrono::seconds{10};   // a silent peer nobody listens for
+
+  void route(const EntryMessage& message);
+  void dispatch(Route& route, const EntryMessage& message);
+  void finish(const EntryMessage& message, Word word);
+  void count(Word word, std::uint64_t times = 1) { at(context_.stats.words, word) += times; }
+  void resolve_receipt(std::uint64_t receipt, Word word, const ServerId& server);
+  /// Into the outboxes of the client's sessions here; nullopt if it has none.
+  [[nodiscard]] std::optional<Word> deliver_here(const EntryMessage& message);
+
+  Route& make_route(std::string_view client);
+  void look_up(Route& route);
+  void wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& message);
+  void come_back(const EntryMessage& message);
+  void reroute(const Link& link, const Link::Batch& batch);
+  void begin_drain(Route& route);
+  void end_drain_if_done(Route& route);
+  void end_drains();
+  void resolve(Route& route);
+  [[nodiscard]] bool is_settled(const RouteTarget& target);
+  void expire(Route& route, Time now);
+
+  void take(LinkTable::Entry link, const EntryMessage& message);
+  void take(LinkTable::Entry link, const EntryAccount& account);
+  void ask_account(LinkTable::Entry link);
+  void publish(LinkTable::Entry link);
+  void watch();
+  void watch_routes(Time now);
+  void watch_links(Time now);
+
+  RouterContext& context_;
+  WordSink& sink_;
+  RouteTable routes_;
+  LinkTable links_;
+  ReceiptTable receipts_;
+  std::uint64_t lookups_ = 0;                                   // serial of the last lookup
+  std::unordered_map<std::uint64_t, std::string> lookups_out_;  // serial -> client
+  std::optional<Time> watch_at_;
+  std::optional<Time> account_at_;
+  std::string scratch_;  // a frame being encoded
+};
+
+}  // namespace wsr

@@ -1,0 +1,74 @@
+// SessionTable: the connections of one shard, by connection and by client.
+//
+// A session lives from open() to close(). Slots are reused, connection ids are not: an id is found only
+// while its own session lives. Several sessions of one client form a chain, the newest first.
+//
+// Thread-safety: none. Bounds: sessions_max; open() returns nullptr at it.
+// Cost:          every call O(1) (close: the devices of that client). Pointers stay valid until close().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/routing/ids.hpp"
+#include "core/routing/outbox.hpp"
+#include "core/routing/router.hpp"
+#include "core/routing/text_map.hpp"
+
+namespace wsr {
+
+struct Session {
+  enum class Claim : std::uint8_t {
+    asked,      // the directory has not answered yet
+    held,       // ours, with `epoch`
+    unclaimed,  // the store was down: claimed again when it is back
+  };
+  enum class Phase : std::uint8_t { open, closing };  // closing: gets no more messages
+
+  Session(ConnId id_, ClientId client_, Framing framing_, std::size_t outbox_bytes_max)
+      : id(id_), client(std::move(client_)), framing(framing_), outbox(outbox_bytes_max) {}
+
+  ConnId id;
+  ClientId client;
+  Framing framing;
+  Claim claim = Claim::asked;
+  Phase phase = Phase::open;
+  bool is_welcomed = false;
+  Outbox outbox;
+  Epoch epoch;  // granted by the directory; 0 before
+  StoreTime accepted_at{};
+  std::uint32_t next_device = 0;  // slot of the client's next older session on this shard; itself: none
+};
+
+class SessionTable {
+public:
+  explicit SessionTable(std::size_t sessions_max) : sessions_max_(sessions_max) {}
+
+  [[nodiscard]] Session* open(ClientId client, Framing framing, std::size_t outbox_bytes_max);
+  [[nodiscard]] Session* find(ConnId id);
+  /// The client's newest session on this shard, whatever its phase; then next() to the older ones.
+  [[nodiscard]] Session* newest(std::string_view client);
+  [[nodiscard]] Session* next(const Session& session);
+  /// True if the client has a session here that can get messages.
+  [[nodiscard]] bool is_here(std::string_view client);
+  void close(Session& session);
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  /// Slots in use are below this number; at(slot) is nullptr for a free one.
+  [[nodiscard]] std::uint32_t slots_end() const { return static_cast<std::uint32_t>(slots_.size()); }
+  [[nodiscard]] Session* at(std::uint32_t slot);
+
+private:
+  std::deque<std::optional<Session>> slots_;  // a deque: sessions never move
+  std::vector<std::uint32_t> free_;
+  TextMap<std::uint32_t> newest_;  // client -> slot of its newest session
+  std::uint64_t serial_ = 0;
+  std::size_t size_ = 0;
+  std::size_t sessions_max_;
+};
+
+}  // namespace wsr
