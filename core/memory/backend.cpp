@@ -1,1 +1,288 @@
+// The ports over the plain state of this folder. One rule is kept here for all of them: a call changes the state at
+// once, and what it brings waits in one queue until pump(). So calls of all servers take effect, and are answered, in
+// the order in which they were made.
 #include "core/memory/backend.hpp"
+
+#include <cassert>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/memory/bus.hpp"
+#include "core/memory/directory.hpp"
+#include "core/memory/tables.hpp"
+
+namespace wsr::memory {
+namespace {
+
+/// One server's ends. Deliveries share it, so one that is under way outlives its server.
+struct Peer {
+  AnswerSink& answers;
+  BusListener& listener;
+  SubscriberId id = 0;
+  enum class State : std::uint8_t { open, stopped, gone } state = State::open;
+};
+
+struct BusMessage {
+  Channel channel;
+  std::string payload;
+};
+
+struct AnswerReady {
+  Ticket ticket;
+  Answer answer;
+};
+struct ReplyReady {
+  std::function<void()> reply;
+};
+struct MessageReady {
+  std::string pattern;
+  std::shared_ptr<const BusMessage> message;  // one copy for all receivers
+};
+struct Resubscribed {};
+struct StoreUp {};
+
+struct Delivery {
+  std::shared_ptr<Peer> peer;
+  std::variant<AnswerReady, ReplyReady, MessageReady, Resubscribed, StoreUp> what;
+};
+
+void deliver(Delivery& delivery) {
+  Peer& peer = *delivery.peer;
+  if (peer.state == Peer::State::gone) return;
+  // Each call was carried out when it was made, so a stop has no call to fail: its answers still come, and nothing
+  // else.
+  if (auto* ready = std::get_if<AnswerReady>(&delivery.what)) {
+    peer.answers.on_answer(ready->ticket, std::move(ready->answer));
+  } else if (auto* reply = std::get_if<ReplyReady>(&delivery.what)) {
+    reply->reply();
+  } else if (peer.state == Peer::State::stopped) {
+    return;
+  } else if (const auto* message = std::get_if<MessageReady>(&delivery.what)) {
+    peer.listener.on_bus_message(message->message->channel, message->pattern, message->message->payload);
+  } else if (std::holds_alternative<Resubscribed>(delivery.what)) {
+    peer.listener.on_resubscribed();
+  } else {
+    peer.listener.on_store_state(StoreState::up);
+  }
+}
+
+/// What the servers of one process share.
+struct Store {
+  explicit Store(Options given)
+      : options(std::move(given)), directory(options.owners_max), tables(options.table_rows_max, options.counters_max) {
+    assert(options.now);
+  }
+
+  [[nodiscard]] StoreTime now() const { return options.now(); }
+
+  void post(Delivery delivery) {
+    const bool was_idle = waiting.empty();
+    waiting.push_back(std::move(delivery));
+    if (was_idle && options.wake) options.wake();
+  }
+
+  std::uint64_t publish(const Channel& channel, std::string payload) {
+    const std::vector<ChannelMap::Receiver> receivers = channels.receivers(channel);
+    if (receivers.empty()) return 0;
+    const auto message = std::make_shared<const BusMessage>(BusMessage{channel, std::move(payload)});
+    for (const ChannelMap::Receiver& receiver : receivers) {
+      post({peers[receiver.subscriber], MessageReady{receiver.pattern, message}});
+    }
+    return receivers.size();
+  }
+
+  Options options;
+  OwnerDirectory directory;
+  ChannelMap channels;
+  TableSet tables;
+  std::map<SubscriberId, std::shared_ptr<Peer>> peers;
+  SubscriberId next_peer = 0;
+  std::deque<Delivery> waiting;  // in the order in which the calls were made
+};
+
+class DirectoryPort final : public Directory {
+public:
+  DirectoryPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+
+  void claim(Ticket ticket, const ClaimRequest& request) override {
+    answer(ticket, store_.directory.claim(request, store_.now()));
+  }
+  void release(Ticket ticket, const ClientId& client, const Attachment& at) override {
+    answer(ticket, store_.directory.release(client, at));
+  }
+  void lookup(Ticket ticket, const ClientId& client) override {
+    answer(ticket, store_.directory.lookup(client, store_.now()));
+  }
+  void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override {
+    answer(ticket, store_.directory.page(cursor, count, store_.now()));
+  }
+  void counts(Ticket ticket) override { answer(ticket, store_.directory.counts(store_.now())); }
+  void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override {
+    answer(ticket, store_.directory.renew(server, info, lease, store_.now()));
+  }
+  void resign(Ticket ticket, const ServerId& server) override { answer(ticket, store_.directory.resign(server)); }
+  void servers(Ticket ticket) override { answer(ticket, store_.directory.servers(store_.now())); }
+  void sweep(Ticket ticket, const ServerId& dead, const ServerId& /*by*/) override {
+    answer(ticket, store_.directory.sweep(dead, store_.now()));
+  }
+
+private:
+  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
+
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+};
+
+class BusPort final : public Bus {
+public:
+  BusPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+
+  void publish(Ticket ticket, const Channel& channel, std::string payload) override {
+    const std::uint64_t receivers = store_.publish(channel, std::move(payload));
+    answer(ticket, Published{Errc::ok, receivers});
+  }
+  void subscribe(Ticket ticket, const Channel& channel, Match match) override {
+    store_.channels.subscribe(peer_->id, channel, match);
+    answer(ticket, Subscribed{});
+  }
+  void unsubscribe(Ticket ticket, const Channel& channel, Match match) override {
+    store_.channels.unsubscribe(peer_->id, channel, match);
+    answer(ticket, Unsubscribed{});
+  }
+  // There is no connection to remake: subscriptions stand, and nothing was missed.
+  void resubscribe() override { store_.post({peer_, Resubscribed{}}); }
+
+private:
+  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
+
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+};
+
+class TablesPort final : public Tables {
+public:
+  TablesPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+
+  void declare(const TableSpec& spec, Reply<Done> reply) override {
+    answer(std::move(reply), store_.tables.declare(spec));
+  }
+  void set(std::string_view table, std::string_view key, Row row, Reply<Done> reply) override {
+    answer(std::move(reply), store_.tables.set(table, key, std::move(row), store_.now()));
+  }
+  void get(std::string_view table, std::string_view key, Reply<Row> reply) override {
+    answer(std::move(reply), store_.tables.get(table, key, store_.now()));
+  }
+  void del(std::string_view table, std::string_view key, Reply<Done> reply) override {
+    answer(std::move(reply), store_.tables.del(table, key, store_.now()));
+  }
+  void incr(std::string_view table, std::string_view key, std::string_view column, std::int64_t by,
+            Reply<std::int64_t> reply) override {
+    answer(std::move(reply), store_.tables.incr(table, key, column, by, store_.now()));
+  }
+  void compare_and_set(std::string_view table, std::string_view key, std::string_view column, const Value& expected,
+                       Row row, Reply<Done> reply) override {
+    answer(std::move(reply), store_.tables.compare_and_set(table, key, column, expected, std::move(row), store_.now()));
+  }
+  void count(std::string_view table, Reply<std::uint64_t> reply) override {
+    answer(std::move(reply), store_.tables.count(table, store_.now()));
+  }
+  void page(std::string_view table, std::string_view cursor, std::uint32_t count, Reply<RowPage> reply) override {
+    answer(std::move(reply), store_.tables.page(table, cursor, count, store_.now()));
+  }
+  void counter_add(std::string_view name, std::int64_t by, Reply<std::int64_t> reply) override {
+    answer(std::move(reply), store_.tables.counter_add(name, by));
+  }
+  void counter_get(std::string_view name, Reply<std::int64_t> reply) override {
+    answer(std::move(reply), store_.tables.counter_get(name));
+  }
+  void counter_add_bounded(std::string_view name, std::int64_t by, std::int64_t max,
+                           Reply<std::int64_t> reply) override {
+    answer(std::move(reply), store_.tables.counter_add_bounded(name, by, max));
+  }
+
+private:
+  template <class T>
+  void answer(Reply<T>&& reply, Result<T>&& result) {
+    store_.post({peer_, ReplyReady{[reply = std::move(reply), result = std::move(result)] { reply(result); }}});
+  }
+
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+};
+
+/// One server's view of the store.
+class ServerBackend final : public wsr::Backend {
+public:
+  ServerBackend(Store& store, AnswerSink& answers, BusListener& listener)
+      : store_(store),
+        peer_(std::make_shared<Peer>(Peer{answers, listener, store.next_peer++})),
+        directory_(store, peer_),
+        bus_(store, peer_),
+        tables_(store, peer_) {
+    store_.peers.emplace(peer_->id, peer_);
+  }
+  ~ServerBackend() override {
+    leave();
+    peer_->state = Peer::State::gone;
+  }
+
+  void start() override { store_.post({peer_, StoreUp{}}); }
+  void stop() override {
+    leave();
+    peer_->state = Peer::State::stopped;
+  }
+  [[nodiscard]] Directory& directory() override { return directory_; }
+  [[nodiscard]] Bus& bus() override { return bus_; }
+  [[nodiscard]] Tables& tables() override { return tables_; }
+  void end_turn() override {}
+
+private:
+  void leave() {
+    store_.channels.forget(peer_->id);
+    store_.peers.erase(peer_->id);
+  }
+
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+  DirectoryPort directory_;
+  BusPort bus_;
+  TablesPort tables_;
+};
+
+}  // namespace
+
+struct Backend::State {
+  State(Options options, AnswerSink& answers, BusListener& listener)
+      : store(std::move(options)), server(store, answers, listener) {}
+
+  Store store;
+  ServerBackend server;  // ends before the store
+};
+
+Backend::Backend(Options options, AnswerSink& answers, BusListener& listener)
+    : state_(std::make_unique<State>(std::move(options), answers, listener)) {}
+Backend::~Backend() = default;
+
+std::unique_ptr<wsr::Backend> Backend::join(AnswerSink& answers, BusListener& listener) {
+  return std::make_unique<ServerBackend>(state_->store, answers, listener);
+}
+
+void Backend::start() { state_->server.start(); }
+void Backend::stop() { state_->server.stop(); }
+Directory& Backend::directory() { return state_->server.directory(); }
+Bus& Backend::bus() { return state_->server.bus(); }
+Tables& Backend::tables() { return state_->server.tables(); }
+
+void Backend::pump() {
+  // What the callbacks call brings answers for the next pump(): one round is finite.
+  std::deque<Delivery> round = std::exchange(state_->store.waiting, {});
+  for (Delivery& delivery : round) deliver(delivery);
+}
+
+}  // namespace wsr::memory

@@ -1,0 +1,241 @@
+#include "core/memory/directory.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <string>
+#include <tuple>
+#include <utility>
+
+namespace wsr::memory {
+namespace {
+
+std::uint64_t micros(StoreTime time) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(time.time_since_epoch().count(), 0));
+}
+
+/// The epoch after `previous`: it grows, and a store that has forgotten everything cannot hand out an old one.
+Epoch epoch_after(Epoch previous, const ClaimRequest& request) {
+  return Epoch{std::max({previous.value + 1, micros(request.accepted_at), request.epoch_min.value})};
+}
+
+Claimed superseded() { return {Errc::superseded, {}, {}, "a newer connection of this client holds the claim"}; }
+
+/// The oldest connection first; a re-assertion raises an epoch but makes nobody younger.
+bool is_older(const OwnerRow& a, const OwnerRow& b) {
+  return std::tie(a.claimed_at, a.epoch, a.at) < std::tie(b.claimed_at, b.epoch, b.at);
+}
+
+}  // namespace
+
+Claimed OwnerDirectory::claim(const ClaimRequest& request, StoreTime now) {
+  return request.policy == SessionPolicy::single ? claim_single(request, now) : claim_multi(request, now);
+}
+
+Claimed OwnerDirectory::claim_single(const ClaimRequest& request, StoreTime now) {
+  Epoch previous{};
+  std::vector<Attachment> displaced;
+  for (const OwnerRow& row : rows_of(request.client)) {
+    previous = std::max(previous, row.epoch);
+    if (row.at == request.at) continue;
+    if (row.claimed_at > request.accepted_at) return superseded();
+    displaced.push_back(row.at);
+  }
+  return store(request, epoch_after(previous, request), std::move(displaced), now);
+}
+
+Claimed OwnerDirectory::claim_multi(const ClaimRequest& request, StoreTime now) {
+  std::vector<OwnerRow> rows = rows_of(request.client);
+  const auto same = std::find_if(rows.begin(), rows.end(), [&](const OwnerRow& row) { return row.at == request.at; });
+  Epoch previous{};
+  if (same != rows.end()) {
+    // A re-asserted device counts on from its own epoch: it does not become the newest one by saying that it is there.
+    previous = same->epoch;
+    rows.erase(same);
+  } else {
+    for (const OwnerRow& row : rows) previous = std::max(previous, row.epoch);
+  }
+  const Epoch epoch = epoch_after(previous, request);
+
+  const std::size_t devices_max = std::max<std::size_t>(request.devices_max, 1);
+  rows.push_back({request.client, request.at, epoch, request.accepted_at});
+  std::sort(rows.begin(), rows.end(), is_older);
+  std::vector<Attachment> displaced;
+  for (std::size_t i = 0; i + devices_max < rows.size(); ++i) displaced.push_back(rows[i].at);
+
+  if (std::find(displaced.begin(), displaced.end(), request.at) != displaced.end()) {
+    // Delayed behind devices that came later, it is itself the one to go.
+    if (const SlotIndex index = find(request.client, request.at); index != none) remove(index);
+    return superseded();
+  }
+  return store(request, epoch, std::move(displaced), now);
+}
+
+Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
+                              StoreTime now) {
+  const SlotIndex index = find(request.client, request.at);
+  if (index == none && rows_ + 1 - displaced.size() > owners_max_) {
+    return {Errc::capacity,
+            {},
+            {},
+            "the owner table is full (" + std::to_string(owners_max_) + " rows): raise --owners-max"};
+  }
+  for (const Attachment& at : displaced) remove(find(request.client, at));
+  if (index == none) {
+    add({request.client, request.at, epoch, request.accepted_at}, now);
+  } else {
+    slots_[index].row.epoch = epoch;
+    slots_[index].row.claimed_at = request.accepted_at;
+  }
+  return {Errc::ok, epoch, std::move(displaced), {}};
+}
+
+Released OwnerDirectory::release(const ClientId& client, const Attachment& at) {
+  const SlotIndex index = find(client, at);
+  if (index == none) return {Errc::not_found};
+  remove(index);
+  return {};
+}
+
+Owners OwnerDirectory::lookup(const ClientId& client, StoreTime now) const {
+  Owners owners;
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return owners;
+  for (const SlotIndex index : found->second) {
+    if (slots_[index].server->held_until > now) owners.rows.push_back(slots_[index].row);
+  }
+  std::sort(owners.rows.begin(), owners.rows.end(), [](const OwnerRow& a, const OwnerRow& b) {
+    return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
+  });
+  return owners;
+}
+
+OwnerPage OwnerDirectory::page(std::string_view cursor, std::uint32_t count, StoreTime now) const {
+  OwnerPage page;
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), index);
+  if (error != std::errc{} || end != cursor.data() + cursor.size()) {
+    page.result = Errc::bad_request;
+    page.cursor = "0";
+    return page;
+  }
+  const std::size_t rows_max = std::max<std::size_t>(count, 1);
+  for (; index < slots_.size() && page.rows.size() < rows_max; ++index) {
+    const Slot& slot = slots_[index];
+    if (slot.server != nullptr && slot.server->held_until > now) page.rows.push_back(slot.row);
+  }
+  page.cursor = index < slots_.size() ? std::to_string(index) : "0";
+  return page;
+}
+
+OwnerCounts OwnerDirectory::counts(StoreTime now) const {
+  OwnerCounts counts;
+  for (const auto& [id, server] : servers_) {
+    if (server.held_until > now) counts.by_server.emplace_back(id, server.rows);
+  }
+  return counts;
+}
+
+Renewed OwnerDirectory::renew(const ServerId& id, const ServerInfo& info, std::chrono::milliseconds lease,
+                              StoreTime now) {
+  Server& server = servers_[id];
+  const bool was_held = server.held_until > now;
+  server.info = info;
+  server.renewed_at = now;
+  server.held_until = now + lease;
+  return {Errc::ok, was_held ? Renewed::Before::held : Renewed::Before::missing, now};
+}
+
+Released OwnerDirectory::resign(const ServerId& id) {
+  const auto found = servers_.find(id);
+  if (found == servers_.end()) return {Errc::not_found};
+  remove_all(found->second);
+  servers_.erase(found);
+  return {};
+}
+
+Servers OwnerDirectory::servers(StoreTime now) const {
+  Servers answer;
+  answer.now = now;
+  for (const auto& [id, server] : servers_) {
+    const auto lease = server.held_until > now ? ServerRow::Lease::held : ServerRow::Lease::expired;
+    answer.rows.push_back({id, server.info, server.renewed_at, lease});
+  }
+  return answer;
+}
+
+Swept OwnerDirectory::sweep(const ServerId& dead, StoreTime now) {
+  const auto found = servers_.find(dead);
+  if (found == servers_.end()) return {};
+  if (found->second.held_until > now) return {Errc::conflict, 0};
+  const std::uint64_t removed = remove_all(found->second);
+  servers_.erase(found);
+  return {Errc::ok, removed};
+}
+
+OwnerDirectory::SlotIndex OwnerDirectory::find(const ClientId& client, const Attachment& at) const {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return none;
+  for (const SlotIndex index : found->second) {
+    if (slots_[index].row.at == at) return index;
+  }
+  return none;
+}
+
+std::vector<OwnerRow> OwnerDirectory::rows_of(const ClientId& client) const {
+  std::vector<OwnerRow> rows;
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return rows;
+  for (const SlotIndex index : found->second) rows.push_back(slots_[index].row);
+  return rows;
+}
+
+void OwnerDirectory::add(OwnerRow row, StoreTime now) {
+  // A server that claims without a lease (its claim outlived its sweep) enters the registry as expired: its rows are
+  // absent to readers, and a sweeper finds them.
+  const auto [entry, is_new] = servers_.try_emplace(row.at.server);
+  Server& server = entry->second;
+  if (is_new) server.renewed_at = server.held_until = now;
+
+  if (free_.empty()) {
+    free_.push_back(static_cast<SlotIndex>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const SlotIndex index = free_.back();
+  free_.pop_back();
+  Slot& slot = slots_[index];
+  clients_[row.client].push_back(index);
+  slot.row = std::move(row);
+  slot.server = &server;
+  slot.previous = none;
+  slot.next = server.first;
+  if (server.first != none) slots_[server.first].previous = index;
+  server.first = index;
+  ++server.rows;
+  ++rows_;
+}
+
+void OwnerDirectory::remove(SlotIndex index) {
+  assert(index < slots_.size() && slots_[index].server != nullptr);
+  Slot& slot = slots_[index];
+  Server& server = *slot.server;
+  if (slot.previous != none) slots_[slot.previous].next = slot.next;
+  if (slot.next != none) slots_[slot.next].previous = slot.previous;
+  if (server.first == index) server.first = slot.next;
+  --server.rows;
+  --rows_;
+
+  const auto client = clients_.find(slot.row.client);
+  std::erase(client->second, index);
+  if (client->second.empty()) clients_.erase(client);
+  slot = Slot{};
+  free_.push_back(index);
+}
+
+std::uint64_t OwnerDirectory::remove_all(Server& server) {
+  std::uint64_t removed = 0;
+  for (; server.first != none; ++removed) remove(server.first);
+  return removed;
+}
+
+}  // namespace wsr::memory

@@ -1,0 +1,83 @@
+// OwnerDirectory: who is where, and which servers live, as plain state with atomic operations.
+//
+// What a script does in Redis is one call here: each takes effect whole or not at all, and returns its answer at once.
+// backend.cpp turns it into the Directory port, whose answers come later.
+//
+// An owner row is a slot that never moves while its attachment stays, so a page cursor is a slot number and a row that
+// stays is seen exactly once. Rows of one server are chained through their slots: a sweep touches those only.
+//
+// Epochs: nothing is kept of a client without rows. While it has rows its epochs grow with every claim; after a release
+// the next one is at least the claim's accept time in microseconds, so it grows too if that connection was accepted
+// later than the released one, and may repeat or fall back for a delayed claim that was accepted earlier.
+//
+// Thread-safety: none.
+// Bounds:        owners_max rows, hard; a claim that would need one more changes nothing.
+// Cost:          claim, release, lookup: O(1) on average in the number of rows; sweep and resign: O(rows of that
+//                server); counts and servers: O(servers).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/routing/ports.hpp"
+
+namespace wsr::memory {
+
+class OwnerDirectory {
+public:
+  explicit OwnerDirectory(std::uint64_t owners_max) : owners_max_(owners_max) {}
+
+  [[nodiscard]] Claimed claim(const ClaimRequest& request, StoreTime now);
+  [[nodiscard]] Released release(const ClientId& client, const Attachment& at);
+  [[nodiscard]] Owners lookup(const ClientId& client, StoreTime now) const;
+  /// bad_request if `cursor` is none that a page gave.
+  [[nodiscard]] OwnerPage page(std::string_view cursor, std::uint32_t count, StoreTime now) const;
+  [[nodiscard]] OwnerCounts counts(StoreTime now) const;
+
+  [[nodiscard]] Renewed renew(const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease,
+                              StoreTime now);
+  /// Also removes what the server still held: without registry entry no sweep would ever come by.
+  [[nodiscard]] Released resign(const ServerId& server);
+  [[nodiscard]] Servers servers(StoreTime now) const;
+  /// Atomic, so there is no second sweeper to be in conflict with.
+  [[nodiscard]] Swept sweep(const ServerId& dead, StoreTime now);
+
+private:
+  using SlotIndex = std::uint32_t;
+  static constexpr SlotIndex none = ~SlotIndex{0};
+
+  struct Server {
+    ServerInfo info;
+    StoreTime renewed_at{};
+    StoreTime held_until{};  // the lease; in the past: expired
+    SlotIndex first = none;  // its rows, chained
+    std::uint64_t rows = 0;
+  };
+  struct Slot {
+    OwnerRow row;              // client empty: the slot is free
+    Server* server = nullptr;  // of row.at.server
+    SlotIndex previous = none, next = none;
+  };
+
+  [[nodiscard]] Claimed claim_single(const ClaimRequest& request, StoreTime now);
+  [[nodiscard]] Claimed claim_multi(const ClaimRequest& request, StoreTime now);
+  [[nodiscard]] Claimed store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
+                              StoreTime now);
+  [[nodiscard]] SlotIndex find(const ClientId& client, const Attachment& at) const;
+  [[nodiscard]] std::vector<OwnerRow> rows_of(const ClientId& client) const;
+  void add(OwnerRow row, StoreTime now);
+  void remove(SlotIndex index);
+  std::uint64_t remove_all(Server& server);
+
+  std::uint64_t owners_max_;
+  std::uint64_t rows_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<SlotIndex> free_;
+  std::unordered_map<ClientId, std::vector<SlotIndex>> clients_;  // never iterated; no client without rows
+  std::map<ServerId, Server> servers_;                            // the registry, by name
+};
+
+}  // namespace wsr::memory
