@@ -194,36 +194,21 @@ SENTENCE("patterns follow the rules of Redis") {
     bool is_match;
   };
   const std::vector<Case> cases = {
-      {"*", "anything", true},
-      {"a?c", "abc", true},
-      {"a?c", "ac", false},
-      {"a?c", "abbc", false},
-      {"h[ae]llo", "hello", true},
-      {"h[ae]llo", "hillo", false},
-      {"h[^e]llo", "hallo", true},
-      {"h[^e]llo", "hello", false},
-      {"h[a-c]llo", "hbllo", true},
-      {"h[a-c]llo", "hdllo", false},
-      {"h[c-a]llo", "hbllo", true},
-      {"a\\*b", "a*b", true},
-      {"a\\*b", "axb", false},
-      {"a\\?b", "a?b", true},
-      {"[\\]]", "]", true},
-      {"a[bc", "ab", true},
-      {"a[bc", "ad", false},
-      {"a\\", "a\\", true},
-      {"*a*b*c", "xxaybzc", true},
-      {"*a*b*c", "xxaybz", false},
-      {"**x", "aax", true},
-      {"a*", "a", true},
-      {"", "a", false},
-      {"abc", "abcd", false},
-      {"[]", "a", false},
-      {"?", "\xC3\xA4", false},
-      {"??", "\xC3\xA4", true},
+      {"*", "anything", true},      {"a?c", "abc", true},
+      {"a?c", "ac", false},         {"a?c", "abbc", false},
+      {"h[ae]llo", "hello", true},  {"h[ae]llo", "hillo", false},
+      {"h[^e]llo", "hallo", true},  {"h[^e]llo", "hello", false},
+      {"h[a-c]llo", "hbllo", true}, {"h[a-c]llo", "hdllo", false},
+      {"h[c-a]llo", "hbllo", true}, {"a\\*b", "a*b", true},
+      {"a\\*b", "axb", false},      {"a\\?b", "a?b", true},
+      {"[\\]]", "]", true},         {"a[bc", "ab", true},
+      {"a[bc", "ad", false},        {"a\\", "a\\", true},
+      {"*a*b*c", "xxaybzc", true},  {"*a*b*c", "xxaybz", false},
+      {"**x", "aax", true},         {"a*", "a", true},
+      {"abc", "abcd", false},       {"[]", "a", false},
+      {"?", "\xC3\xA4", false},     {"??", "\xC3\xA4", true},
   };
   for (const Case& c : cases) {
-    if (*c.pattern == '\0') continue;  // a channel name has at least one byte
     INFO("pattern " << c.pattern << ", channel " << c.channel);
     subscribe(h, 1, app(c.pattern), Match::pattern);
     CHECK(publish(h, 2, app(c.channel), "x") == (c.is_match ? 1 : 0));
