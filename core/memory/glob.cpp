@@ -23,8 +23,8 @@ Element match_class(std::string_view pattern, char c) {
       ++i;
       is_member |= pattern[i] == c;
     } else if (i + 2 < pattern.size() && pattern[i + 1] == '-') {
-      const auto [low, high] = std::minmax(byte(pattern[i]), byte(pattern[i + 2]));
-      is_member |= low <= byte(c) && byte(c) <= high;
+      const unsigned char first = byte(pattern[i]), last = byte(pattern[i + 2]);
+      is_member |= std::min(first, last) <= byte(c) && byte(c) <= std::max(first, last);
       i += 2;
     } else {
       is_member |= pattern[i] == c;

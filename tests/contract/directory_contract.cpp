@@ -310,6 +310,9 @@ SENTENCE("a full owner table refuses by number and flag and changes nothing") {
   // A client that is already there may move: it needs no further row.
   const Claimed moved = claim(h, 2, single(ClientId::trusted("b"), Harness::at(2, 2), accepted + 1ms));
   CHECK(moved.result == Errc::ok);
+  // So does one that asserts its row again: a full table must not drive out who is in it.
+  const Claimed again = claim(h, 1, single(ClientId::trusted("c"), Harness::at(1, 1), accepted));
+  CHECK(again.result == Errc::ok);
   // A row given back makes room.
   REQUIRE(release(h, 1, ClientId::trusted("a"), Harness::at(1, 1)) == Errc::ok);
   CHECK(claim(h, 2, single(ada, Harness::at(2, 1), accepted)).result == Errc::ok);

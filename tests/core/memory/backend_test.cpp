@@ -158,6 +158,27 @@ TEST_CASE("a table without a bound of its own takes the store's") {
   CHECK(codes == std::vector{Errc::ok, Errc::ok, Errc::ok, Errc::capacity});
 }
 
+TEST_CASE("a row is there until the very microsecond at which its ttl ends and a change begins it anew") {
+  World world;
+  Tables& tables = world.backend->tables();
+  const auto ignore = [](const auto&) {};
+  std::vector<std::uint64_t> rows;
+  const auto count = [&] {
+    tables.count("t", [&](const Result<std::uint64_t>& value) { rows.push_back(*value); });
+    world.backend->pump();
+  };
+  tables.declare({"t", {{Column::Type::integer, "n", 0}}, 0, 10ms}, ignore);
+  tables.set("t", "a", {}, ignore);
+  world.now += 10ms - 1us;
+  count();
+  tables.incr("t", "a", "n", 1, ignore);
+  world.now += 10ms - 1us;
+  count();
+  world.now += 1us;
+  count();
+  CHECK(rows == std::vector<std::uint64_t>{1, 1, 0});
+}
+
 TEST_CASE("counters are bounded in number and name the bound") {
   Options options;
   options.counters_max = 1;
