@@ -1,0 +1,27 @@
+// Options: every option of `wsr` is a flag, an environment variable and a key of the config file under one name.
+//
+//   --message-max 64KiB   WSR_MESSAGE_MAX=64KiB   message-max = "64KiB" below [serve]
+//
+// A flag wins over the environment, the environment over the file.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace wsr::cli {
+
+/// Gives an option its environment variable: `--message-max` -> WSR_MESSAGE_MAX. Returns the option.
+CLI::Option* with_environment(CLI::Option* option);
+
+/// Options of a duration or a size; the value's default is shown in the help.
+CLI::Option* add_duration(CLI::App& app, const std::string& names, std::chrono::milliseconds& value,
+                          const std::string& what);
+CLI::Option* add_size(CLI::App& app, const std::string& names, std::size_t& value, const std::string& what);
+
+/// A reader of config files that leaves out what the environment says (CLI11 alone lets the file win).
+[[nodiscard]] std::shared_ptr<CLI::Config> make_config_reader();
+
+}  // namespace wsr::cli

@@ -1,0 +1,323 @@
+#include "cli/serve.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "cli/identity.hpp"
+#include "cli/options.hpp"
+#include "cli/run_file.hpp"
+#include "cli/units.hpp"
+#include "cli/web/page.hpp"
+#include "core/net/home_page.hpp"
+#include "core/net/memory_backend.hpp"
+#include "core/redis/backend.hpp"
+
+namespace wsr::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr unsigned shards_max = 128;
+constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
+constexpr std::size_t outbox_bytes_min = 1024;
+constexpr std::uint32_t devices_per_client_max = 64;
+constexpr int exit_by_signal = 128 + SIGINT;
+
+void require(bool holds, const std::string& sentence) {
+  if (!holds) throw UsageError(sentence);
+}
+
+boost::asio::ip::address address_of(const std::string& bind) {
+  if (bind == "localhost") return boost::asio::ip::make_address("127.0.0.1");
+  boost::system::error_code error;
+  auto address = boost::asio::ip::make_address(bind, error);
+  require(!error, fmt::format("--bind: '{}' is not an IP address, such as 127.0.0.1, 0.0.0.0 or ::1", bind));
+  return address;
+}
+
+std::string http_url(const boost::asio::ip::address& address, std::uint16_t port) {
+  auto reached = address;
+  if (address.is_unspecified()) reached = boost::asio::ip::make_address(address.is_v4() ? "127.0.0.1" : "::1");
+  return reached.is_v6() ? fmt::format("http://[{}]:{}", reached.to_string(), port)
+                         : fmt::format("http://{}:{}", reached.to_string(), port);
+}
+
+void check_times(const ServeOptions& o) {
+  const auto text = [](milliseconds value) { return format_duration(value); };
+  require(o.probe >= milliseconds(50), "--probe must be at least 50ms");
+  require(o.lease >= milliseconds(1'000), "--lease must be at least 1s: it is renewed three times in that span");
+  require(
+      o.lease >= 3 * o.probe,
+      fmt::format("--lease {} must be at least three times --probe {}: a server is deaf after three unheard probes, "
+                  "and should notice before its lease ends",
+                  text(o.lease), text(o.probe)));
+  require(o.ping.count() == 0 || o.ping >= milliseconds(1'000), "--ping must be 0 (never) or at least 1s");
+  require(o.ping.count() == 0 || o.pong >= milliseconds(100), "--pong must be at least 100ms");
+  require(o.ping.count() == 0 || o.pong <= o.ping,
+          fmt::format("--pong {} must not exceed --ping {}: one ping is answered before the next is sent", text(o.pong),
+                      text(o.ping)));
+  require(o.idle.count() == 0 || o.idle >= milliseconds(1'000), "--idle must be 0 (never) or at least 1s");
+  require(o.drain <= milliseconds(600'000), "--drain must be at most 10m");
+  require(o.store_wait >= milliseconds(100), "--store-wait must be at least 100ms");
+}
+
+void check_bounds(const ServeOptions& o) {
+  require(o.message_max >= 1 && o.message_max <= message_bytes_max,
+          fmt::format("--message-max must be from 1B to {}", format_size(message_bytes_max)));
+  require(o.outbox_max >= outbox_bytes_min,
+          fmt::format("--outbox-max must be at least {}", format_size(outbox_bytes_min)));
+  require(o.outbox_max >= o.message_max || o.message_max == ServeOptions{}.message_max,
+          fmt::format("--outbox-max {} is below --message-max {}: the largest message could never be delivered",
+                      format_size(o.outbox_max), format_size(o.message_max)));
+  require(o.shards <= shards_max, fmt::format("--shards must be at most {}", shards_max));
+  require(o.sessions == "multi" || !o.devices_max,
+          "--devices-max is for --sessions multi: with single, a client has one connection");
+  require(!o.devices_max || (*o.devices_max >= 1 && *o.devices_max <= devices_per_client_max),
+          fmt::format("--devices-max must be from 1 to {}", devices_per_client_max));
+  require(!o.owners_max || *o.owners_max >= 1 || o.store != "memory",
+          "--owners-max must be at least 1: the memory store has a bound");
+}
+
+void check_store(const ServeOptions& o) {
+  if (o.store != "memory") {
+    const auto address = redis::Address::parse(o.store);
+    require(address.has_value(), fmt::format("--store: {}", address.has_value() ? "" : address.error().message));
+    require(o.store_ca.empty() || address->kind == redis::Address::Kind::tls, "--store-ca is for a rediss:// store");
+  } else {
+    require(o.store_ca.empty(), "--store-ca is for a rediss:// store");
+  }
+  require(!o.prefix.empty() && o.prefix.size() <= 64 && o.prefix.find_first_of("{} \t\r\n") == std::string::npos,
+          "--prefix must be 1-64 bytes without spaces and braces");
+}
+
+/// The store as people see it: never with a password. The prefix belongs to it: two prefixes are two fabrics.
+std::string store_text(const ServeOptions& o) {
+  if (o.store == "memory") return o.store;
+  const auto address = redis::Address::parse(o.store).value().str();
+  return o.prefix == ServeOptions{}.prefix ? address : fmt::format("{} prefix {}", address, o.prefix);
+}
+
+net::BackendFactory backend_of(const ServeOptions& o) {
+  if (o.store == "memory") {
+    memory::Options options;
+    if (o.owners_max) options.owners_max = *o.owners_max;
+    return net::memory_backend(options);
+  }
+  redis::Options options;
+  options.address = redis::Address::parse(o.store).value();
+  options.prefix = o.prefix;
+  options.ca_file = o.store_ca;
+  options.owners_max = o.owners_max.value_or(0);
+  std::random_device random;
+  options.random_seed = (static_cast<std::uint64_t>(random()) << 32) | random();
+  return [options](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
+    return redis::make_backend(io, options, answers, listener);
+  };
+}
+
+/// Each connection is a descriptor: as many as the system lets us have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);  // refused: then the lower number is what there is
+}
+
+/// SIGINT and SIGTERM, on a thread of their own: the first stops the server, the second ends the process at once.
+class Signals {
+public:
+  explicit Signals(net::Server& server) : server_(server), signals_(io_, SIGINT, SIGTERM) {
+    wait();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~Signals() {
+    io_.stop();
+    thread_.join();
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  /// From now on a signal is an orderly stop; before, there is nothing to close.
+  void on_serving() { is_serving_ = true; }
+
+private:
+  void wait() {
+    signals_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      // The run file may stay behind then: it names a process that is gone, and is not believed.
+      if (!is_serving_.exchange(false)) std::_Exit(exit_by_signal);
+      std::cerr << "wsr: closing; once more to end at once" << std::endl;
+      server_.stop();
+      wait();
+    });
+  }
+
+  net::Server& server_;
+  std::atomic<bool> is_serving_ = false;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_;
+  std::thread thread_;
+};
+
+/// Only a convenience: without it, `wsr send` needs --server.
+std::unique_ptr<RunFile> write_run_file(const std::string& url, const std::string& store, const ServerId& id) {
+  try {
+    return std::make_unique<RunFile>(run_directory(Make::yes), own_record(url, store, id.str()));
+  } catch (const std::runtime_error& error) {
+    std::cerr << "wsr: warning: " << error.what() << "; wsr send on this machine will need --server\n";
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
+  auto* command = app.add_subcommand("serve", "Run a WebSocket and HTTP server of the fabric");
+  command->footer(
+      "Examples:\n"
+      "  wsr serve -p 9090                                    one server, everything in memory\n"
+      "  wsr serve -p 9091 --store redis://127.0.0.1:6379     one of several servers\n\n"
+      "Durations: 250ms, 6s, 1m. Sizes: 900B, 64KiB, 4MiB. A flag wins over its environment variable, that over\n"
+      "the file of --config, where these options stand below [serve].");
+  std::string group;
+  const auto option = [&](const std::string& names, auto& value, const std::string& what) {
+    return with_environment(command->add_option(names, value, what)->group(group));
+  };
+  const auto duration = [&](const std::string& names, milliseconds& value, const std::string& what) {
+    add_duration(*command, names, value, what)->group(group);
+  };
+  const auto list = [&](const std::string& names, std::vector<std::string>& value, const std::string& what) {
+    return option(names, value, what)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->expected(0, CLI::detail::expected_max_vector_size);
+  };
+
+  group = "Address";
+  option("-p,--port", o.port, "Port of WebSocket, HTTP API and page; 0: any free one")->capture_default_str();
+  option("--bind", o.bind, "IP address to listen on")->capture_default_str()->type_name("ADDRESS");
+  option("--url", o.url, "How others reach this server's HTTP API (default: http://bind:port)")->type_name("URL");
+  with_environment(command->add_flag("--allow-public", o.allow_public,
+                                     "Allow a --bind that others can reach, although anybody can say to be anybody"))
+      ->group(group);
+  list("--origin", o.origins, "Browser origin allowed besides the server's own, several with commas; *: any")
+      ->type_name("ORIGIN");
+
+  group = "Server";
+  option("--name", o.name, "This server's name in the fabric (default: host:pid)")->type_name("NAME");
+  option("--shards", o.shards, "Threads (default: one for each core)")->type_name("N");
+  duration("--drain", o.drain, "How long clients get to close when the server stops");
+  with_environment(command->add_flag("--echo", o.echo, "Also serve /echo, for WebSocket conformance suites"))
+      ->group(group);
+
+  group = "Store";
+  option("--store", o.store, "memory, redis://[user:password@]host[:port][/db], rediss://... or unix:///path")
+      ->capture_default_str()
+      ->type_name("URL");
+  option("--prefix", o.prefix, "What every key and channel in the store begins with")->capture_default_str();
+  option("--store-ca", o.store_ca, "With rediss://: trust this CA file besides the system's")->type_name("FILE");
+  duration("--store-wait", o.store_wait, "How long the store may take to answer at the start");
+  list("--bus-key", o.bus_keys,
+       "Sign what servers say to each other: the first key signs, all verify; rather in WSR_BUS_KEY, which ps does not "
+       "show")
+      ->type_name("ID:SECRET");
+  duration("--lease", o.lease, "A server silent for so long counts as dead; at least 1s and three probes");
+  duration("--probe", o.probe, "How often the server checks that it hears its own inbox");
+
+  group = "Clients";
+  option("--sessions", o.sessions,
+         "single: the newest connection of a client replaces the older; multi: up to --devices-max")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"single", "multi"}))
+      ->type_name("");
+  option("--devices-max", o.devices_max, "With multi: connections of one client (default: 8)")->type_name("N");
+  option("--owners-max", o.owners_max, "Connections that the store holds (default: 4096 in memory, no bound on Redis)")
+      ->type_name("N");
+  option("--connections-max", o.connections_max, "Connections of this server; 0: what the descriptors allow")
+      ->capture_default_str()
+      ->type_name("N");
+  add_size(*command, "--message-max", o.message_max, "The longest message; above it the connection is closed (1009)")
+      ->group(group);
+  add_size(*command, "--outbox-max", o.outbox_max, "Bytes that may wait for one slow client; at least 1KiB")
+      ->group(group);
+  duration("--ping", o.ping, "How often a silent client is pinged; 0: never");
+  duration("--pong", o.pong, "A client that does not answer a ping for so long is gone");
+  duration("--idle", o.idle, "Close a connection that says nothing for so long (4040); 0: never");
+  return command;
+}
+
+net::ServerOptions server_options(const ServeOptions& o) {
+  const auto address = address_of(o.bind);
+  require(address.is_loopback() || o.allow_public,
+          fmt::format("--bind {} can be reached by others, and any of them can connect as any client: say "
+                      "--allow-public if that is meant, or put a proxy with authentication in front of 127.0.0.1",
+                      o.bind));
+  require(o.url.empty() || o.url.starts_with("http://") || o.url.starts_with("https://"),
+          fmt::format("--url: '{}' must begin with http:// or https://", o.url));
+  check_times(o);
+  check_bounds(o);
+  check_store(o);
+
+  net::ServerOptions options;
+  options.bind = address.to_string();
+  options.port = o.port;
+  options.shards = o.shards > 0 ? o.shards : std::clamp(std::thread::hardware_concurrency(), 1u, shards_max);
+  options.id = new_server_id(o.name.empty() ? default_server_name() : o.name);
+  options.url = o.url;
+  options.policy = o.sessions == "multi" ? SessionPolicy::multi : SessionPolicy::single;
+  options.limits.message_bytes_max = o.message_max;
+  options.limits.outbox_bytes_max = o.outbox_max;
+  // One message of the largest size must get through every queue on its way.
+  options.limits.route_bytes_max = std::max(options.limits.route_bytes_max, 2 * o.message_max);
+  options.limits.link_bytes_max = std::max(options.limits.link_bytes_max, 2 * o.message_max);
+  options.body_bytes_max = std::max(options.body_bytes_max, o.message_max + 64 * 1024);
+  if (o.devices_max) options.limits.devices_max = *o.devices_max;
+  options.keys = parse_bus_keys(o.bus_keys);
+  options.lease = o.lease;
+  options.probe_every = o.probe;
+  options.ping_every = o.ping;
+  options.pong_within = o.pong;
+  options.idle_after = o.idle;
+  options.drain_within = o.drain;
+  options.store_wait = o.store_wait;
+  options.connections_max = o.connections_max;
+  options.origins = o.origins;
+  options.echo = o.echo;
+  return options;
+}
+
+ExitCode run_serve(const ServeOptions& o) {
+  const auto options = server_options(o);
+  std::signal(SIGPIPE, SIG_IGN);  // a client that is gone is an error code of a write, not our end
+  raise_descriptor_limit();
+  net::set_home_page(std::string(chat_page()));
+
+  net::Server server(options, backend_of(o));
+  Signals signals(server);
+  server.start();
+  const auto address = boost::asio::ip::make_address(options.bind);
+  const auto url = http_url(address, server.port());
+  const auto run_file = write_run_file(url, store_text(o), options.id);
+  signals.on_serving();
+
+  std::cout << fmt::format("wsr {} listens on {} (store {}, {} shard{}): connect to ws{}/chat?user=alice",
+                           options.id.view(), url, store_text(o), options.shards, options.shards == 1 ? "" : "s",
+                           url.substr(std::string_view("http").size()))
+            << std::endl;
+  server.run();
+  return ExitCode::ok;
+}
+
+}  // namespace wsr::cli
