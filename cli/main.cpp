@@ -1,1 +1,65 @@
-int main() { return 0; }
+// main: reads the command line, runs one command, and turns whatever ends it into a sentence and an exit code.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "cli/exit_code.hpp"
+#include "cli/options.hpp"
+#include "cli/owners.hpp"
+#include "cli/send.hpp"
+#include "cli/serve.hpp"
+
+namespace {
+
+using wsr::cli::ExitCode;
+
+ExitCode run(int argc, char** argv) {
+  CLI::App app("wsr: WebSocket chat across servers", "wsr");
+  app.set_version_flag("--version", "wsr " WSR_VERSION, "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
+  app.set_config("--config", "", "Read options from this file: TOML or INI, one [section] a command")
+      ->envname("WSR_CONFIG")
+      ->type_name("FILE");
+  app.config_formatter(wsr::cli::make_config_reader());
+  app.require_subcommand(1);
+  app.fallthrough(false);
+  app.footer(
+      "A minute to try it:\n"
+      "  wsr serve -p 9090                 then open http://127.0.0.1:9090\n"
+      "  wsr send alice \"hi\"               in another terminal\n"
+      "  wsr owners                        who is connected where\n\n"
+      "wsr COMMAND --help says more. Every option is also an environment variable: --message-max is WSR_MESSAGE_MAX.");
+  app.failure_message(
+      [](const CLI::App*, const CLI::Error& error) { return "wsr: " + std::string(error.what()) + "\n"; });
+
+  wsr::cli::ServeOptions serve_options;
+  wsr::cli::SendOptions send_options;
+  wsr::cli::OwnersOptions owners_options;
+  auto* serve = wsr::cli::add_serve(app, serve_options);
+  auto* send = wsr::cli::add_send(app, send_options);
+  auto* owners = wsr::cli::add_owners(app, owners_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& end) {  // --help and --version end this way too
+    return app.exit(end) == 0 ? ExitCode::ok : ExitCode::usage;
+  }
+  if (serve->parsed()) return run_serve(serve_options);
+  if (send->parsed()) return run_send(send_options);
+  if (owners->parsed()) return run_owners(owners_options);
+  return ExitCode::usage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto code = ExitCode::failure;
+  try {
+    code = run(argc, argv);
+  } catch (const wsr::cli::UsageError& error) {
+    std::cerr << "wsr: " << error.what() << '\n';
+    code = ExitCode::usage;
+  } catch (const std::exception& error) {
+    std::cerr << "wsr: " << error.what() << '\n';
+  }
+  return static_cast<int>(code);
+}
