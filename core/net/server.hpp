@@ -48,6 +48,7 @@ struct ServerOptions {
   std::size_t body_bytes_max = 1024 * 1024;            // HTTP request body; above: 413
   std::size_t connections_max = 0;                     // per server; 0: what the descriptors allow
   std::vector<std::string> origins;                    // browsers' Origin allowed besides same-origin; "*": any
+  std::string store = "memory";                        // how messages name the store: never with its password
   bool echo = false;                                   // serve /echo, for WebSocket conformance suites
 };
 

@@ -1,0 +1,256 @@
+#include "core/net/connection.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/net/gate.hpp"
+#include "core/wire/client_protocol.hpp"
+
+namespace wsr::net {
+namespace {
+
+constexpr std::size_t reads_per_turn_max = 4;  // of read_buffer_bytes each
+constexpr std::size_t pieces_max = 64;         // of one gather write
+constexpr Duration goodbye_max = std::chrono::seconds{2};
+
+}  // namespace
+
+Connection::Connection(Gate& gate, TcpSocket socket, ConnId conn)
+    : gate_(gate),
+      socket_(std::move(socket)),
+      conn_(conn),
+      parser_(WsRole::server, gate.options().limits.message_bytes_max) {
+  heard_at_ = spoken_at_ = ping_at_ = gate.shard().now();
+}
+
+Connection::Connection(Gate& gate, TcpSocket socket) : Connection(gate, std::move(socket), ConnId{}) {
+  own_outbox_ = std::make_unique<Outbox>(gate.options().limits.outbox_bytes_max);
+}
+
+Outbox* Connection::outbox() { return own_outbox_ ? own_outbox_.get() : gate_.shard().router().outbox(conn_); }
+
+void Connection::start(std::string_view leftover) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  if (phase_ == Phase::open) arm_liveness();
+  auto& buffer = gate_.read_buffer();
+  while (!leftover.empty() && !is_gone()) {
+    const std::size_t held = partial_bytes_;
+    const std::size_t piece = std::min(leftover.size(), buffer.size() - held);
+    std::memcpy(buffer.data(), partial_.data(), held);
+    std::memcpy(buffer.data() + held, leftover.data(), piece);
+    leftover.remove_prefix(piece);
+    gate_.figures.bytes_in += piece;
+    take({buffer.data(), held + piece});
+  }
+  if (!is_gone()) wait_readable();
+}
+
+// ---------------------------------------------------------------- in
+
+void Connection::wait_readable() {
+  ++handlers_;
+  socket_.async_wait(TcpSocket::wait_read, [this](error_code) {
+    --handlers_;
+    if (is_gone()) return gate_.shard().touch();  // reaped at the end of the turn
+    on_readable();
+  });
+}
+
+void Connection::on_readable() {
+  gate_.shard().touch();
+  auto& buffer = gate_.read_buffer();
+  for (std::size_t reads = 0; reads < reads_per_turn_max; ++reads) {
+    const std::size_t held = partial_bytes_;
+    std::memcpy(buffer.data(), partial_.data(), held);
+    const auto room = buffer.size() - held;
+    const auto got = ::recv(socket_.native_handle(), buffer.data() + held, room, MSG_DONTWAIT);
+    if (got == 0) return drop();
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      return drop();
+    }
+    gate_.figures.bytes_in += static_cast<std::uint64_t>(got);
+    heard_at_ = gate_.shard().now();
+    deafness_ = Deafness::none;
+    take({buffer.data(), held + static_cast<std::size_t>(got)});
+    if (is_gone()) return;
+    if (static_cast<std::size_t>(got) < room) break;
+  }
+  wait_readable();
+}
+
+void Connection::take(std::span<char> bytes) {
+  partial_bytes_ = 0;
+  while (!bytes.empty()) {
+    if (phase_ != Phase::open && phase_ != Phase::closing) return;  // nothing it says matters any more
+    const auto event = parser_.next(bytes);
+    bytes = bytes.subspan(event.consumed);
+    if (event.kind == WsEvent::Kind::need_more) break;
+    on_event(event);
+  }
+  // The parser leaves less than one frame header: it takes payload bytes in as they come.
+  partial_bytes_ = static_cast<std::uint8_t>(std::min(bytes.size(), partial_.size()));
+  std::memcpy(partial_.data(), bytes.data(), partial_bytes_);
+}
+
+void Connection::on_event(const WsEvent& event) {
+  using Kind = WsEvent::Kind;
+  if (event.kind != Kind::pong) spoken_at_ = heard_at_;
+  if (phase_ == Phase::closing && event.kind != Kind::close && event.kind != Kind::error) return;
+  switch (event.kind) {
+    case Kind::need_more:
+    case Kind::pong:
+      return;
+    case Kind::text:
+      if (!own_outbox_) return gate_.shard().input().text(conn_, event.payload);
+      return say(WsOpcode::text, event.payload, Courtesy::due);
+    case Kind::binary: {
+      if (own_outbox_) return say(WsOpcode::binary, event.payload, Courtesy::due);
+      std::string error;
+      append_error(error, {}, "bad_request", "wsr.v1 speaks JSON: send text frames, not binary ones");
+      return say(WsOpcode::text, error, Courtesy::optional);
+    }
+    case Kind::ping:
+      return say(WsOpcode::pong, event.payload, Courtesy::optional);
+    case Kind::close:
+      return on_close_frame(event);
+    case Kind::error:
+      if (phase_ == Phase::open) say(WsOpcode::close, ws_close_payload(event.code, event.payload), Courtesy::due);
+      phase_ = Phase::failed;
+      return limit_goodbye();
+  }
+}
+
+void Connection::on_close_frame(const WsEvent& event) {
+  if (phase_ == Phase::closing) {  // the answer to ours
+    phase_ = Phase::answered;
+  } else {
+    say(WsOpcode::close, event.code == CloseCode::no_status ? std::string{} : ws_close_payload(event.code, {}),
+        Courtesy::due);
+    phase_ = Phase::answered;
+    limit_goodbye();
+  }
+  gate_.wake_connection(*this);
+}
+
+// ---------------------------------------------------------------- out
+
+void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtesy) {
+  auto* box = outbox();
+  if (box == nullptr) return;
+  if (courtesy == Courtesy::optional && box->bytes() >= gate_.options().limits.outbox_bytes_max) return;
+  char header[ws_header_bytes_max];
+  const auto header_bytes = ws_write_header(opcode, payload.size(), header);
+  auto frame = Frame::copy_of({header, header_bytes}, payload);
+  const bool is_data = opcode == WsOpcode::text || opcode == WsOpcode::binary;
+  if (is_data) {
+    if (box->offer(std::move(frame)) == Outbox::Verdict::slow_consumer) return;
+  } else {
+    (void)box->offer_control(std::move(frame));
+  }
+  gate_.wake_connection(*this);
+}
+
+void Connection::flush() {
+  if (is_gone() || is_waiting_writable_) return;
+  auto* box = outbox();
+  while (box != nullptr && !box->is_empty()) {
+    std::array<std::string_view, pieces_max> pieces;
+    std::array<iovec, pieces_max> vectors;
+    const auto count = box->gather(pieces);
+    for (std::size_t i = 0; i < count; ++i) {
+      vectors[i] = iovec{const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    }
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = count;
+    const auto written = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_writable();
+      return drop();
+    }
+    ++gate_.figures.writes;
+    gate_.figures.bytes_out += static_cast<std::uint64_t>(written);
+    box->taken(static_cast<std::size_t>(written));
+  }
+  finish_if_written();
+}
+
+void Connection::wait_writable() {
+  ++handlers_;
+  is_waiting_writable_ = true;
+  socket_.async_wait(TcpSocket::wait_write, [this](error_code) {
+    --handlers_;
+    is_waiting_writable_ = false;
+    deafness_ = Deafness::none;  // it reads, however slowly: our ping may still stand in its queue
+    if (is_gone()) return gate_.shard().touch();
+    gate_.wake_connection(*this);
+  });
+}
+
+void Connection::finish_if_written() {
+  if (phase_ == Phase::answered) return drop();
+  if (phase_ != Phase::failed) return;
+  error_code ignored;
+  socket_.shutdown(TcpSocket::shutdown_send, ignored);  // the peer's end is read in on_readable()
+}
+
+// ---------------------------------------------------------------- end and deadlines
+
+void Connection::close(CloseCode code, std::string_view reason) {
+  if (phase_ != Phase::open) return;
+  say(WsOpcode::close, ws_close_payload(code, reason), Courtesy::due);
+  phase_ = Phase::closing;
+  limit_goodbye();
+}
+
+void Connection::drop() {
+  if (is_gone()) return;
+  phase_ = Phase::gone;
+  cancel();
+  error_code ignored;
+  socket_.close(ignored);  // its waits end with an error and count themselves out
+  gate_.bury(*this);
+}
+
+void Connection::limit_goodbye() { gate_.wheel().set(*this, gate_.shard().now() + goodbye_max); }
+
+void Connection::arm_liveness() {
+  const auto& options = gate_.options();
+  std::optional<Time> next;
+  const auto at = [&next](Time deadline) { next = next ? std::min(*next, deadline) : deadline; };
+  if (deafness_ == Deafness::ping_sent) {
+    at(ping_at_ + options.pong_within);
+  } else if (options.ping_every.count() > 0) {
+    at(ping_at_ + options.ping_every);
+  }
+  if (options.idle_after.count() > 0) at(spoken_at_ + options.idle_after);
+  if (next) gate_.wheel().set(*this, *next);
+}
+
+void Connection::on_deadline(Time now) {
+  gate_.shard().touch();
+  if (phase_ != Phase::open) return drop();  // said goodbye long enough
+  const auto& options = gate_.options();
+  if (deafness_ == Deafness::ping_sent && now >= ping_at_ + options.pong_within) return drop();
+  if (options.idle_after.count() > 0 && now >= spoken_at_ + options.idle_after) {
+    return close(CloseCode::idle, "nothing heard for too long");
+  }
+  if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= ping_at_ + options.ping_every) {
+    say(WsOpcode::ping, {}, Courtesy::due);
+    ping_at_ = now;
+    deafness_ = Deafness::ping_sent;
+  }
+  arm_liveness();
+}
+
+}  // namespace wsr::net

@@ -1,0 +1,99 @@
+// Connection: one WebSocket: bytes in, commands to the Router; the outbox out, in gather writes.
+//
+//   open ─close()─▶ closing ─peer's close, or 2 s─▶ gone
+//    │ └─peer's close─▶ answered ─written, or 2 s──▶ gone
+//    └─protocol error─▶ failed ─peer's end, or 2 s─▶ gone     (its bytes are read and dropped meanwhile, or the
+//                                                              reset would overtake our close frame)
+//
+// It has no read buffer (the shard's is borrowed; up to 13 bytes of a split frame header are kept here), no timer of
+// its own (an entry in the shard's wheel) and asks the kernel without blocking: async_wait, then recv or sendmsg.
+//
+// Thread-safety: none; the shard's thread.
+// Bounds:        reads bytes_per_turn_max a turn, so that a loud client does not starve the others; pongs and
+//                complaints stop while the peer reads nothing and its outbox is full.
+// Cost:          about 0.3 KB besides the Router's session and the kernel's buffers.
+#pragma once
+
+#include <array>
+#include <boost/intrusive/list_hook.hpp>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/net/asio.hpp"
+#include "core/net/timer_wheel.hpp"
+#include "core/routing/ids.hpp"
+#include "core/routing/outbox.hpp"
+#include "core/wire/close_code.hpp"
+#include "core/wire/ws_frame.hpp"
+
+namespace wsr::net {
+
+class Gate;
+
+inline constexpr std::size_t read_buffer_bytes = 64 * 1024;  // one a shard
+
+struct ConnectionTag;
+using ConnectionHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ConnectionTag>,
+                                                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+class Connection final : public ConnectionHook, public TimerEntry {
+public:
+  /// A client's connection, known to the Router as `conn`.
+  Connection(Gate& gate, TcpSocket socket, ConnId conn);
+  /// One that the Router does not know: echo, or one that is only told why it is refused.
+  Connection(Gate& gate, TcpSocket socket);
+
+  /// Takes what came behind the handshake, then reads.
+  void start(std::string_view leftover);
+  /// Writes as much of the outbox as the kernel takes.
+  void flush();
+  /// A close frame behind what is queued; the socket ends when the peer has answered, or after two seconds.
+  void close(CloseCode code, std::string_view reason);
+  /// Ends it at once.
+  void drop();
+
+  [[nodiscard]] ConnId conn() const { return conn_; }
+  [[nodiscard]] bool is_gone() const { return phase_ == Phase::gone; }
+  [[nodiscard]] bool is_destroyable() const { return is_gone() && handlers_ == 0; }
+  bool is_noted = false;        // stands in the Gate's list of those to flush
+  bool is_counted_out = false;  // of the sockets of the server
+
+  void on_deadline(Time now) override;
+
+private:
+  enum class Phase : std::uint8_t { open, closing, answered, failed, gone };
+  enum class Deafness : std::uint8_t { none, ping_sent };
+
+  [[nodiscard]] Outbox* outbox();
+  void wait_readable();
+  void on_readable();
+  void wait_writable();
+  void take(std::span<char> bytes);
+  void on_event(const WsEvent& event);
+  void on_close_frame(const WsEvent& event);
+  /// Queues a frame of our own; Courtesy::optional ones are left out while the peer does not read.
+  enum class Courtesy : std::uint8_t { due, optional };
+  void say(WsOpcode opcode, std::string_view payload, Courtesy courtesy);
+  void finish_if_written();
+  void limit_goodbye();
+  void arm_liveness();
+
+  Gate& gate_;
+  TcpSocket socket_;
+  ConnId conn_;  // 0: not the Router's
+  WsParser parser_;
+  std::unique_ptr<Outbox> own_outbox_;               // where the Router has none for it
+  Time heard_at_{};                                  // anything
+  Time spoken_at_{};                                 // anything but a pong
+  Time ping_at_{};                                   // the last ping, or the beginning
+  std::array<char, ws_header_bytes_max> partial_{};  // the unparsed rest of what was read
+  std::uint8_t partial_bytes_ = 0;
+  Phase phase_ = Phase::open;
+  Deafness deafness_ = Deafness::none;
+  std::uint8_t handlers_ = 0;  // of Asio, still to run
+  bool is_waiting_writable_ = false;
+};
+
+}  // namespace wsr::net

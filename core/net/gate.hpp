@@ -1,0 +1,107 @@
+// Gate: the sockets of one shard: HTTP sessions, WebSocket connections, their deadlines, the shared read buffer.
+//
+// A ConnId finds its connection by its slot. What the Router asks (wake, close) is noted and done in flush(), at the
+// end of the turn: closes first, so that the close frame stands behind what was queued, then one gather write for each
+// connection that has something to say.
+//
+// Thread-safety: none; the shard's thread. Bounds: the shard's Limits and connections_max.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/net/asio.hpp"
+#include "core/net/connection.hpp"
+#include "core/net/gate_shared.hpp"
+#include "core/net/http_api.hpp"
+#include "core/net/http_session.hpp"
+#include "core/net/shard.hpp"
+#include "core/net/timer_wheel.hpp"
+
+namespace wsr::net {
+
+class Gate final : public ShardWorld {
+public:
+  Gate(asio::io_context& io, GateShared& shared);
+  ~Gate() override;
+  /// Once, before anything else.
+  void bind(Shard& shard);
+
+  /// A socket that has just been accepted: waits for its HTTP request.
+  void take(TcpSocket socket);
+  /// A socket whose handshake is through, with the bytes that came behind it.
+  void open_chat(TcpSocket socket, const ClientId& client, std::string_view leftover);
+  void open_echo(TcpSocket socket, std::string_view leftover);
+  /// Every WebSocket is told 1001; HTTP sessions end with their answer.
+  void drain();
+  /// Ends what is left.
+  void drop_all();
+  /// Destroys every connection and session without a word. No thread may run the io_context any more.
+  void forget_all();
+
+  // ---- ShardWorld
+  void wake(ConnId conn) override { dirty_.push_back(conn); }
+  void close(ConnId conn, std::uint16_t code, std::string_view reason) override;
+  void on_owned(ConnId, Errc, std::string_view) override {}  // the Router itself closes a WebSocket whose claim failed
+  void flush() override;
+  void add_figures(ServerStats& stats) const override;
+
+  // ---- for connections and sessions
+  [[nodiscard]] Shard& shard() { return *shard_; }
+  [[nodiscard]] HttpApi& api() { return *api_; }
+  [[nodiscard]] GateShared& shared() { return shared_; }
+  [[nodiscard]] const ServerOptions& options() const { return shared_.options; }
+  [[nodiscard]] TimerWheel& wheel() { return wheel_; }
+  [[nodiscard]] std::vector<char>& read_buffer() { return read_buffer_; }
+  [[nodiscard]] ClientId make_guest();
+  /// `connection` wants flush() at the end of the turn though the Router did not say so.
+  void wake_connection(Connection& connection);
+  /// Its socket is closed. Destroyed at the end of a turn, once its last handler has run.
+  void bury(Connection& connection);
+  void take_session(HttpSession& session);
+  void drop_session(HttpSession& session);
+
+  struct Figures {
+    std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, upgrades_refused = 0;
+  };
+  Figures figures;
+
+private:
+  struct Closing {
+    ConnId conn;
+    CloseCode code;
+    std::string reason;
+  };
+  [[nodiscard]] Connection* find(ConnId conn);
+  void adopt(std::unique_ptr<Connection> connection, std::string_view leftover);
+  void arm_tick();
+  void reap();
+
+  asio::io_context& io_;
+  GateShared& shared_;
+  Shard* shard_ = nullptr;
+  std::unique_ptr<HttpApi> api_;
+  TimerWheel wheel_;
+  SteadyTimer tick_;
+  std::vector<char> read_buffer_;
+  std::mt19937_64 random_;  // names of guests
+  boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>,
+                         boost::intrusive::base_hook<ConnectionHook>>
+      connections_;  // all that are not buried
+  boost::intrusive::list<HttpSession, boost::intrusive::constant_time_size<false>,
+                         boost::intrusive::base_hook<SessionHook>>
+      sessions_;
+  std::vector<Connection*> slots_;         // by ConnId::slot(); the connection must still be asked for its id
+  std::vector<ConnId> dirty_;              // woken by the Router
+  std::vector<Connection*> dirty_direct_;  // woken by themselves
+  std::vector<Closing> closing_;
+  std::vector<Connection*> buried_;  // closed, not yet destroyed
+  std::uint64_t open_ = 0;           // WebSockets of this shard
+};
+
+}  // namespace wsr::net

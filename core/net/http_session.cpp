@@ -1,0 +1,240 @@
+#include "core/net/http_session.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <utility>
+
+#include "core/net/gate.hpp"
+
+namespace wsr::net {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr Duration linger_max = std::chrono::seconds{2};
+constexpr std::string_view retry_after = "1";  // seconds; another server takes over at once
+
+std::string_view text(boost::beast::string_view view) { return {view.data(), view.size()}; }
+
+UpgradeRequest upgrade_request(const http::request<http::string_body>& request) {
+  return UpgradeRequest{.method = text(request.method_string()),
+                        .target = text(request.target()),
+                        .version = request.version(),
+                        .host = text(request[http::field::host]),
+                        .origin = text(request[http::field::origin]),
+                        .connection = text(request[http::field::connection]),
+                        .upgrade = text(request[http::field::upgrade]),
+                        .ws_version = text(request[http::field::sec_websocket_version]),
+                        .ws_key = text(request[http::field::sec_websocket_key]),
+                        .ws_protocol = text(request[http::field::sec_websocket_protocol])};
+}
+
+}  // namespace
+
+void HttpSession::start(Gate& gate, TcpSocket socket) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket));
+  gate.take_session(*session);
+  session->read_request();
+}
+
+HttpSession::HttpSession(Gate& gate, TcpSocket socket) : gate_(gate), socket_(std::move(socket)) {}
+
+HttpSession::~HttpSession() = default;
+
+void HttpSession::set_deadline(Duration after) { gate_.wheel().set(*this, clock_now() + after); }
+
+// ---------------------------------------------------------------- in
+
+void HttpSession::read_request() {
+  phase_ = Phase::reading;
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(gate_.options().header_bytes_max));
+  parser_->body_limit(gate_.options().body_bytes_max);
+  set_deadline(gate_.options().handshake_within);
+  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
+    if (self->phase_ != Phase::reading) return;
+    if (error) return self->on_read_error(error);
+    self->read_body();
+  });
+}
+
+void HttpSession::read_body() {
+  if (parser_->is_done()) return on_request();
+  auto body = [self = shared_from_this()](error_code error, std::size_t) {
+    if (self->phase_ != Phase::reading) return;
+    if (error) return self->on_read_error(error);
+    self->on_request();
+  };
+  if (!boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
+    return http::async_read(socket_, buffer_, *parser_, std::move(body));
+  }
+  static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(go_on),
+                    [self = shared_from_this(), body = std::move(body)](error_code error, std::size_t) mutable {
+                      if (self->phase_ != Phase::reading) return;
+                      if (error) return self->drop();
+                      http::async_read(self->socket_, self->buffer_, *self->parser_, std::move(body));
+                    });
+}
+
+void HttpSession::on_read_error(error_code error) {
+  if (error == http::error::header_limit) {
+    return refuse({431, "too_big", "the request's head is above the limit"}, Persistence::close);
+  }
+  if (error == http::error::body_limit) {
+    return refuse({413, "too_big", "the request's body is above the limit"}, Persistence::close);
+  }
+  if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message) {
+    return refuse({400, "bad_request", "this is not HTTP/1.1: " + error.message()}, Persistence::close);
+  }
+  drop();
+}
+
+void HttpSession::on_request() {
+  phase_ = Phase::answering;
+  cancel();
+  ++gate_.figures.http_requests;
+  const auto& request = parser_->get();
+  keeps_alive_ = request.keep_alive();
+  is_head_ = request.method() == http::verb::head;
+  auto& shared = gate_.shared();
+  const UpgradeRules rules{.origins = gate_.options().origins,
+                           .has_echo = gate_.options().echo,
+                           .is_draining = shared.is_draining,
+                           .is_full = shared.websockets >= shared.connections_max};
+  const auto wanted = upgrade_request(request);
+  if (is_upgrade(wanted, rules)) return route_upgrade(wanted, rules);
+  const HttpRequest call{.method = is_head_ ? "GET" : wanted.method,
+                         .target = wanted.target,
+                         .body = request.body(),
+                         .content_type = text(request[http::field::content_type])};
+  gate_.shard().touch();
+  gate_.api().handle(call, [self = shared_from_this()](HttpResponse made) {
+    if (self->phase_ != Phase::answering) return;
+    Response response{http::int_to_status(made.status), 11};
+    response.result(made.status);
+    response.set(http::field::content_type, made.content_type);
+    if (!made.allow.empty()) response.set(http::field::allow, made.allow);
+    response.body() = std::move(made.body);
+    self->answer(std::move(response), Persistence::keep);
+  });
+}
+
+// ---------------------------------------------------------------- upgrade
+
+void HttpSession::route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules) {
+  auto decision = decide_upgrade(request, rules);
+  if (auto* upgrade = std::get_if<Upgrade>(&decision)) return accept(std::move(*upgrade));
+  ++gate_.figures.upgrades_refused;
+  refuse(std::get<Refusal>(decision), Persistence::keep);
+}
+
+void HttpSession::accept(Upgrade upgrade) {
+  handshake_ =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+  handshake_ += upgrade.accept;
+  if (upgrade.speaks_v1) handshake_ += "\r\nSec-WebSocket-Protocol: wsr.v1";
+  handshake_ += "\r\n\r\n";
+  set_deadline(gate_.options().handshake_within);
+  asio::async_write(socket_, asio::buffer(handshake_),
+                    [self = shared_from_this(), upgrade = std::move(upgrade)](error_code error, std::size_t) {
+                      if (self->phase_ != Phase::answering) return;
+                      if (error) return self->drop();
+                      self->phase_ = Phase::gone;
+                      self->cancel();
+                      self->gate_.drop_session(*self);
+                      const auto data = self->buffer_.data();
+                      const std::string_view leftover(static_cast<const char*>(data.data()), data.size());
+                      if (upgrade.kind == Upgrade::Kind::echo) {
+                        return self->gate_.open_echo(std::move(self->socket_), leftover);
+                      }
+                      self->gate_.open_chat(std::move(self->socket_),
+                                            upgrade.client ? *upgrade.client : self->gate_.make_guest(), leftover);
+                    });
+}
+
+// ---------------------------------------------------------------- out
+
+void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
+  Response response{http::int_to_status(refusal.status), 11};
+  response.result(refusal.status);
+  response.set(http::field::content_type, "application/json");
+  if (refusal.status == 426) {
+    response.set(http::field::sec_websocket_version, "13");
+    response.set(http::field::upgrade, "websocket");
+    response.set(http::field::connection, "upgrade");
+  }
+  if (refusal.status == 405) response.set(http::field::allow, "GET");
+  if (refusal.status == 503) response.set(http::field::retry_after, boost::beast::string_view(retry_after.data(), 1));
+  response.body() = error_json(refusal.code, refusal.message);
+  answer(std::move(response), persistence);
+}
+
+void HttpSession::answer(Response response, Persistence persistence) {
+  phase_ = Phase::answering;
+  set_deadline(gate_.options().handshake_within);  // a peer that does not read its answer goes
+  const bool goes_on = persistence == Persistence::keep && keeps_alive_ && !gate_.shared().is_draining;
+  response.prepare_payload();
+  if (is_head_) response.body().clear();  // after Content-Length was set: HEAD tells the size only
+  response_.emplace(std::move(response));
+  if (!goes_on) response_->keep_alive(false);
+  http::async_write(socket_, *response_, [self = shared_from_this(), goes_on](error_code error, std::size_t) {
+    if (self->phase_ != Phase::answering) return;
+    if (error) return self->drop();
+    self->on_answered(goes_on ? Persistence::keep : Persistence::close);
+  });
+}
+
+void HttpSession::on_answered(Persistence persistence) {
+  response_.reset();
+  if (persistence == Persistence::close) return linger();
+  read_request();
+}
+
+void HttpSession::linger() {
+  // Closing with unread bytes resets the connection, and the reset may overtake the answer.
+  if (phase_ != Phase::lingering) {
+    phase_ = Phase::lingering;
+    set_deadline(linger_max);
+    error_code ignored;
+    socket_.shutdown(TcpSocket::shutdown_send, ignored);
+  }
+  buffer_.clear();
+  socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](error_code error, std::size_t) {
+    if (self->phase_ != Phase::lingering) return;
+    if (error) return self->drop();
+    self->linger();
+  });
+}
+
+// ---------------------------------------------------------------- end
+
+void HttpSession::drain() {
+  if (phase_ == Phase::reading && buffer_.size() == 0 && !parser_->got_some()) drop();
+}
+
+void HttpSession::drop() {
+  if (phase_ == Phase::gone) return;
+  phase_ = Phase::gone;
+  cancel();
+  error_code ignored;
+  socket_.close(ignored);
+  gate_.drop_session(*this);
+}
+
+void HttpSession::on_deadline(Time) {
+  const auto self = shared_from_this();
+  if (phase_ == Phase::reading && (buffer_.size() != 0 || parser_->got_some())) {
+    // The read that is under way ends with the phase; its buffers live on in this session.
+    error_code ignored;
+    socket_.cancel(ignored);
+    return refuse({408, "timeout", "the request did not arrive in time"}, Persistence::close);
+  }
+  drop();
+}
+
+}  // namespace wsr::net

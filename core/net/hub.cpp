@@ -1,0 +1,276 @@
+#include "core/net/hub.hpp"
+
+#include <utility>
+#include <variant>
+
+#include "core/net/shard.hpp"
+
+namespace wsr::net {
+namespace {
+
+constexpr int tag_shift = 56;
+constexpr std::uint64_t ticket_mask = (std::uint64_t{1} << tag_shift) - 1;
+// A store that is away must not hold up the end: what is left is swept by others once the lease has run out.
+constexpr auto stop_phase_max = std::chrono::seconds{1};
+
+}  // namespace
+
+Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend)
+    : io_(io),
+      options_(std::move(options)),
+      inlet_(io, [](Task&& task) { task(); }),
+      backend_(make_backend(io, *this, *this)),
+      keeper_directory_(*this, keeper_tag, Place::hub_thread),
+      keeper_bus_(*this, keeper_tag, Place::hub_thread),
+      keeper_(KeeperOptions{.self = options_.self,
+                            .info = options_.info,
+                            .lease = options_.lease,
+                            .probe_every = options_.probe_every,
+                            .keys = options_.keys,
+                            .role = options_.role},
+              keeper_directory_, keeper_bus_, *this, *this),
+      timer_(io),
+      stop_timer_(io) {}
+
+Hub::~Hub() {
+  if (phase_ != Phase::stopped && phase_ != Phase::idle) {
+    phase_ = Phase::stopped;
+    backend_->stop();
+  }
+}
+
+void Hub::start() {
+  phase_ = Phase::running;
+  backend_->start();
+  keeper_.start();
+  after_keeper();
+}
+
+void Hub::when_ready(std::function<void()> on_ready) {
+  on_ready_ = std::move(on_ready);
+  asio::post(io_, alive_.guard([this] { check_ready(); }));
+}
+
+void Hub::check_ready() {
+  if (!on_ready_) return;
+  const auto& lights = keeper_.readiness();
+  const bool is_guest = options_.role == KeeperOptions::Role::guest;
+  const bool has_inbox = lights.store == Readiness::Light::green && lights.inbox == Readiness::Light::green;
+  if (is_guest ? has_inbox : lights.is_ready()) std::exchange(on_ready_, nullptr)();
+}
+
+// ---------------------------------------------------------------- stop
+
+void Hub::stop(std::function<void()> done) {
+  on_stopped_ = std::move(done);
+  if (phase_ != Phase::running) {
+    phase_ = Phase::sweeping;
+    return end_stop_phase();
+  }
+  phase_ = Phase::resigning;
+  limit_stop_phase();
+  keeper_.stop();
+  after_keeper();
+}
+
+void Hub::limit_stop_phase() {
+  stop_timer_.expires_after(stop_phase_max);
+  stop_timer_.async_wait(alive_.guard([this](error_code error) {
+    if (!error) end_stop_phase();
+  }));
+}
+
+void Hub::end_stop_phase() {
+  if (phase_ == Phase::resigning && options_.role == KeeperOptions::Role::server) {
+    phase_ = Phase::sweeping;
+    limit_stop_phase();
+    backend_->directory().sweep(await([this](Answer&&) { end_stop_phase(); }), options_.self, options_.self);
+    return touch();
+  }
+  if (phase_ == Phase::stopped) return;
+  phase_ = Phase::stopped;
+  timer_.cancel();
+  stop_timer_.cancel();
+  // From the loop, not from within an answer of the very backend that is closed.
+  asio::post(io_, alive_.guard([this] {
+    backend_->stop();
+    calls_.clear();
+    if (on_stopped_) std::exchange(on_stopped_, nullptr)();
+  }));
+}
+
+// ---------------------------------------------------------------- turns and time
+
+void Hub::touch() {
+  if (is_turn_posted_) return;
+  is_turn_posted_ = true;
+  asio::post(io_, alive_.guard([this] {
+    is_turn_posted_ = false;
+    end_turn();
+  }));
+}
+
+void Hub::end_turn() {
+  if (phase_ != Phase::stopped) backend_->end_turn();
+}
+
+void Hub::after_keeper() {
+  offset_us_.store(keeper_.store_time(Time{}).time_since_epoch().count(), std::memory_order_relaxed);
+  touch();
+  arm_timer();
+  check_ready();
+  if (phase_ == Phase::resigning && keeper_.is_stopped()) end_stop_phase();
+}
+
+void Hub::arm_timer() {
+  const auto deadline = keeper_.next_deadline();
+  if (!deadline || phase_ == Phase::stopped) return;
+  if (armed_at_ && *armed_at_ <= *deadline) return;  // fires early at worst, and is armed again then
+  armed_at_ = deadline;
+  timer_.expires_at(to_steady(*deadline));
+  timer_.async_wait(alive_.guard([this](error_code error) {
+    if (error) return;  // armed for an earlier deadline meanwhile, or stopped
+    armed_at_.reset();
+    keeper_.set_connections(connections.load(std::memory_order_relaxed));
+    keeper_.on_time();
+    after_keeper();
+  }));
+}
+
+// ---------------------------------------------------------------- calls
+
+Ticket Hub::await(std::function<void(Answer&&)> reply) {
+  const std::uint64_t call = ++last_call_;
+  calls_.emplace(call, std::move(reply));
+  return Ticket{call | std::uint64_t{call_tag} << tag_shift};
+}
+
+void Hub::claim(Ticket ticket, const ClaimRequest& request) {
+  owners_.on_claim(ticket, request);
+  backend_->directory().claim(ticket, request);
+}
+
+void Hub::release(Ticket ticket, const ClientId& client, const Attachment& at) {
+  owners_.forget(at.shard, at.conn);
+  backend_->directory().release(ticket, client, at);
+}
+
+void Hub::lookup(Ticket ticket, const ClientId& client) {
+  if (options_.policy == SessionPolicy::single) {
+    if (auto row = owners_.find(client)) {
+      Owners owners;
+      owners.rows.push_back(std::move(*row));
+      return answer_shard(static_cast<std::uint8_t>(ticket.value >> tag_shift), Ticket{ticket.value & ticket_mask},
+                          std::move(owners));
+    }
+  }
+  backend_->directory().lookup(ticket, client);
+}
+
+void Hub::hand_over(std::uint8_t from, Ticket ticket, std::string batch) {
+  Shard& sender = *shards_[from];
+  const auto header = peek_batch(batch);
+  if (!header || header->to_shard >= shards_.size()) return sender.take_answer(ticket, Published{});
+  shards_[header->to_shard]->take_batch(std::move(batch), [&sender, ticket] {
+    // Answered when taken, not when queued: a shard that lags slows its senders down (Limits::link_in_flight_max).
+    sender.take_answer(ticket, Published{Errc::ok, 1});
+  });
+}
+
+SubscriptionId Hub::subscribe(Subscriptions::Topic topic, ChannelHandler handler, std::function<void(Errc)> reply) {
+  const auto added = subscriptions_.add(topic, std::move(handler));
+  // Also when others listen already: the answer tells that the subscription stands, and asking again is harmless.
+  backend_->bus().subscribe(await([reply = std::move(reply)](Answer&& answer) {
+                              const auto* subscribed = std::get_if<Subscribed>(&answer);
+                              if (reply) reply(subscribed != nullptr ? subscribed->result : Errc::internal);
+                            }),
+                            Channel{ChannelKind::app, topic.name}, topic.match);
+  touch();
+  return added.id;
+}
+
+void Hub::unsubscribe(SubscriptionId id) {
+  const auto topic = subscriptions_.remove(id);
+  if (!topic || phase_ == Phase::stopped) return;
+  backend_->bus().unsubscribe(await([](Answer&&) {}), Channel{ChannelKind::app, topic->name}, topic->match);
+  touch();
+}
+
+// ---------------------------------------------------------------- inputs from the backend
+
+void Hub::on_answer(Ticket ticket, Answer&& answer) {
+  const auto tag = static_cast<std::uint8_t>(ticket.value >> tag_shift);
+  const Ticket inner{ticket.value & ticket_mask};
+  if (tag == keeper_tag) {
+    keeper_.on_answer(inner, std::move(answer));
+    return after_keeper();
+  }
+  if (tag == call_tag) {
+    auto call = calls_.extract(inner.value);
+    if (!call.empty()) call.mapped()(std::move(answer));
+    return;
+  }
+  if (const auto* claimed = std::get_if<Claimed>(&answer)) owners_.on_claimed(ticket, *claimed);
+  answer_shard(tag, inner, std::move(answer));
+}
+
+void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
+  if (tag < shards_.size()) shards_[tag]->take_answer(ticket, std::move(answer));
+}
+
+void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
+  if (channel.kind == ChannelKind::inbox) return on_inbox(payload);
+  subscriptions_.deliver(channel.name, pattern, payload);
+}
+
+void Hub::on_inbox(std::string_view payload) {
+  const auto header = peek_batch(payload);
+  if (!header) return shards_.empty() ? void() : shards_[0]->take_batch(std::string(payload), {});  // counts it as bad
+  if (header->to_shard == probe_shard) return on_probe_batch(payload);
+  if (header->to_shard < shards_.size()) shards_[header->to_shard]->take_batch(std::string(payload), {});
+}
+
+void Hub::on_probe_batch(std::string_view payload) {
+  keeper_.on_probe(payload);
+  after_keeper();
+}
+
+void Hub::on_resubscribed() {
+  keeper_.on_resubscribed();
+  after_keeper();
+}
+
+void Hub::on_store_state(StoreState state) {
+  keeper_.on_store_state(state);
+  for (auto* shard : shards_) shard->take_store_state(state);
+  after_keeper();
+}
+
+// ---------------------------------------------------------------- what the Keeper reports
+
+void Hub::on_reassert() {
+  for (auto* shard : shards_) shard->take_reassert();
+}
+
+void Hub::on_server_gone(const ServerId& server) {
+  for (auto* shard : shards_) shard->take_server_gone(server);
+}
+
+void Hub::on_readiness(const Readiness& readiness) {
+  const auto bit = [](Readiness::Light light, unsigned place) {
+    return light == Readiness::Light::green ? 1U << place : 0U;
+  };
+  readiness_bits_.store(
+      static_cast<std::uint8_t>(bit(readiness.store, 0) | bit(readiness.lease, 1) | bit(readiness.inbox, 2)),
+      std::memory_order_release);
+}
+
+Readiness Hub::readiness() const {
+  const unsigned bits = readiness_bits_.load(std::memory_order_acquire);
+  const auto light = [bits](unsigned place) {
+    return (bits >> place & 1U) != 0 ? Readiness::Light::green : Readiness::Light::red;
+  };
+  return Readiness{light(0), light(1), light(2)};
+}
+
+}  // namespace wsr::net

@@ -1,0 +1,151 @@
+// Hub: the one place of a server that talks to the store: backend, Keeper, clients of this server.
+//
+//   shard 0 ─┐ calls                     ┌─▶ Backend (store, bus)
+//   shard 1 ─┼──────▶ Inlet ─▶ Hub ──────┤
+//   shard n ─┘ ◀───── Inlet ◀─ answers   └─▶ Keeper (lease, registry, probes)
+//
+// A ticket's upper 8 bits say who asked. What one shard of this server says to another never reaches the store:
+// hand_over() goes from inlet to inlet.
+//
+// Thread-safety: everything on the hub's thread (that of its io_context), except what is marked `any thread`.
+// Errors:        none thrown after construction; the store's state is told by readiness().
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/net/alive.hpp"
+#include "core/net/asio.hpp"
+#include "core/net/hub_ports.hpp"
+#include "core/net/inlet.hpp"
+#include "core/net/local_owners.hpp"
+#include "core/net/server.hpp"
+#include "core/net/subscriptions.hpp"
+#include "core/routing/keeper.hpp"
+
+namespace wsr::net {
+
+class Shard;
+
+inline constexpr std::size_t shards_max = 128;
+inline constexpr std::uint8_t call_tag = 254;    // await()
+inline constexpr std::uint8_t keeper_tag = 255;  // the Keeper
+
+struct HubOptions {
+  ServerId self;
+  ServerInfo info;
+  SessionPolicy policy = SessionPolicy::single;
+  BatchKeys keys;
+  std::chrono::milliseconds lease{6'000};
+  std::chrono::milliseconds probe_every{500};
+  KeeperOptions::Role role = KeeperOptions::Role::server;
+};
+
+class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock {
+public:
+  Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend);
+  ~Hub() override;
+
+  /// Before start(), in the order of their indices.
+  void add_shard(Shard& shard) { shards_.push_back(&shard); }
+  void start();
+  /// Gives the lease up, sweeps what is left of this server, closes the backend; then calls `done`, never inline.
+  void stop(std::function<void()> done);
+  /// Calls `on_ready` once, when the hub is ready (a guest: when its inbox stands).
+  void when_ready(std::function<void()> on_ready);
+
+  // ---- any thread
+  [[nodiscard]] const ServerId& self() const { return options_.self; }
+  [[nodiscard]] Readiness readiness() const;
+  [[nodiscard]] std::int64_t store_offset_us() const { return offset_us_.load(std::memory_order_relaxed); }
+  void post(Task task) { inlet_.push(std::move(task)); }
+  /// A batch of one shard of this server for another; the answer comes when the other has taken it.
+  void hand_over(std::uint8_t from, Ticket ticket, std::string batch);
+  std::atomic<std::uint64_t> connections{0};  // open now, over all shards
+
+  // ---- calls of the shards; tickets carry their tag
+  void claim(Ticket ticket, const ClaimRequest& request);
+  void release(Ticket ticket, const ClientId& client, const Attachment& at);
+  void lookup(Ticket ticket, const ClientId& client);
+  void forget(ShardIndex shard, ConnId conn) { owners_.forget(shard, conn); }
+  /// The store's ports, for calls that need no look on the way. The caller must touch().
+  [[nodiscard]] Directory& directory() { return backend_->directory(); }
+  [[nodiscard]] Bus& bus() { return backend_->bus(); }
+  [[nodiscard]] Backend& backend() { return *backend_; }
+  [[nodiscard]] bool is_stopped() const { return phase_ == Phase::stopped; }
+  /// Marks the turn: what was called goes out at its end.
+  void touch();
+  /// Ends the turn now (the shard on this thread does so at the end of its own).
+  void end_turn();
+  /// A ticket whose answer goes to `reply`.
+  [[nodiscard]] Ticket await(std::function<void(Answer&&)> reply);
+
+  // ---- application channels
+  SubscriptionId subscribe(Subscriptions::Topic topic, ChannelHandler handler, std::function<void(Errc)> reply);
+  void unsubscribe(SubscriptionId id);
+
+  [[nodiscard]] const std::vector<Shard*>& shards() const { return shards_; }
+  [[nodiscard]] const Keeper::Figures& figures() const { return keeper_.figures(); }
+  [[nodiscard]] const HubOptions& options() const { return options_; }
+  [[nodiscard]] double uptime_seconds() const {
+    return std::chrono::duration<double>(clock_now() - started_at_).count();
+  }
+
+  // ---- inputs from the backend
+  void on_answer(Ticket ticket, Answer&& answer) override;
+  void on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) override;
+  void on_resubscribed() override;
+  void on_store_state(StoreState state) override;
+
+private:
+  enum class Phase : std::uint8_t { idle, running, resigning, sweeping, stopped };
+
+  void on_reassert() override;
+  void on_server_gone(const ServerId& server) override;
+  void on_readiness(const Readiness& readiness) override;
+  [[nodiscard]] Time now() const override { return clock_now(); }
+  [[nodiscard]] StoreTime store_now() const override { return keeper_.store_time(clock_now()); }
+
+  void after_keeper();
+  void arm_timer();
+  void on_inbox(std::string_view payload);
+  void on_probe_batch(std::string_view payload);
+  void answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer);
+  void end_stop_phase();
+  void limit_stop_phase();
+  void check_ready();
+
+  asio::io_context& io_;
+  HubOptions options_;
+  Alive alive_;
+  Inlet<Task> inlet_;
+  std::vector<Shard*> shards_;
+  LocalOwners owners_;
+  Subscriptions subscriptions_;
+  std::unordered_map<std::uint64_t, std::function<void(Answer&&)>> calls_;
+  std::uint64_t last_call_ = 0;
+  std::unique_ptr<Backend> backend_;
+  HubDirectory keeper_directory_;
+  HubBus keeper_bus_;
+  Keeper keeper_;
+  SteadyTimer timer_;             // the Keeper's deadline
+  std::optional<Time> armed_at_;  // what timer_ waits for
+  SteadyTimer stop_timer_;
+  std::function<void()> on_stopped_;
+  std::function<void()> on_ready_;
+  Phase phase_ = Phase::idle;
+  Time started_at_ = clock_now();
+  bool is_turn_posted_ = false;
+  std::atomic<std::uint8_t> readiness_bits_{0};
+  std::atomic<std::int64_t> offset_us_{0};
+};
+
+}  // namespace wsr::net

@@ -1,0 +1,54 @@
+// The Directory and Bus that a shard (or the Keeper) sees: each call is carried to the hub, tagged with who asks.
+//
+// On the hub's own thread a call is made at once, from another thread through the hub's inlet. Answers come later in
+// either case. A batch for another shard of the same server never reaches the bus.
+//
+// Thread-safety: one object a caller, on the caller's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/routing/ports.hpp"
+
+namespace wsr::net {
+
+class Hub;
+
+enum class Place : std::uint8_t { hub_thread, other_thread };
+
+class HubDirectory final : public Directory {
+public:
+  HubDirectory(Hub& hub, std::uint8_t tag, Place place) : hub_(hub), tag_(tag), place_(place) {}
+  void claim(Ticket ticket, const ClaimRequest& request) override;
+  void release(Ticket ticket, const ClientId& client, const Attachment& at) override;
+  void lookup(Ticket ticket, const ClientId& client) override;
+  void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
+  void counts(Ticket ticket) override;
+  void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override;
+  void resign(Ticket ticket, const ServerId& server) override;
+  void servers(Ticket ticket) override;
+  void sweep(Ticket ticket, const ServerId& dead, const ServerId& by) override;
+
+private:
+  Hub& hub_;
+  std::uint8_t tag_;
+  Place place_;
+};
+
+class HubBus final : public Bus {
+public:
+  HubBus(Hub& hub, std::uint8_t tag, Place place) : hub_(hub), tag_(tag), place_(place) {}
+  void publish(Ticket ticket, const Channel& channel, std::string payload) override;
+  void subscribe(Ticket ticket, const Channel& channel, Match match) override;
+  void unsubscribe(Ticket ticket, const Channel& channel, Match match) override;
+  void resubscribe() override;
+
+private:
+  Hub& hub_;
+  std::uint8_t tag_;
+  Place place_;
+};
+
+}  // namespace wsr::net

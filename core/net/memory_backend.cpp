@@ -1,0 +1,55 @@
+#include "core/net/memory_backend.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "core/net/asio.hpp"
+
+namespace wsr::net {
+namespace {
+
+/// The store that the callers of one factory share; lives as long as any of them.
+struct Store {
+  std::unique_ptr<memory::Backend> root;
+};
+
+class Joined final : public Backend {
+public:
+  Joined(std::shared_ptr<Store> store, std::unique_ptr<Backend> own) : store_(std::move(store)), own_(std::move(own)) {}
+  void start() override { backend().start(); }
+  void stop() override { backend().stop(); }
+  Directory& directory() override { return backend().directory(); }
+  Bus& bus() override { return backend().bus(); }
+  Tables& tables() override { return backend().tables(); }
+  void end_turn() override { backend().end_turn(); }
+
+private:
+  Backend& backend() { return own_ ? *own_ : *store_->root; }
+  std::shared_ptr<Store> store_;  // outlives own_
+  std::unique_ptr<Backend> own_;  // none: this caller came first and is the root
+};
+
+StoreTime wall_clock() {
+  return StoreTime{
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())};
+}
+
+}  // namespace
+
+BackendFactory memory_backend(memory::Options options) {
+  return [store = std::make_shared<Store>(), options = std::move(options)](
+             asio::io_context& io, AnswerSink& answers, BusListener& listener) -> std::unique_ptr<Backend> {
+    if (store->root) return std::make_unique<Joined>(store, store->root->join(answers, listener));
+    auto own = options;
+    if (!own.now) own.now = wall_clock;
+    own.wake = [&io, weak = std::weak_ptr<Store>(store)] {
+      asio::post(io, [weak] {
+        if (const auto held = weak.lock()) held->root->pump();
+      });
+    };
+    store->root = std::make_unique<memory::Backend>(std::move(own), answers, listener);
+    return std::make_unique<Joined>(store, nullptr);
+  };
+}
+
+}  // namespace wsr::net
