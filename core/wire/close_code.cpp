@@ -3,9 +3,9 @@
 namespace wsr {
 
 bool is_valid_on_wire(std::uint16_t code) {
-  if (code >= 3000 && code <= 4999) return true;  // registered and private codes
-  // 1004 is reserved; 1005, 1006 and 1015 describe closes without a code and never travel.
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014);
+  if (code >= 3000) return code <= 4999;  // 3000-3999 registered by libraries, 4000-4999 private
+  if (code < 1000 || code > 1014) return false;
+  return code < 1004 || code > 1006;  // 1004 is reserved; 1005 and 1006 only ever name the absence of a code
 }
 
 }  // namespace wsr

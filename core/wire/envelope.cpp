@@ -1,10 +1,14 @@
 #include "core/wire/envelope.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
-#include <cstring>
+#include <cassert>
+#include <limits>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace wsr {
@@ -12,275 +16,339 @@ namespace {
 
 constexpr char magic = 'W';
 constexpr std::uint8_t version = 1;
-constexpr std::uint8_t flag_signed = 1;
+constexpr std::uint8_t signed_flag = 1;
 constexpr std::size_t mac_bytes = 32;
-constexpr std::size_t entry_bytes_min = 1;
+constexpr std::size_t key_id_bytes_max = 32;
+using Mac = std::array<unsigned char, mac_bytes>;
 
+/// Part of the format: append only.
 enum class Kind : std::uint8_t { message = 1, returned, receipt, account_wanted, account, kick, probe };
 
-// ---- writing
+// ---------------------------------------------------------------- numbers and texts
 
-void put_varint(std::string& out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
+void put_byte(std::string& out, std::uint8_t byte) { out.push_back(static_cast<char>(byte)); }
+
+void put_number(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) put_byte(out, static_cast<std::uint8_t>(value | 0x80));
+  put_byte(out, static_cast<std::uint8_t>(value));
 }
 
 void put_text(std::string& out, std::string_view text) {
-  put_varint(out, text.size());
+  put_number(out, text.size());
   out.append(text);
 }
 
-void put_kind(std::string& out, Kind kind) { out.push_back(static_cast<char>(kind)); }
+/// Reads from the front of `bytes`. After the first failure everything it gives is zero or empty,
+/// so that a caller checks once, at the end.
+class Reader {
+public:
+  explicit Reader(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
 
-void put_message(std::string& out, const EntryMessage& message) {
-  put_varint(out, message.receipt);
-  out.push_back(static_cast<char>((message.hops << 1) | (message.is_copy ? 1 : 0)));
+  std::uint8_t byte() {
+    if (at_ == end_) return static_cast<std::uint8_t>(fail());
+    return static_cast<std::uint8_t>(*at_++);
+  }
+
+  /// A LEB128 number of at most `max`. Every number has one spelling: an overlong one is refused.
+  std::uint64_t number(std::uint64_t max = std::numeric_limits<std::uint64_t>::max()) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      if (at_ == end_) return fail();
+      const auto next = static_cast<std::uint8_t>(*at_++);
+      if (shift == 63 && next > 1) return fail();  // beyond 64 bits
+      value |= std::uint64_t{next & 0x7Fu} << shift;
+      if ((next & 0x80) == 0) return (next == 0 && shift != 0) || value > max ? fail() : value;
+    }
+    return fail();
+  }
+  template <class T>
+  T number_of() {
+    return static_cast<T>(number(std::numeric_limits<T>::max()));
+  }
+
+  std::string_view text() {
+    const std::uint64_t size = number();
+    if (size > left()) {
+      fail();
+      return {};
+    }
+    const std::string_view text(at_, size);
+    at_ += size;
+    return text;
+  }
+
+  std::uint64_t fail() {
+    failed_ = true;
+    at_ = end_;
+    return 0;
+  }
+  [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+  [[nodiscard]] const char* at() const { return at_; }
+  [[nodiscard]] bool has_failed() const { return failed_; }
+
+private:
+  const char* at_;
+  const char* end_;
+  bool failed_ = false;
+};
+
+// ---------------------------------------------------------------- entries
+
+template <class... Fs>
+struct Overload : Fs... {
+  using Fs::operator()...;
+};
+
+void put_message(std::string& out, Kind kind, const EntryMessage& message) {
+  put_byte(out, static_cast<std::uint8_t>(kind));
+  put_byte(out, message.is_copy ? 1 : 0);
+  put_byte(out, message.hops);
+  put_number(out, message.receipt);
   put_text(out, message.from);
   put_text(out, message.to);
   put_text(out, message.data);
 }
 
-struct Put {
-  std::string& out;
-  void operator()(const EntryMessage& entry) const {
-    put_kind(out, Kind::message);
-    put_message(out, entry);
-  }
-  void operator()(const EntryReturned& entry) const {
-    put_kind(out, Kind::returned);
-    put_message(out, entry.message);
-  }
-  void operator()(const EntryReceipt& entry) const {
-    put_kind(out, Kind::receipt);
-    put_varint(out, entry.receipt);
-    out.push_back(static_cast<char>(entry.word));
-  }
-  void operator()(const EntryAccountWanted&) const { put_kind(out, Kind::account_wanted); }
-  void operator()(const EntryAccount& entry) const {
-    put_kind(out, Kind::account);
-    put_varint(out, entry.through);
-    put_varint(out, entry.returned);
-    for (const std::uint64_t count : entry.words) put_varint(out, count);
-  }
-  void operator()(const EntryKick& entry) const {
-    put_kind(out, Kind::kick);
-    put_varint(out, entry.conn);
-    put_varint(out, entry.code);
-    put_text(out, entry.reason);
-  }
-  void operator()(const EntryProbe& entry) const {
-    put_kind(out, Kind::probe);
-    put_varint(out, entry.nonce);
-  }
-};
+EntryMessage read_message(Reader& reader) {
+  EntryMessage message;
+  const auto copy = reader.byte();
+  if (copy > 1) reader.fail();
+  message.is_copy = copy == 1;
+  message.hops = reader.byte();
+  message.receipt = reader.number();
+  message.from = reader.text();
+  message.to = reader.text();
+  message.data = reader.text();
+  return message;
+}
 
-// ---- reading: every get_ returns false at the end of the input or at nonsense
-
-class Reader {
-public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  [[nodiscard]] bool get_byte(std::uint8_t& byte) {
-    if (rest_.empty()) return false;
-    byte = static_cast<std::uint8_t>(rest_.front());
-    rest_.remove_prefix(1);
-    return true;
-  }
-  [[nodiscard]] bool get_varint(std::uint64_t& value) {
-    value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      std::uint8_t byte = 0;
-      if (!get_byte(byte)) return false;
-      if (shift == 63 && byte > 1) return false;  // more than 64 bits
-      value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
-      if ((byte & 0x80) == 0) return true;
+void read_entry(Reader& reader, std::vector<Entry>& entries) {
+  switch (static_cast<Kind>(reader.byte())) {
+    case Kind::message:
+      entries.emplace_back(read_message(reader));
+      return;
+    case Kind::returned:
+      entries.emplace_back(EntryReturned{read_message(reader)});
+      return;
+    case Kind::receipt: {
+      EntryReceipt receipt;
+      receipt.receipt = reader.number();
+      receipt.word = reader.byte();
+      if (receipt.word >= word_count) reader.fail();  // it will index an array
+      entries.emplace_back(receipt);
+      return;
     }
-    return false;
-  }
-  template <class Small>
-  [[nodiscard]] bool get_small(Small& value) {
-    std::uint64_t wide = 0;
-    if (!get_varint(wide) || wide > static_cast<Small>(~Small{0})) return false;
-    value = static_cast<Small>(wide);
-    return true;
-  }
-  [[nodiscard]] bool get_text(std::string_view& text) {
-    std::uint64_t size = 0;
-    if (!get_varint(size) || size > rest_.size()) return false;
-    text = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return true;
-  }
-  [[nodiscard]] bool get_message(EntryMessage& message) {
-    std::uint8_t flags = 0;
-    if (!get_varint(message.receipt) || !get_byte(flags)) return false;
-    message.hops = flags >> 1;
-    message.is_copy = (flags & 1) != 0;
-    return get_text(message.from) && get_text(message.to) && get_text(message.data);
-  }
-  [[nodiscard]] bool get_entry(Entry& entry) {
-    std::uint8_t kind = 0;
-    if (!get_byte(kind)) return false;
-    switch (static_cast<Kind>(kind)) {
-      case Kind::message: return get_message(entry.emplace<EntryMessage>());
-      case Kind::returned: return get_message(entry.emplace<EntryReturned>().message);
-      case Kind::receipt: {
-        auto& receipt = entry.emplace<EntryReceipt>();
-        return get_varint(receipt.receipt) && get_byte(receipt.word);
-      }
-      case Kind::account_wanted: entry.emplace<EntryAccountWanted>(); return true;
-      case Kind::account: {
-        auto& account = entry.emplace<EntryAccount>();
-        if (!get_varint(account.through) || !get_varint(account.returned)) return false;
-        for (std::uint64_t& count : account.words) {
-          if (!get_varint(count)) return false;
-        }
-        return true;
-      }
-      case Kind::kick: {
-        auto& kick = entry.emplace<EntryKick>();
-        return get_varint(kick.conn) && get_small(kick.code) && get_text(kick.reason);
-      }
-      case Kind::probe: return get_varint(entry.emplace<EntryProbe>().nonce);
+    case Kind::account_wanted:
+      entries.emplace_back(EntryAccountWanted{});
+      return;
+    case Kind::account: {
+      EntryAccount account;
+      account.through = reader.number();
+      account.returned = reader.number();
+      for (auto& word : account.words) word = reader.number();
+      entries.emplace_back(account);
+      return;
     }
-    return false;
+    case Kind::kick: {
+      EntryKick kick;
+      kick.conn = reader.number();
+      kick.code = reader.number_of<std::uint16_t>();
+      kick.reason = reader.text();
+      entries.emplace_back(kick);
+      return;
+    }
+    case Kind::probe:
+      entries.emplace_back(EntryProbe{reader.number()});
+      return;
   }
-  [[nodiscard]] std::string_view rest() const { return rest_; }
+  reader.fail();
+}
 
-private:
-  std::string_view rest_;
-};
+// ---------------------------------------------------------------- header
 
-struct Head {
-  BatchHeader header;
-  bool is_signed = false;
-  std::string_view key_id;
-  std::uint64_t time_ms = 0;
-};
-
-/// What is wrong with the head, or nullptr.
-const char* read_head(Reader& reader, Head& head) {
-  std::uint8_t byte = 0;
-  if (!reader.get_byte(byte) || byte != static_cast<std::uint8_t>(magic)) return "it does not begin like a batch";
-  if (!reader.get_byte(byte)) return "it is cut short";
-  if (byte != version) return "its version is not 1: run servers of one bus format on one store";
+struct Opening {  // a batch's beginning, up to where entries (or key id and time) begin
+  std::uint8_t version = 0;
   std::uint8_t flags = 0;
-  if (!reader.get_byte(flags) || (flags & ~flag_signed) != 0) return "its flags are unknown";
-  head.is_signed = (flags & flag_signed) != 0;
-  BatchHeader& header = head.header;
-  if (!reader.get_text(header.from_server) || !reader.get_small(header.from_shard) ||
-      !reader.get_small(header.to_shard) || !reader.get_varint(header.base) || !reader.get_varint(header.first_seq) ||
-      !reader.get_small(header.count)) {
-    return "its header is cut short";
-  }
-  if (header.first_seq < header.base) return "its numbers begin before its link";
-  if (head.is_signed && (!reader.get_text(head.key_id) || !reader.get_varint(head.time_ms))) {
-    return "its signature is cut short";
-  }
-  return nullptr;
+  BatchHeader header;
+};
+
+/// Stops early at a version that it does not know: nothing behind it has a meaning then.
+Opening read_opening(Reader& reader) {
+  Opening opening;
+  if (reader.byte() != static_cast<std::uint8_t>(magic)) reader.fail();
+  opening.version = reader.byte();
+  if (opening.version != version) return opening;
+  opening.flags = reader.byte();
+  if ((opening.flags & ~signed_flag) != 0) reader.fail();
+  opening.header.from_server = reader.text();
+  opening.header.from_shard = reader.number_of<std::uint16_t>();
+  opening.header.to_shard = reader.number_of<std::uint16_t>();
+  opening.header.base = reader.number();
+  opening.header.first_seq = reader.number();
+  opening.header.count = reader.number_of<std::uint32_t>();
+  if (opening.header.first_seq < opening.header.base) reader.fail();
+  return opening;
 }
 
-std::array<unsigned char, mac_bytes> mac_of(std::string_view secret, std::string_view channel, std::string_view bytes) {
-  // The channel's length stands before it: no two pairs of channel and bytes give the same input.
-  std::string input;
-  input.reserve(channel.size() + bytes.size() + 10);
-  put_text(input, channel);
-  input.append(bytes);
-  std::array<unsigned char, mac_bytes> mac{};
-  unsigned size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-       reinterpret_cast<const unsigned char*>(input.data()), input.size(), mac.data(), &size);
-  return mac;
+// ---------------------------------------------------------------- signature
+
+/// HMAC-SHA256 over the channel, with its length, and all of the batch before the MAC itself.
+bool sign(const BatchKey& key, std::string_view channel, std::string_view batch, Mac& mac) {
+  // Fetched once: looking an algorithm up costs more than hashing a batch.
+  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  if (hmac == nullptr) return false;
+  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(hmac), &EVP_MAC_CTX_free);
+  if (context == nullptr) return false;
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                   OSSL_PARAM_construct_end()};
+  const auto bytes = [](std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+  std::string place;
+  put_text(place, channel);
+  std::size_t size = 0;
+  return EVP_MAC_init(context.get(), bytes(key.secret), key.secret.size(), parameters) == 1 &&
+         EVP_MAC_update(context.get(), bytes(place), place.size()) == 1 &&
+         EVP_MAC_update(context.get(), bytes(batch), batch.size()) == 1 &&
+         EVP_MAC_final(context.get(), mac.data(), &size, mac.size()) == 1 && size == mac.size();
 }
 
-const char* verify(const Head& head, std::string_view bytes, const BatchKeys& keys, std::string_view channel,
-                   std::chrono::milliseconds now) {
-  for (const BatchKey& key : keys.keys) {
-    if (key.id != head.key_id) continue;
-    const auto mac = mac_of(key.secret, channel, bytes.substr(0, bytes.size() - mac_bytes));
-    if (CRYPTO_memcmp(mac.data(), bytes.data() + bytes.size() - mac_bytes, mac_bytes) != 0) {
-      return "its signature is wrong";
-    }
-    const auto sent = std::chrono::milliseconds{static_cast<std::int64_t>(head.time_ms & INT64_MAX)};
-    if (sent + keys.skew_max < now || now + keys.skew_max < sent) return "it is too old or from the future";
-    return nullptr;
+BatchError wrong(std::string_view what) { return BatchError{std::string(what)}; }
+
+/// Checks key, time and MAC of a signed batch, and takes the MAC off `entries`' end. Nullopt: all is well.
+std::optional<BatchError> verify(std::string_view bytes, Reader& entries, const BatchKeys& keys,
+                                 std::string_view channel, std::chrono::milliseconds now) {
+  const std::string_view key_id = entries.text();
+  const std::uint64_t time = entries.number(std::numeric_limits<std::int64_t>::max());
+  if (entries.has_failed() || entries.left() < mac_bytes) return wrong("the batch ends within its signature");
+  const BatchKey* key = nullptr;
+  for (const auto& candidate : keys.keys) {
+    if (candidate.id == key_id) key = &candidate;
   }
-  return "its key id is unknown here";
+  if (key == nullptr)
+    return wrong("the batch is signed with a key whose id is unknown here: give every server the same --bus-key list");
+  Mac mac;
+  const std::string_view covered = bytes.substr(0, bytes.size() - mac_bytes);
+  if (!sign(*key, channel, covered, mac)) return wrong("the signature could not be computed");
+  if (CRYPTO_memcmp(mac.data(), covered.data() + covered.size(), mac_bytes) != 0) {
+    return wrong("the batch's signature is wrong: it was changed, or made for another inbox or with another secret");
+  }
+  // Only now: the time of a forged batch means nothing.
+  const auto at = static_cast<std::uint64_t>(now.count() < 0 ? 0 : now.count());
+  const std::uint64_t skew = at > time ? at - time : time - at;
+  if (skew > static_cast<std::uint64_t>(keys.skew_max.count() < 0 ? 0 : keys.skew_max.count())) {
+    return wrong("the batch is " + std::to_string(skew) + " ms off this server's time: replayed, or a clock is wrong");
+  }
+  entries = Reader({entries.at(), entries.left() - mac_bytes});
+  return std::nullopt;
 }
 
 }  // namespace
 
+// ---------------------------------------------------------------- writer
+
 BatchWriter::BatchWriter(std::string_view from_server, std::uint16_t from_shard, std::uint16_t to_shard,
                          std::uint64_t base, std::uint64_t first_seq)
-    : from_server_(from_server), from_shard_(from_shard), to_shard_(to_shard), base_(base), first_seq_(first_seq) {}
+    : from_server_(from_server), from_shard_(from_shard), to_shard_(to_shard), base_(base), first_seq_(first_seq) {
+  assert(base <= first_seq);
+}
 
 void BatchWriter::add(const Entry& entry) {
-  std::visit(Put{entries_}, entry);
+  const auto put_kind = [this](Kind kind) { put_byte(entries_, static_cast<std::uint8_t>(kind)); };
+  std::visit(Overload{
+                 [this](const EntryMessage& message) { put_message(entries_, Kind::message, message); },
+                 [this](const EntryReturned& returned) { put_message(entries_, Kind::returned, returned.message); },
+                 [&](const EntryReceipt& receipt) {
+                   assert(receipt.word < word_count);
+                   put_kind(Kind::receipt);
+                   put_number(entries_, receipt.receipt);
+                   put_byte(entries_, receipt.word);
+                 },
+                 [&](const EntryAccountWanted&) { put_kind(Kind::account_wanted); },
+                 [&](const EntryAccount& account) {
+                   put_kind(Kind::account);
+                   put_number(entries_, account.through);
+                   put_number(entries_, account.returned);
+                   for (const auto word : account.words) put_number(entries_, word);
+                 },
+                 [&](const EntryKick& kick) {
+                   put_kind(Kind::kick);
+                   put_number(entries_, kick.conn);
+                   put_number(entries_, kick.code);
+                   put_text(entries_, kick.reason);
+                 },
+                 [&](const EntryProbe& probe) {
+                   put_kind(Kind::probe);
+                   put_number(entries_, probe.nonce);
+                 },
+             },
+             entry);
   ++count_;
 }
 
 std::string BatchWriter::finish(const BatchKeys& keys, std::string_view channel, std::chrono::milliseconds time) const {
+  const BatchKey* const key = keys.keys.empty() ? nullptr : &keys.keys.front();
   std::string out;
-  out.reserve(entries_.size() + from_server_.size() + 128);
+  out.reserve(entries_.size() + from_server_.size() + 128 + mac_bytes);
   out.push_back(magic);
-  out.push_back(static_cast<char>(version));
-  out.push_back(static_cast<char>(keys.keys.empty() ? 0 : flag_signed));
+  put_byte(out, version);
+  put_byte(out, key == nullptr ? 0 : signed_flag);
   put_text(out, from_server_);
-  put_varint(out, from_shard_);
-  put_varint(out, to_shard_);
-  put_varint(out, base_);
-  put_varint(out, first_seq_);
-  put_varint(out, count_);
-  if (!keys.keys.empty()) {
-    put_text(out, keys.keys.front().id);
-    put_varint(out, static_cast<std::uint64_t>(time.count()));
+  put_number(out, from_shard_);
+  put_number(out, to_shard_);
+  put_number(out, base_);
+  put_number(out, first_seq_);
+  put_number(out, count_);
+  if (key != nullptr) {
+    assert(!key->id.empty() && key->id.size() <= key_id_bytes_max);
+    put_text(out, key->id);
+    put_number(out, static_cast<std::uint64_t>(time.count() < 0 ? 0 : time.count()));
   }
   out.append(entries_);
-  if (!keys.keys.empty()) {
-    const auto mac = mac_of(keys.keys.front().secret, channel, out);
+  if (key != nullptr) {
+    Mac mac;
+    if (!sign(*key, channel, out, mac)) throw std::bad_alloc();  // the only way in which a fetched HMAC fails
     out.append(reinterpret_cast<const char*>(mac.data()), mac.size());
   }
   return out;
 }
 
+// ---------------------------------------------------------------- reader
+
 std::optional<BatchHeader> peek_batch(std::string_view bytes) {
+  if (bytes.size() > batch_bytes_limit) return std::nullopt;
   Reader reader(bytes);
-  Head head;
-  if (read_head(reader, head) != nullptr) return std::nullopt;
-  return head.header;
+  const auto opening = read_opening(reader);
+  if (reader.has_failed() || opening.version != version) return std::nullopt;
+  return opening.header;
 }
 
 std::variant<Batch, BatchError> decode_batch(std::string_view bytes, const BatchKeys& keys, std::string_view channel,
                                              std::chrono::milliseconds now) {
-  if (bytes.size() > batch_bytes_limit) return BatchError{"the batch is larger than any that this version sends"};
+  if (bytes.size() > batch_bytes_limit) {
+    return wrong("a batch of " + std::to_string(bytes.size()) + " bytes is above the limit of " +
+                 std::to_string(batch_bytes_limit));
+  }
   Reader reader(bytes);
-  Head head;
-  if (const char* wrong = read_head(reader, head)) return BatchError{std::string("the batch is refused: ") + wrong};
-  if (head.is_signed != !keys.keys.empty()) {
-    return BatchError{head.is_signed ? "the batch is signed, but this server has no --bus-key"
-                                     : "the batch is not signed, but this server has a --bus-key"};
+  const auto opening = read_opening(reader);
+  if (reader.has_failed()) return wrong("the batch's header is not readable");
+  if (opening.version != version) {
+    return wrong("a batch of version " + std::to_string(opening.version) + ": this server speaks version 1");
   }
-  std::string_view body = reader.rest();
-  if (head.is_signed) {
-    if (body.size() < mac_bytes) return BatchError{"the batch is refused: its signature is cut short"};
-    if (const char* wrong = verify(head, bytes, keys, channel, now)) {
-      return BatchError{std::string("the batch is refused: ") + wrong};
-    }
-    body.remove_suffix(mac_bytes);
+  const bool is_signed = (opening.flags & signed_flag) != 0;
+  if (is_signed && keys.keys.empty()) return wrong("the batch is signed, but this server has no --bus-key");
+  if (!is_signed && !keys.keys.empty()) return wrong("the batch is not signed, but this server has a --bus-key");
+  if (is_signed) {
+    if (auto error = verify(bytes, reader, keys, channel, now)) return std::move(*error);
   }
-  // Every entry takes a byte at least: the count cannot make us reserve more than the bytes can hold.
-  if (head.header.count > body.size() / entry_bytes_min) return BatchError{"the batch claims more entries than it has"};
+  const std::uint32_t count = opening.header.count;
+  // Before memory is taken for them: every entry has at least a byte, and a batch a bounded number.
+  if (count > reader.left() || count > batch_entries_limit) return wrong("the batch announces more entries than fit");
   Batch batch;
-  batch.header = head.header;
-  batch.entries.reserve(head.header.count);
-  Reader entries(body);
-  for (std::uint32_t i = 0; i < head.header.count; ++i) {
-    if (!entries.get_entry(batch.entries.emplace_back())) return BatchError{"an entry of the batch cannot be read"};
-  }
-  if (!entries.rest().empty()) return BatchError{"the batch has bytes after its last entry"};
+  batch.header = opening.header;
+  batch.entries.reserve(count);
+  for (std::uint32_t i = 0; i < count && !reader.has_failed(); ++i) read_entry(reader, batch.entries);
+  if (reader.has_failed()) return wrong("an entry of the batch is not readable");
+  if (reader.left() != 0) return wrong("the batch has bytes behind its last entry");
   return batch;
 }
 

@@ -1,6 +1,7 @@
 // The envelope of the bus: what one shard of a server says to one shard of another, in batches.
 //
-//   batch = "W" version flags | from server, shard | to shard | base, first_seq | count | [key id, time] | entries | [mac]
+//   batch = "W" version flags | from server, shard | to shard | base, first_seq | count
+//           | [key id, time] | entries | [mac]
 //
 // Every entry of a link has a sequence number (first_seq, first_seq + 1, ...), so that a receiver
 // knows what it missed and drops what it has already seen. Integers are LEB128 varints, strings
@@ -11,8 +12,9 @@
 //
 // Thread-safety: pure functions and plain values.
 // Errors:        decode_batch() returns what is wrong; it never throws and never reads past the end.
-// Bounds:        entries_max and bytes_max are what a sender puts in one batch; a receiver takes up to
-//                batch_bytes_limit (a message of the largest size must still fit in one batch).
+// Bounds:        batch_entries_max and batch_bytes_max are what a sender puts in one batch; a receiver takes
+//                up to batch_entries_limit and batch_bytes_limit (a message of the largest size must still
+//                fit in one batch).
 #pragma once
 
 #include <array>
@@ -31,6 +33,8 @@ inline constexpr std::size_t batch_entries_max = 64;       // one flush of a bus
 inline constexpr std::size_t batch_bytes_max = 64 * 1024;  // closes a batch once reached
 inline constexpr std::size_t batch_bytes_limit =
     20 * 1024 * 1024;  // above it a batch is refused: largest message plus headers
+inline constexpr std::size_t batch_entries_limit =
+    4'096;  // above it a batch is refused: an entry of one byte costs its receiver a hundred
 
 /// The words in which a message ends, as they travel (core/routing/outcome.hpp gives them meaning).
 inline constexpr std::size_t word_count = 12;

@@ -5,16 +5,17 @@
 namespace wsr {
 namespace {
 
-/// Length of the run of ASCII at the front of `text`.
-std::size_t ascii_run(std::string_view text) {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, text.data() + i, 8);
-    if ((eight & 0x8080808080808080U) != 0) break;
+/// The first byte at or after `at` that is not ASCII.
+const char* skip_ascii(const char* at, const char* end) {
+  constexpr std::uint64_t high_bits = 0x8080808080808080;
+  while (end - at >= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, sizeof word);
+    if ((word & high_bits) != 0) break;
+    at += 8;
   }
-  while (i < text.size() && static_cast<unsigned char>(text[i]) < 0x80) ++i;
-  return i;
+  while (at != end && static_cast<unsigned char>(*at) < 0x80) ++at;
+  return at;
 }
 
 }  // namespace
@@ -26,40 +27,47 @@ bool is_utf8(std::string_view text) {
 
 Utf8Stream::Verdict Utf8Stream::feed(std::string_view piece) {
   if (failed_) return Verdict::invalid;
-  std::size_t i = 0;
-  while (i < piece.size()) {
+  const char* const end = piece.data() + piece.size();
+  for (const char* at = piece.data(); at != end;) {
     if (needed_ == 0) {
-      i += ascii_run(piece.substr(i));
-      if (i == piece.size()) break;
+      at = skip_ascii(at, end);
+      if (at == end) break;
     }
-    const auto byte = static_cast<std::uint8_t>(piece[i++]);
+    const auto byte = static_cast<std::uint8_t>(*at++);
     if (needed_ != 0) {
-      if (byte < low_ || byte > high_) {
-        failed_ = true;
-        return Verdict::invalid;
-      }
+      if (byte < low_ || byte > high_) return fail();
+      --needed_;
       low_ = 0x80;
       high_ = 0xBF;
-      --needed_;
-      continue;
-    }
-    // The first byte fixes the length, and for four of them the range of the second (RFC 3629 section 4).
-    if (byte >= 0xC2 && byte <= 0xDF) {
-      needed_ = 1;
-    } else if (byte >= 0xE0 && byte <= 0xEF) {
-      needed_ = 2;
-      if (byte == 0xE0) low_ = 0xA0;
-      if (byte == 0xED) high_ = 0x9F;
-    } else if (byte >= 0xF0 && byte <= 0xF4) {
-      needed_ = 3;
-      if (byte == 0xF0) low_ = 0x90;
-      if (byte == 0xF4) high_ = 0x8F;
-    } else {
-      failed_ = true;
-      return Verdict::invalid;
+    } else if (!begin(byte)) {
+      return fail();
     }
   }
   return Verdict::valid_so_far;
+}
+
+/// Takes the first byte of a code point. Its second byte has narrower bounds where a plain
+/// continuation byte would make an overlong form, a surrogate or a value above U+10FFFF.
+bool Utf8Stream::begin(std::uint8_t lead) {
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    needed_ = 1;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    needed_ = 2;
+    if (lead == 0xE0) low_ = 0xA0;
+    if (lead == 0xED) high_ = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    needed_ = 3;
+    if (lead == 0xF0) low_ = 0x90;
+    if (lead == 0xF4) high_ = 0x8F;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Utf8Stream::Verdict Utf8Stream::fail() {
+  failed_ = true;
+  return Verdict::invalid;
 }
 
 }  // namespace wsr

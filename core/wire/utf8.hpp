@@ -23,6 +23,9 @@ public:
   [[nodiscard]] bool is_complete() const { return needed_ == 0 && !failed_; }
 
 private:
+  bool begin(std::uint8_t lead);
+  Verdict fail();
+
   std::uint8_t needed_ = 0;  // continuation bytes still to come
   std::uint8_t low_ = 0x80;  // bounds of the next continuation byte
   std::uint8_t high_ = 0xBF;

@@ -50,7 +50,8 @@ public:
   WsParser(WsRole role, std::size_t message_bytes_max) : role_(role), message_bytes_max_(message_bytes_max) {}
 
   /// Takes at most one event from the front of `input`. Payload bytes may be unmasked in place.
-  /// Call again with the rest (after `consumed`) until need_more. A partial frame is not
+  /// Call again with the rest (after `consumed`, also when nothing is left) until need_more: that call
+  /// also frees the memory of a message that was given out in pieces. A partial frame is not
   /// consumed unless its header is complete; then its payload is taken into the parser piece by
   /// piece, so that an input buffer of any size >= 14 bytes makes progress.
   [[nodiscard]] WsEvent next(std::span<char> input);
@@ -60,15 +61,26 @@ public:
 
 private:
   // Kept small: an idle connection pays only for this object. `gather_` exists only while a
-  // message or frame is incomplete.
+  // message or frame is incomplete, and until the call after the one that gave it out.
+  struct Header;
   struct Gather;
   struct GatherDeleter {
     void operator()(Gather*) const;
   };
+  [[nodiscard]] WsEvent fail(CloseCode code, std::string_view why);
+  [[nodiscard]] WsEvent check(const Header& header);
+  [[nodiscard]] WsEvent check_size(const Header& header);
+  [[nodiscard]] WsEvent take_whole(const Header& header, std::span<char> payload);
+  void begin_pieces(const Header& header);
+  [[nodiscard]] WsEvent take_piece(std::span<const char> piece);
+  [[nodiscard]] WsEvent end_pieces();
+  [[nodiscard]] WsEvent control(WsOpcode opcode, std::string_view payload);
+  [[nodiscard]] bool is_in_frame() const;
+
   WsRole role_;
+  CloseCode failed_ = CloseCode::no_status;  // no_status: not failed
   std::size_t message_bytes_max_;
   std::unique_ptr<Gather, GatherDeleter> gather_;
-  bool failed_ = false;
 };
 
 /// The largest header that a frame can have: 2 + 8 length + 4 mask.
@@ -85,6 +97,7 @@ void ws_append_frame(std::string& out, WsOpcode opcode, std::string_view payload
 void ws_append_masked_frame(std::string& out, WsOpcode opcode, std::string_view payload, std::uint32_t mask_key);
 
 /// The payload of a close frame: code and reason; the reason is cut at a code point to fit 123 bytes.
+/// Empty for a code that must not be sent (no_status, abnormal). REQUIRES: `reason` is UTF-8.
 [[nodiscard]] std::string ws_close_payload(CloseCode code, std::string_view reason);
 
 /// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2).
