@@ -22,7 +22,6 @@ ExitCode run(int argc, char** argv) {
       ->type_name("FILE");
   app.config_formatter(wsr::cli::make_config_reader());
   app.require_subcommand(1);
-  app.fallthrough(false);
   app.footer(
       "A minute to try it:\n"
       "  wsr serve -p 9090                 then open http://127.0.0.1:9090\n"
@@ -38,6 +37,7 @@ ExitCode run(int argc, char** argv) {
   auto* serve = wsr::cli::add_serve(app, serve_options);
   auto* send = wsr::cli::add_send(app, send_options);
   auto* owners = wsr::cli::add_owners(app, owners_options);
+  for (auto* command : {serve, send, owners}) command->fallthrough();  // `wsr serve --config FILE` works too
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {  // --help and --version end this way too

@@ -281,7 +281,8 @@ CLI::App* add_owners(CLI::App& app, OwnersOptions& options) {
   command->require_subcommand(0, 1);
   with_environment(command->add_flag("--json", options.json, "Print JSON"));
   with_environment(command->add_option("--count", options.count, "Rows of one page (default: all rows)"))
-      ->check(CLI::Range(1u, page_rows));
+      ->check(CLI::Range(1u, page_rows).description(""))
+      ->type_name(fmt::format("1..{}", page_rows));
   with_environment(command->add_option("--cursor", options.cursor, "Where the page before ended"));
   add_fabric_options(*command, options.fabric);
 

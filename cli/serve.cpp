@@ -78,6 +78,7 @@ void check_bounds(const ServeOptions& o) {
           fmt::format("--message-max must be from 1B to {}", format_size(message_bytes_max)));
   require(o.outbox_max >= outbox_bytes_min,
           fmt::format("--outbox-max must be at least {}", format_size(outbox_bytes_min)));
+  // Only if both were said: a small outbox alone is a wish to be strict with slow clients.
   require(o.outbox_max >= o.message_max || o.message_max == ServeOptions{}.message_max,
           fmt::format("--outbox-max {} is below --message-max {}: the largest message could never be delivered",
                       format_size(o.outbox_max), format_size(o.message_max)));
@@ -198,11 +199,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   const auto duration = [&](const std::string& names, milliseconds& value, const std::string& what) {
     add_duration(*command, names, value, what)->group(group);
   };
+  // Several values come with commas or by saying the option again: `--origin a b` would swallow what follows.
   const auto list = [&](const std::string& names, std::vector<std::string>& value, const std::string& what) {
-    return option(names, value, what)
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->expected(0, CLI::detail::expected_max_vector_size);
+    return option(names, value, what)->delimiter(',')->allow_extra_args(false);
   };
 
   group = "Address";
@@ -240,8 +239,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   option("--sessions", o.sessions,
          "single: the newest connection of a client replaces the older; multi: up to --devices-max")
       ->capture_default_str()
-      ->check(CLI::IsMember({"single", "multi"}))
-      ->type_name("");
+      ->check(CLI::IsMember({"single", "multi"}).description(""))
+      ->type_name("single|multi");
   option("--devices-max", o.devices_max, "With multi: connections of one client (default: 8)")->type_name("N");
   option("--owners-max", o.owners_max, "Connections that the store holds (default: 4096 in memory, no bound on Redis)")
       ->type_name("N");

@@ -77,6 +77,8 @@ class Client:
     def close(self):
         self.socket.close()
 
+    __del__ = close
+
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -168,6 +170,20 @@ class WithoutServer(Case):
         self.assertIn("127.0.0.1", text)
         self.sentence("send", "alice", "hi", "--store", store, code=1)
         self.assertEqual(os.listdir(self.runtime), [])
+
+    def test_words_of_a_message_may_be_names_of_commands(self):
+        url = f"http://127.0.0.1:{free_port()}"
+        self.assertIn(url, self.sentence("send", "owners", "serve", "--server", url, code=1))
+
+    def test_options_come_from_a_config_file_too(self):
+        path = self.runtime + "/wsr.toml"
+        with open(path, "w") as file:
+            file.write("[serve]\nlease = \"1s\"\nprobe = \"900ms\"\n")
+        for args in (["--config", path, "serve"], ["serve", "--config", path]):
+            self.assertIn("three times --probe", self.sentence(*args, code=2))
+        with open(path, "w") as file:
+            file.write("[serve]\nnonsense = 1\n")
+        self.assertIn("nonsense", self.sentence("serve", "--config", path, code=2))
 
     def test_a_port_in_use_is_a_sentence(self):
         with socket.socket() as taken:
