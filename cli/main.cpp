@@ -21,6 +21,7 @@ ExitCode run(int argc, char** argv) {
       ->envname("WSR_CONFIG")
       ->type_name("FILE");
   app.config_formatter(wsr::cli::make_config_reader());
+  app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt key must not be silently without effect
   app.require_subcommand(1);
   app.footer(
       "A minute to try it:\n"
