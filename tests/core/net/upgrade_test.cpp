@@ -1,0 +1,91 @@
+#include "core/net/upgrade.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace wsr::net;
+
+namespace {
+
+const std::vector<std::string> no_origins;
+
+UpgradeRequest good() {
+  return {.method = "GET",
+          .target = "/chat?user=ada",
+          .version = 11,
+          .host = "localhost:9090",
+          .origin = "",
+          .connection = "keep-alive, Upgrade",
+          .upgrade = "websocket",
+          .ws_version = "13",
+          .ws_key = "dGhlIHNhbXBsZSBub25jZQ==",
+          .ws_protocol = ""};
+}
+
+unsigned status(const UpgradeRequest& request, const UpgradeRules& rules = {.origins = no_origins}) {
+  const auto decision = decide_upgrade(request, rules);
+  const auto* refusal = std::get_if<Refusal>(&decision);
+  return refusal == nullptr ? 101 : refusal->status;
+}
+
+}  // namespace
+
+TEST_CASE("a well-formed upgrade names its client and gets the accept key of RFC 6455") {
+  const auto decision = decide_upgrade(good(), {.origins = no_origins});
+  const auto& upgrade = std::get<Upgrade>(decision);
+  CHECK(upgrade.client->view() == "ada");
+  CHECK(upgrade.accept == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  CHECK_FALSE(upgrade.speaks_v1);
+}
+
+TEST_CASE("without a user a client is a guest; with a bad one it is refused") {
+  auto request = good();
+  request.target = "/chat";
+  CHECK_FALSE(std::get<Upgrade>(decide_upgrade(request, {.origins = no_origins})).client);
+  request.target = "/chat?user=";
+  CHECK(status(request) == 400);
+  request.target = "/chat?user=%zz";
+  CHECK(status(request) == 400);
+  request.target = "/chat?user=%0a";
+  CHECK(status(request) == 400);
+}
+
+TEST_CASE("the subprotocol is spoken if it was offered") {
+  auto request = good();
+  request.ws_protocol = "other, wsr.v1";
+  CHECK(std::get<Upgrade>(decide_upgrade(request, {.origins = no_origins})).speaks_v1);
+}
+
+TEST_CASE("each thing wrong with an upgrade has its status") {
+  auto request = good();
+  request.ws_version = "12";
+  CHECK(status(request) == 426);
+  request = good();
+  request.upgrade = "";
+  CHECK(status(request) == 426);
+  request = good();
+  request.ws_key = "";
+  CHECK(status(request) == 400);
+  request.ws_key = "short==";
+  CHECK(status(request) == 400);
+  request = good();
+  request.target = "/nowhere";
+  CHECK(status(request) == 404);
+  request = good();
+  request.method = "POST";
+  CHECK(status(request) == 405);
+  request = good();
+  request.version = 10;
+  CHECK(status(request) == 400);
+  request = good();
+  request.origin = "http://evil.example";
+  CHECK(status(request) == 403);
+  CHECK(status(good(), {.origins = no_origins, .is_draining = true}) == 503);
+  CHECK(status(good(), {.origins = no_origins, .is_full = true}) == 503);
+}
+
+TEST_CASE("echo exists only where it was asked for") {
+  auto request = good();
+  request.target = "/echo";
+  CHECK(status(request) == 404);
+  CHECK(status(request, {.origins = no_origins, .has_echo = true}) == 101);
+}
