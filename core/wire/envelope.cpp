@@ -98,6 +98,8 @@ template <class... Fs>
 struct Overload : Fs... {
   using Fs::operator()...;
 };
+template <class... Fs>
+Overload(Fs...) -> Overload<Fs...>;  // clang does not deduce it for aggregates before version 17
 
 void put_message(std::string& out, Kind kind, const EntryMessage& message) {
   put_byte(out, static_cast<std::uint8_t>(kind));
@@ -127,9 +129,12 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
     case Kind::message:
       entries.emplace_back(read_message(reader));
       return;
-    case Kind::returned:
-      entries.emplace_back(EntryReturned{read_message(reader)});
+    case Kind::returned: {
+      EntryReturned returned{read_message(reader)};
+      returned.base = reader.number();
+      entries.emplace_back(returned);
       return;
+    }
     case Kind::receipt: {
       EntryReceipt receipt;
       receipt.receipt = reader.number();
@@ -146,6 +151,7 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
       account.through = reader.number();
       account.returned = reader.number();
       for (auto& word : account.words) word = reader.number();
+      account.base = reader.number();
       entries.emplace_back(account);
       return;
     }
@@ -256,7 +262,10 @@ void BatchWriter::add(const Entry& entry) {
   const auto put_kind = [this](Kind kind) { put_byte(entries_, static_cast<std::uint8_t>(kind)); };
   std::visit(Overload{
                  [this](const EntryMessage& message) { put_message(entries_, Kind::message, message); },
-                 [this](const EntryReturned& returned) { put_message(entries_, Kind::returned, returned.message); },
+                 [this](const EntryReturned& returned) {
+                   put_message(entries_, Kind::returned, returned.message);
+                   put_number(entries_, returned.base);
+                 },
                  [&](const EntryReceipt& receipt) {
                    assert(receipt.word < word_count);
                    put_kind(Kind::receipt);
@@ -269,6 +278,7 @@ void BatchWriter::add(const Entry& entry) {
                    put_number(entries_, account.through);
                    put_number(entries_, account.returned);
                    for (const auto word : account.words) put_number(entries_, word);
+                   put_number(entries_, account.base);
                  },
                  [&](const EntryKick& kick) {
                    put_kind(Kind::kick);

@@ -49,6 +49,7 @@ struct EntryMessage {         // deliver `data` to every connection of `to` on t
 };
 struct EntryReturned {  // `to` is not here: the sender's shard must look again
   EntryMessage message;
+  std::uint64_t base = 0;  // of the link on which it came: a sender that has begun another is done with it
 };
 struct EntryReceipt {  // the word for a message that asked
   std::uint64_t receipt = 0;
@@ -59,6 +60,7 @@ struct EntryAccount {          // cumulative since the link began
   std::uint64_t through = 0;   // every entry below this sequence number was seen or is known missing
   std::uint64_t returned = 0;  // messages given back as EntryReturned
   std::array<std::uint64_t, word_count> words{};
+  std::uint64_t base = 0;      // of the link that it speaks of
 };
 struct EntryKick {  // close exactly this connection, if it is still there
   std::uint64_t conn = 0;
