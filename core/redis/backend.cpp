@@ -1,1 +1,71 @@
+// The two connections and the three ports, put together. This is the only file that knows all of them.
 #include "core/redis/backend.hpp"
+
+#include <utility>
+
+#include "core/redis/bus.hpp"
+#include "core/redis/connection.hpp"
+#include "core/redis/directory.hpp"
+#include "core/redis/keys.hpp"
+#include "core/redis/subscriber.hpp"
+#include "core/redis/tables.hpp"
+
+namespace wsr::redis {
+namespace {
+
+class Backend final : public wsr::Backend, private ConnectionEvents {
+public:
+  Backend(asio::io_context& io, Options options, AnswerSink& answers, BusListener& listener)
+      : options_(std::move(options)),
+        keys_(options_.prefix),
+        listener_(listener),
+        commands_(io, options_, Connection::Role::commands, *this),
+        subscriber_(io, options_, keys_, answers, listener),
+        directory_(commands_, options_, keys_, answers),
+        bus_(commands_, subscriber_, keys_, answers),
+        tables_(commands_, keys_) {}
+
+  void start() override {
+    commands_.start();
+    subscriber_.start();
+  }
+  void stop() override {
+    commands_.stop();
+    subscriber_.stop();
+  }
+  wsr::Directory& directory() override { return directory_; }
+  wsr::Bus& bus() override { return bus_; }
+  wsr::Tables& tables() override { return tables_; }
+  void end_turn() override {
+    commands_.flush();
+    subscriber_.flush();
+  }
+
+private:
+  void on_ready() override { tell(StoreState::up); }
+  void on_lost() override { tell(StoreState::down); }
+  void tell(StoreState state) {
+    if (told_ == state) return;
+    told_ = state;
+    listener_.on_store_state(state);
+  }
+
+  Options options_;
+  Keys keys_;
+  BusListener& listener_;
+  std::optional<StoreState> told_;  // each state is told once, not with every failed attempt
+  Connection commands_;
+  Subscriber subscriber_;
+  Directory directory_;
+  Bus bus_;
+  Tables tables_;
+};
+
+}  // namespace
+
+std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options, AnswerSink& answers,
+                                           BusListener& listener) {
+  return std::make_unique<Backend>(io, std::move(options), answers, listener);
+}
+
+}  // namespace wsr::redis

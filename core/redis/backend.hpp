@@ -9,8 +9,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/routing/backend.hpp"
 
@@ -42,8 +44,10 @@ struct Options {
   std::chrono::milliseconds subscriber_ping_every{1'000};  // idle watchdog of the subscriber
   std::chrono::milliseconds backoff_min{50};
   std::chrono::milliseconds backoff_max{1'000};
-  std::uint64_t owners_max = 0;   // 0: no bound
-  std::uint64_t random_seed = 0;  // jitter of the backoff
+  std::uint64_t owners_max = 0;   // 0: no bound; else a soft one, see directory.hpp
+  std::uint64_t random_seed = 0;  // jitter of the backoff; 0: from the machine's entropy
+  /// Sentences for people: why a connection failed, a setting of Redis that would lose rows. Never a password.
+  std::function<void(std::string_view)> log;
 };
 
 [[nodiscard]] std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options,

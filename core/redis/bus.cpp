@@ -1,0 +1,16 @@
+#include "core/redis/bus.hpp"
+
+#include <utility>
+
+namespace wsr::redis {
+
+void Bus::publish(Ticket ticket, const Channel& channel, std::string payload) {
+  commands_.send({"PUBLISH", keys_.channel(channel), payload}, [this, ticket](const Reply& reply) {
+    Published published;
+    published.result = reply.result();
+    if (published.result == Errc::ok) published.receivers = static_cast<std::uint64_t>(reply.integer());
+    answers_.on_answer(ticket, std::move(published));
+  });
+}
+
+}  // namespace wsr::redis

@@ -1,0 +1,296 @@
+#include "core/redis/connection.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cassert>
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+namespace wsr::redis {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+std::uint64_t seed_of(const Options& options, Connection::Role role) {
+  const std::uint64_t seed = options.random_seed != 0 ? options.random_seed : std::random_device{}();
+  return seed * 2 + static_cast<std::uint64_t>(role);
+}
+
+}  // namespace
+
+Connection::Connection(asio::io_context& io, const Options& options, Role role, ConnectionEvents& events)
+    : io_(io),
+      options_(options),
+      role_(role),
+      events_(events),
+      deadline_(io),
+      retry_(io),
+      backoff_(options.backoff_min),
+      random_state_(seed_of(options, role)) {
+  if (options.address.kind != Address::Kind::tls) return;
+  tls_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
+  tls_->set_default_verify_paths();
+  error_code error;
+  if (!options.ca_file.empty()) tls_->load_verify_file(options.ca_file, error);
+  if (error) throw std::runtime_error("the CA file " + options.ca_file + " cannot be read: " + error.message());
+}
+
+Connection::~Connection() { close_stream(); }
+
+void Connection::start() {
+  assert(state_ == State::stopped);
+  connect();
+}
+
+void Connection::stop() {
+  if (state_ == State::stopped) return;
+  state_ = State::stopped;
+  close_stream();
+  retry_.cancel();
+  // Later, as every answer: stop() is called by the code that would receive them.
+  later([this] { fail_pending(Errc::unavailable, "the connection was stopped"); });
+}
+
+void Connection::remake() {
+  if (state_ == State::stopped) return;
+  close_stream();
+  retry_.cancel();
+  state_ = State::connecting;
+  later([this] {
+    if (state_ != State::connecting || stream_) return;  // stopped, or remade twice in one turn
+    fail_pending(Errc::unavailable, "the connection was remade");
+    events_.on_lost();
+    connect();
+  });
+}
+
+void Connection::connect() {
+  state_ = State::connecting;
+  refusal_.clear();
+  reader_ = std::make_unique<ReplyReader>();
+  stream_ = Stream::open(io_, options_.address, tls_.get(), options_.connect_within, *this);
+}
+
+void Connection::on_open() {
+  state_ = State::greeting;
+  heard_at_ = SteadyClock::now();
+  greet();
+  flush();
+}
+
+void Connection::greet() {
+  const Address& address = options_.address;
+  const auto required = [this](const Reply& reply) {
+    if (reply.result() != Errc::ok && refusal_.empty()) refusal_ = reply.error();
+  };
+  // Older stores and restrictive ACLs may refuse the optional ones; NOAUTH shows in the PING.
+  const auto optional = [](const Reply&) {};
+  const auto say = [this](Words words, Callback callback) {
+    expect(std::span{words.begin(), words.size()}, std::move(callback));
+  };
+  if (!address.user.empty()) {
+    say({"AUTH", address.user, address.password}, required);
+  } else if (!address.password.empty()) {
+    say({"AUTH", address.password}, required);
+  }
+  if (address.db != 0) say({"SELECT", text_of(std::uint64_t{address.db})}, required);
+  say({"CLIENT", "SETNAME", role_ == Role::commands ? "wsr-commands" : "wsr-subscriber"}, optional);
+  if (role_ == Role::commands) {
+    // So that calls find their scripts: EVALSHA keeps the order of the pipeline, a fallback to EVAL cannot.
+    for (const Script* script : scripts::all()) say({"SCRIPT", "LOAD", script->text}, optional);
+    say({"CONFIG", "GET", "maxmemory-policy"}, [this](const Reply& reply) { warn_of_eviction(reply); });
+  }
+  say({"PING"}, [this](const Reply& reply) { end_greeting(reply); });
+}
+
+void Connection::end_greeting(const Reply& pong) {
+  if (state_ != State::greeting) return;  // lost meanwhile
+  if (refusal_.empty() && pong.is_error()) refusal_ = pong.error();
+  if (!refusal_.empty()) return lose("it refuses us: " + refusal_);
+  state_ = State::ready;
+  backoff_ = options_.backoff_min;
+  last_logged_.clear();
+  events_.on_ready();
+}
+
+void Connection::warn_of_eviction(const Reply& reply) {
+  if (reply.size() != 2 || !reply[1].text().starts_with("allkeys")) return;
+  log("the store " + options_.address.str() + " has maxmemory-policy " + std::string{reply[1].text()} +
+      ": when its memory is full it evicts rows of clients that are connected; set it to noeviction");
+}
+
+void Connection::send(std::span<const std::string_view> words, Callback callback) {
+  if (state_ != State::ready || out_.size() > backlog_bytes_max) {
+    if (!callback) return;
+    const auto* why = state_ == State::ready ? "the store does not read what it is sent" : "the store is not connected";
+    return later([callback = std::move(callback), why] { callback(Reply{Errc::unavailable, why}); });
+  }
+  expect(words, std::move(callback));
+}
+
+void Connection::expect(std::span<const std::string_view> words, Callback callback) {
+  append_command(out_, words);
+  enqueue(std::move(callback));
+}
+
+void Connection::enqueue(Callback callback) {
+  pending_.push_back({std::move(callback), SteadyClock::now()});
+  arm_deadline();
+}
+
+void Connection::eval(const Script& script, std::span<const std::string_view> keys,
+                      std::span<const std::string_view> args, Callback callback) {
+  std::string tail;  // of EVALSHA and EVAL alike, behind the script
+  append_word(tail, text_of(std::uint64_t{keys.size()}));
+  for (const std::string_view key : keys) append_word(tail, key);
+  for (const std::string_view arg : args) append_word(tail, arg);
+  const std::size_t words = 3 + keys.size() + args.size();
+
+  if (state_ != State::ready || out_.size() > backlog_bytes_max) return send({"PING"}, std::move(callback));
+  append_count(out_, words);
+  append_word(out_, "EVALSHA");
+  append_word(out_, script.sha);
+  out_.append(tail);
+  enqueue([this, &script, words, tail = std::move(tail), callback = std::move(callback)](const Reply& reply) mutable {
+    if (!reply.is_error("NOSCRIPT") || state_ != State::ready) {
+      if (callback) callback(reply);
+      return;
+    }
+    // The store has lost its scripts (SCRIPT FLUSH, a failover): EVAL brings it back for all later calls.
+    append_count(out_, words);
+    append_word(out_, "EVAL");
+    append_word(out_, script.text);
+    out_.append(tail);
+    enqueue(std::move(callback));
+  });
+}
+
+void Connection::push(std::span<const std::string_view> words) {
+  assert(is_ready());
+  append_command(out_, words);
+}
+
+void Connection::later(std::function<void()> task) {
+  asio::post(io_, [alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
+    if (!alive.expired()) task();
+  });
+}
+
+void Connection::flush() {
+  if (out_.empty() || !stream_ || stream_->is_writing()) return;
+  if (state_ != State::ready && state_ != State::greeting) return;
+  stream_->write(out_);
+}
+
+void Connection::on_data(std::string_view bytes) {
+  heard_at_ = SteadyClock::now();
+  reader_->feed(bytes);
+  // A callback may lose, remake or stop this connection: then the rest of these bytes is nobody's.
+  const std::weak_ptr<char> alive = alive_;
+  const std::shared_ptr<Stream> stream = stream_;
+  while (true) {
+    OwnedReply raw = reader_->next();
+    if (!raw) break;
+    on_reply(std::move(raw));
+    if (alive.expired() || stream_ != stream) return;
+  }
+  if (const std::string error = reader_->error(); !error.empty()) return lose("it does not speak RESP: " + error);
+  // What the callbacks asked for (second stages of a call) goes out with this turn.
+  flush();
+}
+
+void Connection::on_reply(OwnedReply raw) {
+  const Reply reply{raw.get()};
+  if (pending_.empty()) {
+    if (role_ == Role::subscriber) return events_.on_push(reply);
+    return lose("it answered what nobody had asked");
+  }
+  const std::weak_ptr<char> alive = alive_;
+  const std::shared_ptr<Stream> stream = stream_;
+  const Callback callback = std::move(pending_.front().callback);
+  pending_.pop_front();
+  if (callback) callback(reply);
+  // After a failover the old primary answers as a replica, or still loads: only another connection finds the new one.
+  const bool is_hopeless = reply.is_error("READONLY") || reply.is_error("LOADING");
+  if (is_hopeless && !alive.expired() && stream_ == stream && state_ == State::ready) {
+    lose("it cannot serve us: " + std::string{reply.error()});
+  }
+}
+
+void Connection::arm_deadline() {
+  if (is_deadline_armed_ || pending_.empty()) return;
+  is_deadline_armed_ = true;
+  deadline_.expires_at(pending_.front().since + options_.reply_within);
+  deadline_.async_wait([this, alive = std::weak_ptr<char>(alive_)](error_code error) {
+    if (error || alive.expired()) return;
+    is_deadline_armed_ = false;
+    if (pending_.empty()) return;
+    if (pending_.front().since + options_.reply_within > SteadyClock::now()) return arm_deadline();
+    lose("no reply within " + std::to_string(options_.reply_within.count()) + " ms", Errc::timeout);
+  });
+}
+
+void Connection::lose(const std::string& why, Errc code) {
+  if (state_ == State::stopped) return;
+  if (const std::string sentence = "the store " + options_.address.str() + " is lost: " + why;
+      sentence != last_logged_) {
+    last_logged_ = sentence;
+    log(sentence);
+  }
+  close_stream();
+  state_ = State::waiting;
+  retry_later();
+  const std::weak_ptr<char> alive = alive_;
+  fail_pending(code, why);
+  if (!alive.expired() && state_ != State::stopped) events_.on_lost();
+}
+
+void Connection::fail_pending(Errc code, std::string why) {
+  // Taken out first: a callback may call again, and finds a connection that is not ready.
+  std::deque<Pending> failed;
+  failed.swap(pending_);
+  const auto overdue = SteadyClock::now() - options_.reply_within;
+  const std::weak_ptr<char> alive = alive_;
+  for (const Pending& pending : failed) {
+    const bool is_late = code == Errc::timeout && pending.since <= overdue;
+    if (pending.callback) {
+      pending.callback(Reply{is_late ? Errc::timeout : Errc::unavailable, why});
+    }
+    if (alive.expired()) return;
+  }
+}
+
+void Connection::close_stream() {
+  if (stream_) stream_->close();
+  stream_.reset();
+  out_.clear();
+  deadline_.cancel();
+  is_deadline_armed_ = false;
+}
+
+void Connection::retry_later() {
+  // Between half and all of the backoff: servers that lost the store together do not return together.
+  const auto half = backoff_.count() / 2;
+  const auto wait =
+      half + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(backoff_.count() - half + 1));
+  backoff_ = std::min(backoff_ * 2, options_.backoff_max);
+  retry_.expires_after(std::chrono::milliseconds{wait});
+  retry_.async_wait([this, alive = std::weak_ptr<char>(alive_)](error_code error) {
+    if (error || alive.expired() || state_ != State::waiting) return;
+    connect();
+  });
+}
+
+void Connection::log(const std::string& sentence) {
+  if (options_.log) options_.log(sentence);
+}
+
+std::uint64_t Connection::random() {
+  std::uint64_t z = (random_state_ += 0x9E3779B97F4A7C15U);  // splitmix64
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+  return z ^ (z >> 31);
+}
+
+}  // namespace wsr::redis

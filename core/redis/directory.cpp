@@ -1,0 +1,425 @@
+#include "core/redis/directory.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
+
+#include "core/redis/batch.hpp"
+#include "core/redis/sweep.hpp"
+
+namespace wsr::redis {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+std::string micros(StoreTime time) {
+  return text_of(static_cast<std::uint64_t>(std::max<std::int64_t>(time.time_since_epoch().count(), 0)));
+}
+StoreTime from_micros(std::int64_t value) { return StoreTime{std::chrono::microseconds{value}}; }
+StoreTime from_millis(std::int64_t value) { return StoreTime{std::chrono::milliseconds{value}}; }
+
+/// What TIME answers.
+StoreTime store_time(const Reply& reply) { return from_micros(reply[0].integer() * 1'000'000 + reply[1].integer()); }
+
+std::string info_text(const ServerInfo& info) {
+  const nlohmann::json json{{"url", info.url}, {"connections", info.connections}, {"shards", info.shards}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// Tolerant: a newer version may say more, and a broken text must not hide a living server.
+void read_lease(std::string_view text, ServerRow& row) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return;
+  const auto number = [&json](const char* name) -> std::uint64_t {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+  };
+  if (const auto url = json.find("url"); url != json.end() && url->is_string()) row.info.url = url->get<std::string>();
+  row.info.connections = number("connections");
+  row.info.shards = static_cast<std::uint32_t>(number("shards"));
+  if (const auto renewed = number("renewed_us"); renewed != 0) {
+    row.renewed_at = from_micros(static_cast<std::int64_t>(renewed));
+  }
+}
+
+std::vector<ServerId> server_ids(const Reply& names) {
+  std::vector<ServerId> servers;
+  for (std::size_t i = 0; i < names.size(); ++i) servers.push_back(ServerId::trusted(names[i].text()));
+  std::sort(servers.begin(), servers.end());
+  return servers;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- the order of answers
+
+std::uint64_t AnswerOrder::take_place(Ticket ticket) {
+  slots_.push_back({ticket, std::nullopt});
+  return first_ + slots_.size() - 1;
+}
+
+void AnswerOrder::fill(std::uint64_t place, Answer answer) {
+  assert(place >= first_ && place - first_ < slots_.size());
+  slots_[place - first_].answer = std::move(answer);
+  while (!slots_.empty() && slots_.front().answer) {
+    Slot slot = std::move(slots_.front());
+    slots_.pop_front();
+    ++first_;
+    answers_.on_answer(slot.ticket, std::move(*slot.answer));
+  }
+}
+
+// ---------------------------------------------------------------- claim, release, lookup
+
+void Directory::claim(Ticket ticket, const ClaimRequest& request) {
+  const auto place = order_.take_place(ticket);
+  const std::string at = request.at.str();
+  const std::string index = keys_.index(request.at.server), entry = index_entry(request.client, request.at);
+  if (!leases_.is_live(request.at.server, SteadyClock::now())) {
+    // A claim that outlived its server's lease: only a server in the registry is ever swept.
+    connection_.eval(scripts::register_server, {keys_.servers()}, {request.at.server.view(), "if_missing"}, {});
+  }
+  connection_.send({"SADD", index, entry}, {});
+  const bool has_room = options_.owners_max == 0 || owners_ < static_cast<std::int64_t>(options_.owners_max);
+  connection_.eval(scripts::claim, {keys_.own(request.client)},
+                   {at, micros(request.accepted_at), text_of(request.epoch_min.value),
+                    request.policy == SessionPolicy::single ? "single" : "multi",
+                    text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0"},
+                   [this, place, request](const Reply& reply) { on_claimed(place, request, reply); });
+}
+
+void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply) {
+  if (reply.result() != Errc::ok) {
+    return order_.fill(place, Claimed{reply.result(), {}, {}, std::string{reply.error()}});
+  }
+  const auto word = reply[0].text();
+  if (word != "ok") {
+    unindex(request.client, request.at, {});
+    if (word == "capacity") {
+      return order_.fill(
+          place, Claimed{Errc::capacity,
+                         {},
+                         {},
+                         "the owner table is full (" + text_of(options_.owners_max) + " rows): raise --owners-max"});
+    }
+    return order_.fill(place, Claimed{Errc::superseded, {}, {}, "a newer connection of this client holds the claim"});
+  }
+  Claimed claimed{Errc::ok, Epoch{parse_u64(reply[1].text()).value_or(0)}, {}, {}};
+  for (std::size_t i = 3; i < reply.size(); ++i) {
+    if (auto at = Attachment::parse(reply[i].text())) claimed.displaced.push_back(std::move(*at));
+  }
+  owners_ += reply[2].integer() - static_cast<std::int64_t>(claimed.displaced.size());
+  if (claimed.displaced.empty()) return order_.fill(place, std::move(claimed));
+
+  // Their servers' counts must not name what is displaced, so the entries go before the claim is answered.
+  auto left = std::make_shared<std::size_t>(claimed.displaced.size());
+  auto answer = std::make_shared<Claimed>(std::move(claimed));
+  for (const Attachment& at : answer->displaced) {
+    unindex(request.client, at, [this, place, left, answer] {
+      if (--*left == 0) order_.fill(place, *answer);
+    });
+  }
+}
+
+void Directory::unindex(const ClientId& client, const Attachment& at, std::function<void()> done) {
+  const std::string index = keys_.index(at.server), entry = index_entry(client, at);
+  connection_.send({"SREM", index, entry}, {});
+  connection_.send({"HEXISTS", keys_.own(client), at.str()},
+                   [this, index, entry, done = std::move(done)](const Reply& reply) {
+                     if (reply.result() == Errc::ok && reply.integer() == 1) {
+                       connection_.send({"SADD", index, entry}, {});
+                     }
+                     if (done) done();
+                   });
+}
+
+void Directory::release(Ticket ticket, const ClientId& client, const Attachment& at) {
+  const auto place = order_.take_place(ticket);
+  // The field is the attachment itself: deleting it is a comparison, and a newer claim is another field.
+  connection_.send({"HDEL", keys_.own(client), at.str()}, [this, place](const Reply& reply) {
+    if (reply.result() != Errc::ok) return order_.fill(place, Released{reply.result()});
+    owners_ -= reply.integer();
+    order_.fill(place, Released{reply.integer() > 0 ? Errc::ok : Errc::not_found});
+  });
+  connection_.send({"SREM", keys_.index(at.server), index_entry(client, at)}, {});
+}
+
+void Directory::lookup(Ticket ticket, const ClientId& client) {
+  const auto place = order_.take_place(ticket);
+  connection_.send({"HGETALL", keys_.own(client)},
+                   [this, place, client](const Reply& reply) { on_rows(place, client, reply); });
+}
+
+void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply& reply) {
+  Owners owners;
+  owners.result = reply.result();
+  std::vector<ServerId> servers;
+  for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
+    auto at = Attachment::parse(reply[i].text());
+    const auto value = parse_row_value(reply[i + 1].text());
+    if (!at || !value) continue;
+    servers.push_back(at->server);
+    owners.rows.push_back({client, std::move(*at), value->epoch, value->claimed_at});
+  }
+  if (owners.rows.empty()) return order_.fill(place, std::move(owners));
+  std::sort(owners.rows.begin(), owners.rows.end(), [](const OwnerRow& a, const OwnerRow& b) {
+    return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
+  });
+  const auto now = SteadyClock::now();
+  if (std::all_of(servers.begin(), servers.end(), [&](const ServerId& s) { return leases_.is_live(s, now); })) {
+    return order_.fill(place, std::move(owners));
+  }
+  ask_leases(std::move(servers), [this, place, owners](Errc result, const std::vector<ServerId>& live) mutable {
+    owners.result = result;
+    std::erase_if(owners.rows, [&](const OwnerRow& row) {
+      return result != Errc::ok || !std::binary_search(live.begin(), live.end(), row.at.server);
+    });
+    order_.fill(place, std::move(owners));
+  });
+}
+
+void Directory::ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done) {
+  assert(!servers.empty());
+  std::sort(servers.begin(), servers.end());
+  servers.erase(std::unique(servers.begin(), servers.end()), servers.end());
+  const auto asked_at = SteadyClock::now();
+  auto live = std::make_shared<std::vector<ServerId>>();
+  auto batch = std::make_shared<Batch>([live, done = std::move(done)](Errc result) {
+    std::sort(live->begin(), live->end());
+    done(result, std::move(*live));
+  });
+  for (const ServerId& server : servers) {
+    connection_.send({"PTTL", keys_.lease(server)}, batch->each([this, live, server, asked_at](const Reply& reply) {
+      if (reply.integer() <= 0) return leases_.drop(server);
+      leases_.hold(server, asked_at, std::chrono::milliseconds{reply.integer()});
+      live->push_back(server);
+    }));
+  }
+}
+
+// ---------------------------------------------------------------- pages and counts
+
+/// Where one page() call is. A cursor is "0", or `SSCAN-cursor@server`: rows are listed server by server, by name.
+/// A server's index may be listed a little beyond `count`: SSCAN gives small sets whole.
+struct Directory::Paging {
+  Ticket ticket;
+  std::string scan = "0";
+  std::optional<ServerId> from;  // empty: the first server
+  std::vector<ServerId> live;    // that are still to be listed, the current one first
+  std::uint32_t count = 0;
+  OwnerPage page;
+};
+
+void Directory::page(Ticket ticket, std::string_view cursor, std::uint32_t count) {
+  auto paging = std::make_shared<Paging>();
+  paging->ticket = ticket;
+  paging->count = std::clamp<std::uint32_t>(count, 1, 1'000);
+  if (cursor != "0") {
+    const auto at = cursor.find('@');
+    auto server = ServerId::parse(at == std::string_view::npos ? std::string_view{} : cursor.substr(at + 1));
+    if (!server || !parse_u64(cursor.substr(0, at))) {
+      return connection_.later([this, paging] { end_page(*paging, Errc::bad_request); });
+    }
+    paging->scan = cursor.substr(0, at);
+    paging->from = std::move(*server);
+  }
+  page_servers(std::move(paging));
+}
+
+void Directory::page_servers(std::shared_ptr<Paging> paging) {
+  connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, paging](const Reply& reply) {
+    if (reply.result() != Errc::ok) return end_page(*paging, reply.result());
+    std::vector<ServerId> servers = server_ids(reply);
+    if (paging->from) std::erase_if(servers, [&](const ServerId& server) { return server < *paging->from; });
+    if (servers.empty()) return end_page(*paging, Errc::ok);
+    ask_leases(std::move(servers), [this, paging](Errc result, std::vector<ServerId> live) {
+      if (result != Errc::ok) return end_page(*paging, result);
+      paging->live = std::move(live);
+      // The scan belongs to one server; if that one has gone meanwhile, the next begins anew.
+      if (paging->live.empty() || paging->live.front() != paging->from) paging->scan = "0";
+      page_index(paging);
+    });
+  });
+}
+
+void Directory::page_index(std::shared_ptr<Paging> paging) {
+  if (paging->live.empty()) return end_page(*paging, Errc::ok);
+  connection_.send(
+      {"SSCAN", keys_.index(paging->live.front()), paging->scan, "COUNT", text_of(std::uint64_t{paging->count})},
+      [this, paging](const Reply& reply) {
+        if (reply.result() != Errc::ok) return end_page(*paging, reply.result());
+        page_rows(paging, reply);
+      });
+}
+
+void Directory::page_rows(std::shared_ptr<Paging> paging, const Reply& scan) {
+  const auto next = [this, paging](Errc result) {
+    if (result != Errc::ok) return end_page(*paging, result);
+    if (paging->scan == "0") paging->live.erase(paging->live.begin());
+    // An empty page in the middle says nothing; go on until there is a row or an end.
+    if (paging->page.rows.empty()) return page_index(paging);
+    end_page(*paging, Errc::ok);
+  };
+  const ServerId server = paging->live.front();
+  paging->scan = scan[0].text();
+  const Reply members = scan[1];
+  auto batch = std::make_shared<Batch>(next);
+  bool is_any = false;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    auto entry = parse_index_entry(server, members[i].text());
+    if (!entry) continue;
+    is_any = true;
+    connection_.send({"HGET", keys_.own(entry->client), entry->at.str()},
+                     batch->each([paging, entry = *entry](const Reply& reply) {
+                       const auto value = parse_row_value(reply.text());
+                       if (!value) return;  // the index is a superset
+                       paging->page.rows.push_back({entry.client, entry.at, value->epoch, value->claimed_at});
+                     }));
+  }
+  if (!is_any) next(Errc::ok);
+}
+
+void Directory::end_page(const Paging& paging, Errc result) {
+  OwnerPage page;
+  page.result = result;
+  page.cursor = "0";
+  if (result == Errc::ok) {
+    page.rows = paging.page.rows;
+    if (!paging.live.empty()) page.cursor = paging.scan + '@' + paging.live.front().str();
+  }
+  answers_.on_answer(paging.ticket, std::move(page));
+}
+
+void Directory::counts(Ticket ticket) {
+  connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, ticket](const Reply& reply) {
+    const auto servers = server_ids(reply);
+    if (reply.result() != Errc::ok || servers.empty()) {
+      return answers_.on_answer(ticket, OwnerCounts{reply.result(), {}});
+    }
+    ask_leases(servers, [this, ticket](Errc result, const std::vector<ServerId>& live) {
+      if (result != Errc::ok || live.empty()) return answers_.on_answer(ticket, OwnerCounts{result, {}});
+      auto counts = std::make_shared<OwnerCounts>();
+      auto batch = std::make_shared<Batch>([this, ticket, counts](Errc worst) {
+        if (worst != Errc::ok) return answers_.on_answer(ticket, OwnerCounts{worst, {}});
+        std::sort(counts->by_server.begin(), counts->by_server.end());
+        answers_.on_answer(ticket, std::move(*counts));
+      });
+      for (const ServerId& server : live) {
+        connection_.send({"SCARD", keys_.index(server)}, batch->each([counts, server](const Reply& size) {
+          counts->by_server.emplace_back(server, static_cast<std::uint64_t>(size.integer()));
+        }));
+      }
+    });
+  });
+}
+
+// ---------------------------------------------------------------- leases
+
+void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) {
+  const auto asked_at = SteadyClock::now();
+  auto renewed = std::make_shared<Renewed>();
+  connection_.eval(scripts::renew, {keys_.lease(server), keys_.sweep(server)},
+                   {text_of(std::int64_t{lease.count()}), info_text(info)},
+                   [this, server, renewed, asked_at, lease](const Reply& reply) {
+                     renewed->result = reply.result();
+                     if (renewed->result != Errc::ok) return;
+                     if (reply[0].text() != "ok") {
+                       renewed->result = Errc::conflict;
+                       return leases_.drop(server);
+                     }
+                     renewed->before = reply[1].integer() == 1 ? Renewed::Before::held : Renewed::Before::missing;
+                     renewed->now = from_micros(reply[2].integer());
+                     leases_.hold(server, asked_at, lease);
+                   });
+  // Same pipeline: once the renewal is answered, every other server finds this one in the registry.
+  connection_.eval(scripts::register_server, {keys_.servers()}, {server.view(), "renewed"},
+                   [this, ticket, renewed](const Reply& reply) {
+                     if (renewed->result == Errc::ok) renewed->result = reply.result();
+                     answers_.on_answer(ticket, *renewed);
+                   });
+}
+
+void Directory::resign(Ticket ticket, const ServerId& server) {
+  leases_.drop(server);
+  auto was_known = std::make_shared<bool>(false);
+  auto batch = std::make_shared<Batch>([this, ticket, server, was_known](Errc result) {
+    if (result != Errc::ok) return answers_.on_answer(ticket, Released{result});
+    // What it still holds goes with it: without a place in the registry no sweep would ever come by. Somebody else
+    // already at it is as good.
+    Sweep::run(connection_, keys_, server, server, [this, ticket, was_known](const Swept& swept) {
+      const bool is_done = swept.result == Errc::ok || swept.result == Errc::conflict;
+      owners_ -= static_cast<std::int64_t>(swept.rows_removed);
+      answers_.on_answer(ticket, Released{!is_done ? swept.result : *was_known ? Errc::ok : Errc::not_found});
+    });
+  });
+  connection_.send({"ZSCORE", keys_.servers(), server.view()},
+                   batch->each([was_known](const Reply& reply) { *was_known = !reply.is_nil(); }));
+  connection_.send({"DEL", keys_.lease(server)}, batch->each());
+}
+
+struct Directory::Listing {
+  Ticket ticket;
+  Servers servers;
+  std::int64_t owners = 0;
+};
+
+void Directory::servers(Ticket ticket) {
+  auto listing = std::make_shared<Listing>();
+  listing->ticket = ticket;
+  auto batch = std::make_shared<Batch>([this, listing](Errc result) {
+    listing->servers.result = result;
+    if (result != Errc::ok || listing->servers.rows.empty()) {
+      return answers_.on_answer(listing->ticket, std::move(listing->servers));
+    }
+    ask_server_rows(listing);
+  });
+  connection_.send({"TIME"}, batch->each([listing](const Reply& reply) { listing->servers.now = store_time(reply); }));
+  connection_.send({"ZRANGE", keys_.servers(), "0", "-1", "WITHSCORES"}, batch->each([listing](const Reply& reply) {
+    for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
+      ServerRow row;
+      row.server = ServerId::trusted(reply[i].text());
+      row.renewed_at = from_millis(reply[i + 1].integer());
+      row.lease = ServerRow::Lease::expired;
+      listing->servers.rows.push_back(std::move(row));
+    }
+    std::sort(listing->servers.rows.begin(), listing->servers.rows.end(),
+              [](const ServerRow& a, const ServerRow& b) { return a.server < b.server; });
+  }));
+}
+
+void Directory::ask_server_rows(std::shared_ptr<Listing> listing) {
+  const auto asked_at = SteadyClock::now();
+  auto batch = std::make_shared<Batch>([this, listing](Errc result) {
+    if (result != Errc::ok) return answers_.on_answer(listing->ticket, Servers{result, {}, {}});
+    owners_ = listing->owners;
+    answers_.on_answer(listing->ticket, std::move(listing->servers));
+  });
+  for (std::size_t i = 0; i < listing->servers.rows.size(); ++i) {
+    const std::string lease = keys_.lease(listing->servers.rows[i].server);
+    connection_.send({"GET", lease}, batch->each([listing, i](const Reply& reply) {
+      ServerRow& row = listing->servers.rows[i];
+      if (!reply.is_nil()) read_lease(reply.text(), row);
+    }));
+    connection_.send({"PTTL", lease}, batch->each([this, listing, i, asked_at](const Reply& reply) {
+      ServerRow& row = listing->servers.rows[i];
+      if (reply.integer() <= 0) return leases_.drop(row.server);
+      row.lease = ServerRow::Lease::held;
+      leases_.hold(row.server, asked_at, std::chrono::milliseconds{reply.integer()});
+    }));
+    if (options_.owners_max == 0) continue;
+    connection_.send({"SCARD", keys_.index(listing->servers.rows[i].server)},
+                     batch->each([listing](const Reply& reply) { listing->owners += reply.integer(); }));
+  }
+}
+
+void Directory::sweep(Ticket ticket, const ServerId& dead, const ServerId& by) {
+  leases_.drop(dead);
+  Sweep::run(connection_, keys_, dead, by, [this, ticket](const Swept& swept) {
+    owners_ -= static_cast<std::int64_t>(swept.rows_removed);
+    answers_.on_answer(ticket, swept);
+  });
+}
+
+}  // namespace wsr::redis

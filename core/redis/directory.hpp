@@ -1,0 +1,86 @@
+// redis::Directory: who is where, and which servers live.
+//
+// Every decision is one script on one key; this file strings them together. A row's index entry is written before the
+// row, in the same pipeline, so a server's index is a superset of its rows: sweeps, pages and counts go by the index
+// and never by the keyspace.
+//
+// owners_max is a soft bound here. An exact one would need a counter in one slot that every claim of the cluster
+// touches. Instead each server knows the sum of all indexes as of its last servers() call, plus what it added since:
+// the bound can be passed by what all servers together add between two such calls.
+//
+// Thread-safety: none.
+// Order:         answers to claim, release and lookup come in the order of the calls.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/redis/connection.hpp"
+#include "core/redis/keys.hpp"
+#include "core/redis/lease_cache.hpp"
+
+namespace wsr::redis {
+
+/// Answers handed out in the order in which their places were taken.
+class AnswerOrder {
+public:
+  explicit AnswerOrder(AnswerSink& answers) : answers_(answers) {}
+  [[nodiscard]] std::uint64_t take_place(Ticket ticket);
+  void fill(std::uint64_t place, Answer answer);
+
+private:
+  struct Slot {
+    Ticket ticket;
+    std::optional<Answer> answer;
+  };
+  AnswerSink& answers_;
+  std::deque<Slot> slots_;
+  std::uint64_t first_ = 0;  // the place of slots_.front()
+};
+
+class Directory final : public wsr::Directory {
+public:
+  Directory(Connection& connection, const Options& options, const Keys& keys, AnswerSink& answers)
+      : connection_(connection), options_(options), keys_(keys), answers_(answers), order_(answers) {}
+
+  void claim(Ticket ticket, const ClaimRequest& request) override;
+  void release(Ticket ticket, const ClientId& client, const Attachment& at) override;
+  void lookup(Ticket ticket, const ClientId& client) override;
+  void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
+  void counts(Ticket ticket) override;
+  void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override;
+  void resign(Ticket ticket, const ServerId& server) override;
+  void servers(Ticket ticket) override;
+  void sweep(Ticket ticket, const ServerId& dead, const ServerId& by) override;
+
+private:
+  struct Listing;
+  struct Paging;
+
+  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply);
+  /// Removes an entry whose row is gone; puts it back if the same attachment has been claimed again meanwhile.
+  void unindex(const ClientId& client, const Attachment& at, std::function<void()> done);
+  void on_rows(std::uint64_t place, const ClientId& client, const Reply& reply);
+  /// Asks for the leases of those servers that are not known to live; then `done` with the ones that do live.
+  void ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done);
+  void page_servers(std::shared_ptr<Paging> paging);
+  void page_index(std::shared_ptr<Paging> paging);
+  void page_rows(std::shared_ptr<Paging> paging, const Reply& scan);
+  void end_page(const Paging& paging, Errc result);
+  void ask_server_rows(std::shared_ptr<Listing> listing);
+
+  Connection& connection_;
+  const Options& options_;
+  const Keys& keys_;
+  AnswerSink& answers_;
+  AnswerOrder order_;
+  LeaseCache leases_;
+  std::int64_t owners_ = 0;  // in the cluster, as far as known; only kept when owners_max is set
+};
+
+}  // namespace wsr::redis

@@ -1,0 +1,119 @@
+#include "core/redis/keys.hpp"
+
+#include <utility>
+
+#include "core/redis/resp.hpp"
+
+namespace wsr::redis {
+namespace {
+
+/// A brace in a name would end the hash tag early; % itself is escaped so that two names never share a key.
+std::string escaped(std::string_view name) {
+  std::string out;
+  out.reserve(name.size());
+  for (const char c : name) {
+    if (c == '{') {
+      out.append("%7B");
+    } else if (c == '}') {
+      out.append("%7D");
+    } else if (c == '%') {
+      out.append("%25");
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto code = text.substr(i, 3);
+    if (code == "%7B" || code == "%7D" || code == "%25") {
+      out.push_back(code == "%7B" ? '{' : code == "%7D" ? '}' : '%');
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+/// For the front of a glob pattern.
+std::string glob_literal(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::string_view{"*?[]\\^-"}.find(c) != std::string_view::npos) out.push_back('\\');
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::string with_kind(const std::string& prefix, const Channel& channel) {
+  switch (channel.kind) {
+    case ChannelKind::inbox:
+      return prefix + "in:" + channel.name;
+    case ChannelKind::app:
+      return prefix + "ch:" + channel.name;
+    case ChannelKind::room:
+      break;
+  }
+  return prefix + "{r:" + escaped(channel.name) + "}:ch";
+}
+
+std::optional<Channel> without_kind(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  if (name.starts_with("in:")) return Channel{ChannelKind::inbox, std::string{name.substr(3)}};
+  if (name.starts_with("ch:")) return Channel{ChannelKind::app, std::string{name.substr(3)}};
+  if (name.starts_with("{r:") && name.ends_with("}:ch") && name.size() >= 7) {
+    return Channel{ChannelKind::room, unescaped(name.substr(3, name.size() - 7))};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Keys::Keys(std::string prefix)
+    : prefix_(std::move(prefix)), pattern_prefix_(glob_literal(prefix_)), servers_(prefix_ + "servers") {}
+
+std::string Keys::own(const ClientId& client) const { return prefix_ + "{c:" + escaped(client.view()) + "}:own"; }
+std::string Keys::lease(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:lease"; }
+std::string Keys::index(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:idx"; }
+std::string Keys::sweep(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:sweep"; }
+
+std::string Keys::table(std::string_view name, std::string_view part) const {
+  return prefix_ + "{t:" + std::string{name} + "}:" + std::string{part};
+}
+std::string Keys::counter(std::string_view name) const { return prefix_ + "{n:" + escaped(name) + "}:counter"; }
+
+std::string Keys::channel(const Channel& channel) const { return with_kind(prefix_, channel); }
+std::string Keys::pattern(const Channel& channel) const { return with_kind(pattern_prefix_, channel); }
+std::optional<Channel> Keys::channel_of(std::string_view name) const { return without_kind(prefix_, name); }
+std::optional<Channel> Keys::pattern_of(std::string_view name) const { return without_kind(pattern_prefix_, name); }
+
+std::string index_entry(const ClientId& client, const Attachment& at) {
+  const std::string text = at.str();
+  std::string entry = text.substr(at.server.str().size() + 1);
+  return entry.append(1, ' ').append(client.view());
+}
+
+std::optional<IndexEntry> parse_index_entry(const ServerId& server, std::string_view text) {
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos || space + 1 == text.size()) return std::nullopt;
+  auto at = Attachment::parse(server.str() + '/' + std::string{text.substr(0, space)});
+  if (!at) return std::nullopt;
+  return IndexEntry{ClientId::trusted(text.substr(space + 1)), *std::move(at)};
+}
+
+std::optional<RowValue> parse_row_value(std::string_view text) {
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const auto epoch = parse_u64(text.substr(0, space));
+  const auto claimed_at = parse_i64(text.substr(space + 1));
+  if (!epoch || !claimed_at) return std::nullopt;
+  return RowValue{Epoch{*epoch}, StoreTime{std::chrono::microseconds{*claimed_at}}};
+}
+
+}  // namespace wsr::redis
