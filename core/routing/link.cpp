@@ -93,7 +93,8 @@ std::optional<Link::Batch> Link::take_returned(std::uint64_t serial) {
   const auto index = find(serial);
   if (!index) return std::nullopt;
   is_peer_absent = true;
-  forget(serial);
+  // One that was published before may have arrived then: its messages stay in the ledger, the account decides.
+  if (queue_[*index].attempts == 1) forget(serial);
   return take(*index);
 }
 
@@ -113,7 +114,7 @@ std::optional<Link::Batch> Link::take_front() {
 
 Link::Settled Link::settle(const EntryAccount& account_in) {
   Settled settled;
-  if (account_in.through <= base_) return settled;  // of an earlier link to the same peer
+  if (account_in.base != base_) return settled;  // of an earlier link to the same peer
   account_asked.reset();
   while (!ledger_.empty() && ledger_.front().end_seq <= account_in.through) {
     accounted_messages_ += ledger_.front().messages;
@@ -153,6 +154,7 @@ Link::Arrived Link::arrive(const BatchHeader& header) {
     in_base_ = header.base;
     in_expected_ = header.base;
     account = EntryAccount{};
+    account.base = header.base;
   }
   const std::uint64_t end = header.first_seq + header.count;
   if (header.first_seq < in_expected_ || end < header.first_seq) return {Arrival::duplicate, 0};

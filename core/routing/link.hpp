@@ -41,6 +41,7 @@ public:
   Link(LinkContext& context, ShardAddress peer);
 
   [[nodiscard]] const ShardAddress& peer() const { return peer_; }
+  [[nodiscard]] std::uint64_t base() const { return base_; }
 
   // ---- out
   /// Appends an entry to the open batch; its sequence number. Messages that count are told from copies by the entry.
@@ -61,7 +62,8 @@ public:
   Known handed_over(std::uint64_t serial);
   /// The store failed: the batch will be published again, with the same numbers.
   Known retry(std::uint64_t serial);
-  /// Nobody is subscribed there: the batch comes back, its messages go another way.
+  /// Nobody is subscribed there: the batch comes back. At its first attempt its messages may go another way; at a
+  /// later one it may have arrived before, and the peer's account tells their word.
   [[nodiscard]] std::optional<Batch> take_returned(std::uint64_t serial);
   /// The oldest batch, if it was sealed before `then` and is not in flight.
   [[nodiscard]] std::optional<Batch> take_expired(Time then);

@@ -38,7 +38,8 @@ struct Route {
   std::vector<RouteTarget> old_targets;  // being drained
   bool is_looking_up = false;
   bool is_draining = false;
-  std::uint64_t lookup = 0;  // serial of the lookup that is out
+  bool is_looked_up = false;  // `targets` are the directory's answer
+  std::uint64_t lookup = 0;   // serial of the lookup that is out
   Time drain_until{};
   Time stale_at = Time::max();   // policy `multi`: then the targets are looked up again
   std::deque<Message> returned;  // came back: older than everything in `waiting`

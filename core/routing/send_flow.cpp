@@ -180,6 +180,7 @@ void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
                             .claimed_at = {}}};
   }
   route->is_looking_up = false;
+  route->is_looked_up = true;
   route->targets.clear();
   for (const OwnerRow& row : owners.rows) {
     const auto address = row.at.address();
@@ -194,11 +195,12 @@ void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
 
 void SendFlow::resolve(Route& route) {
   if (route.is_busy()) return;
+  const bool is_here = context_.options.policy == SessionPolicy::single && context_.sessions.is_here(route.client);
+  if (!is_here && !route.is_looked_up) return look_up(route);
   routes_.busy().erase(route.client);
   auto returned = std::exchange(route.returned, {});
   auto waiting = std::exchange(route.waiting, {});
   route.waiting_bytes = 0;
-  const bool is_here = context_.options.policy == SessionPolicy::single && context_.sessions.is_here(route.client);
   const auto send_on = [&](const Message& message) {
     const EntryMessage entry = message.entry();
     if (is_here) {
@@ -227,7 +229,7 @@ void SendFlow::come_back(const EntryMessage& message) {
   }
   wait(*route, &Route::returned, message);
   if (!route->is_draining) begin_drain(*route);
-  if (!route->is_looking_up) look_up(*route);
+  if (!route->is_busy()) resolve(*route);
 }
 
 bool SendFlow::is_settled(const RouteTarget& target) {
@@ -243,6 +245,7 @@ void SendFlow::begin_drain(Route& route) {
     route.old_targets.push_back(std::move(target));
   }
   route.targets.clear();
+  route.is_looked_up = false;
   if (route.old_targets.empty()) return;
   route.is_draining = true;
   route.drain_until = context_.now() + context_.limits().drain_max;
@@ -308,24 +311,28 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
     context_.stats.gap_entries += arrived.missed;
     link.link.is_account_due = true;
   }
+  bool is_account_wanted = false;
   for (const Entry& entry : batch->entries) {
     if (const auto* message = std::get_if<EntryMessage>(&entry)) {
       take(link, *message);
     } else if (const auto* returned = std::get_if<EntryReturned>(&entry)) {
-      link.link.note_returned();
-      come_back(returned->message);
+      take(link, *returned);
     } else if (const auto* receipt = std::get_if<EntryReceipt>(&entry)) {
       const Word word = receipt->word < words_used ? static_cast<Word>(receipt->word) : Word::unknown;
       resolve_receipt(receipt->receipt, word, word == Word::delivered ? *from : ServerId{});
     } else if (const auto* account = std::get_if<EntryAccount>(&entry)) {
       take(link, *account);
     } else if (std::get_if<EntryAccountWanted>(&entry) != nullptr) {
-      link.link.add(link.link.account);
-      link.link.is_account_due = false;
-      links_.touch(link);
+      is_account_wanted = true;
     } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
       sink_.on_kick(ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason);
     }
+  }
+  if (is_account_wanted) {
+    // Only now: the account speaks of whole batches.
+    link.link.add(link.link.account);
+    link.link.is_account_due = false;
+    links_.touch(link);
   }
   if (link.link.is_account_due && !account_at_) account_at_ = context_.now() + context_.limits().account_every;
 }
@@ -337,7 +344,7 @@ void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
   if (!word) {
     ++context_.stats.returned;
     ++link.link.account.returned;
-    link.link.add(EntryReturned{one_hop_further(message)});
+    link.link.add(EntryReturned{one_hop_further(message), link.link.account.base});
     links_.touch(link);
     return;
   }
@@ -346,6 +353,16 @@ void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
     link.link.add(EntryReceipt{message.receipt, static_cast<std::uint8_t>(*word)});
     links_.touch(link);
   }
+}
+
+void SendFlow::take(LinkTable::Entry link, const EntryReturned& returned) {
+  if (returned.base != link.link.base()) {
+    // Of a link that was given up: its messages have been called unknown, and one word is enough.
+    ++context_.stats.returned_late;
+    return;
+  }
+  link.link.note_returned();
+  come_back(returned.message);
 }
 
 void SendFlow::take(LinkTable::Entry link, const EntryAccount& account) {
@@ -397,7 +414,7 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
   if (published.receivers != 0) {
     link->handed_over(serial);
   } else if (const auto batch = link->take_returned(serial)) {
-    reroute(*link, *batch);
+    if (batch->attempts == 1) reroute(*link, *batch);
     end_drains();
   }
   if (link->has_queue()) links_.touch({index, *link});

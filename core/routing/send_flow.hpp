@@ -80,6 +80,7 @@ private:
   void expire(Route& route, Time now);
 
   void take(LinkTable::Entry link, const EntryMessage& message);
+  void take(LinkTable::Entry link, const EntryReturned& returned);
   void take(LinkTable::Entry link, const EntryAccount& account);
   void ask_account(LinkTable::Entry link);
   void publish(LinkTable::Entry link);

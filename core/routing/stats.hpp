@@ -31,6 +31,7 @@ struct Stats {
   std::uint64_t duplicates = 0;      // batches seen twice and dropped
   std::uint64_t bad_batches = 0;     // undecodable, wrong version, bad MAC
   std::uint64_t receipts_late = 0;   // came after `unknown` had been said
+  std::uint64_t returned_late = 0;   // given back by a server that had been given up
   std::uint64_t drain_timeouts = 0;  // newer messages stopped waiting for older ones
   std::uint64_t unfinished = 0;      // gauge: messages in flight now
   // connections and ownership
@@ -74,6 +75,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"duplicates", &Stats::duplicates},
     {"bad_batches", &Stats::bad_batches},
     {"receipts_late", &Stats::receipts_late},
+    {"returned_late", &Stats::returned_late},
     {"drain_timeouts", &Stats::drain_timeouts},
     {"unfinished", &Stats::unfinished},
     {"opened", &Stats::opened},

@@ -1,0 +1,260 @@
+#include "core/routing/keeper.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+using namespace wsr;
+using namespace std::chrono_literals;
+
+namespace {
+
+const ServerId me = ServerId::trusted("me~1");
+const ServerId other = ServerId::trusted("other~1");
+
+// A world of one Keeper: its calls are recorded, the test answers them.
+struct World final : Directory, Bus, Clock, KeeperEvents {
+  Keeper keeper{KeeperOptions{.self = me,
+                              .info = {},
+                              .lease = 6'000ms,
+                              .probe_every = 500ms,
+                              .probes_max = 3,
+                              .keys = {},
+                              .role = KeeperOptions::Role::server},
+                *this, *this, *this, *this};
+  Time time{};
+  std::vector<std::pair<Ticket, std::string>> calls;
+  std::vector<std::string> probes;
+  std::vector<Readiness> lights;
+  std::vector<ServerId> gone;
+  int reassertions = 0;
+  int resubscriptions = 0;
+
+  void claim(Ticket, const ClaimRequest&) override { FAIL("a keeper claims nothing"); }
+  void release(Ticket, const ClientId&, const Attachment&) override { FAIL("a keeper releases nothing"); }
+  void lookup(Ticket, const ClientId&) override {}
+  void page(Ticket, std::string_view, std::uint32_t) override {}
+  void counts(Ticket) override {}
+  void renew(Ticket t, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {
+    calls.emplace_back(t, "renew");
+  }
+  void resign(Ticket t, const ServerId&) override { calls.emplace_back(t, "resign"); }
+  void servers(Ticket t) override { calls.emplace_back(t, "servers"); }
+  void sweep(Ticket t, const ServerId& dead, const ServerId&) override { calls.emplace_back(t, "sweep " + dead.str()); }
+  void publish(Ticket t, const Channel&, std::string payload) override {
+    calls.emplace_back(t, "publish");
+    probes.push_back(std::move(payload));
+  }
+  void subscribe(Ticket t, const Channel& channel, Match) override {
+    calls.emplace_back(t, "subscribe " + channel.name);
+  }
+  void unsubscribe(Ticket, const Channel&, Match) override {}
+  void resubscribe() override { ++resubscriptions; }
+  Time now() const override { return time; }
+  StoreTime store_now() const override { return keeper.store_time(time); }
+  void on_reassert() override { ++reassertions; }
+  void on_server_gone(const ServerId& server) override { gone.push_back(server); }
+  void on_readiness(const Readiness& readiness) override { lights.push_back(readiness); }
+
+  /// The ticket of the oldest unanswered call of this name.
+  Ticket take(const std::string& name) {
+    for (auto call = calls.begin(); call != calls.end(); ++call) {
+      if (call->second != name) continue;
+      const Ticket ticket = call->first;
+      calls.erase(call);
+      return ticket;
+    }
+    FAIL("no call " << name);
+    return {};
+  }
+  bool has(const std::string& name) const {
+    for (const auto& call : calls) {
+      if (call.second == name) return true;
+    }
+    return false;
+  }
+  void renewed(Renewed::Before before, Errc result = Errc::ok) {
+    keeper.on_answer(take("renew"),
+                     Renewed{result, before,
+                             StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()) +
+                                       1'000'000us}});
+  }
+  void listed(std::vector<ServerRow> rows) {
+    rows.push_back(ServerRow{me, {}, {}, ServerRow::Lease::held});
+    keeper.on_answer(take("servers"), Servers{Errc::ok, {}, std::move(rows)});
+  }
+  void start() {
+    keeper.start();
+    keeper.on_answer(take("subscribe me~1"), Subscribed{});
+    renewed(Renewed::Before::missing);
+    listed({});
+    keeper.on_time();
+    hear();
+    REQUIRE(keeper.readiness().is_ready());
+  }
+  void hear() {
+    keeper.on_probe(probes.back());
+    (void)take("publish");
+  }
+  void pass(Duration duration) {  // to every deadline on the way
+    const Time end = time + duration;
+    while (keeper.next_deadline() && *keeper.next_deadline() <= end) {
+      time = std::max(time, *keeper.next_deadline());
+      keeper.on_time();
+    }
+    time = end;
+  }
+};
+
+ServerRow row(const ServerId& server, ServerRow::Lease lease) { return ServerRow{server, {}, {}, lease}; }
+
+}  // namespace
+
+TEST_CASE("a server is ready once its lease is held and it has heard itself") {
+  World world;
+  world.keeper.start();
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+  world.renewed(Renewed::Before::missing);
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+  world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{});
+  world.keeper.on_time();
+  world.hear();
+  CHECK(world.keeper.readiness().is_ready());
+  CHECK(world.reassertions == 0);  // the first lease is no loss
+}
+
+TEST_CASE("the lease is renewed three times in its life") {
+  World world;
+  world.start();
+  for (int i = 0; i < 3; ++i) {
+    world.pass(2s);
+    world.renewed(Renewed::Before::held);
+    world.listed({});
+  }
+  CHECK(world.keeper.figures().renewals == 4);
+  CHECK(world.keeper.readiness().lease == Readiness::Light::green);
+}
+
+TEST_CASE("a store that does not answer turns the lease red when it has run out by our own clock") {
+  World world;
+  world.start();
+  world.pass(5'900ms);
+  CHECK(world.keeper.readiness().lease == Readiness::Light::green);
+  world.pass(2'200ms);  // the renewal was asked for at 2 s
+  CHECK(world.keeper.readiness().lease == Readiness::Light::red);
+  world.renewed(Renewed::Before::missing);  // the late answer counts from when it was asked: that lease is over, too
+  CHECK(world.keeper.readiness().lease == Readiness::Light::red);
+}
+
+TEST_CASE("a lease that was missing at a renewal makes every shard claim again") {
+  World world;
+  world.start();
+  world.pass(2s);
+  world.renewed(Renewed::Before::missing);
+  CHECK(world.reassertions == 1);
+  CHECK(world.keeper.figures().leases_lost == 1);
+  world.listed({});
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  CHECK(world.reassertions == 1);
+}
+
+TEST_CASE("a server that is being swept waits for the sweep's end and then claims again") {
+  World world;
+  world.start();
+  world.pass(2s);
+  world.renewed(Renewed::Before::missing, Errc::conflict);
+  CHECK(world.reassertions == 0);
+  world.pass(200ms);
+  world.renewed(Renewed::Before::missing);
+  CHECK(world.reassertions == 1);
+}
+
+TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made anew; heard again: ready") {
+  World world;
+  world.start();
+  world.pass(1'400ms);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+  world.pass(700ms);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::red);
+  CHECK(world.resubscriptions == 1);
+  CHECK(world.keeper.figures().times_deaf == 1);
+  world.keeper.on_resubscribed();
+  CHECK(world.reassertions == 1);
+  world.keeper.on_time();
+  world.keeper.on_probe(world.probes.back());
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE("a probe of another server, an old one and a forged one are not heard") {
+  World world;
+  world.start();
+  const std::string first = world.probes.back();
+  world.pass(600ms);
+  const auto heard = world.keeper.figures().probes_heard;
+  world.keeper.on_probe(first);
+  BatchWriter forged("me~1", probe_shard, probe_shard, 0, 99);
+  forged.add(EntryProbe{99});
+  world.keeper.on_probe(forged.finish({}, "me~1", 0ms));
+  BatchWriter foreign("other~1", probe_shard, probe_shard, 0, 2);
+  foreign.add(EntryProbe{2});
+  world.keeper.on_probe(foreign.finish({}, "me~1", 0ms));
+  world.keeper.on_probe("garbage");
+  CHECK(world.keeper.figures().probes_heard == heard);
+}
+
+TEST_CASE("a server without lease is swept once, one that vanished from the registry is told of once") {
+  World world;
+  world.start();
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({row(other, ServerRow::Lease::expired)});
+  const Ticket sweep = world.take("sweep other~1");
+  CHECK_FALSE(world.has("sweep other~1"));
+  world.keeper.on_answer(sweep, Swept{Errc::ok, 2'000});
+  CHECK(world.keeper.figures().rows_swept == 2'000);
+  CHECK(world.gone == std::vector<ServerId>{other});
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({});
+  CHECK(world.gone.size() == 1);
+}
+
+TEST_CASE("a sweep that another server does is left to it; its end shows in the registry") {
+  World world;
+  world.start();
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({row(other, ServerRow::Lease::expired)});
+  world.keeper.on_answer(world.take("sweep other~1"), Swept{Errc::conflict, 0});
+  CHECK(world.gone.empty());
+  CHECK(world.keeper.figures().sweeps_lost == 1);
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({});
+  CHECK(world.gone == std::vector<ServerId>{other});
+}
+
+TEST_CASE("the store's clock is taken from the renewal with the shortest round trip") {
+  World world;
+  world.keeper.start();
+  world.time += 10ms;  // the first round trip: 10 ms, its offset is off by 5 ms
+  world.renewed(Renewed::Before::missing);
+  CHECK(world.keeper.store_time(world.time).time_since_epoch() == 1'015'000us);
+  world.listed({});
+  world.time = *world.keeper.next_deadline();
+  world.keeper.on_time();
+  world.renewed(Renewed::Before::held);  // at once
+  CHECK(world.keeper.store_time(world.time) ==
+        StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch()) + 1'000'000us});
+}
+
+TEST_CASE("stopping gives the lease up and then asks for nothing more") {
+  World world;
+  world.start();
+  world.keeper.stop();
+  CHECK_FALSE(world.keeper.is_stopped());
+  world.keeper.on_answer(world.take("resign"), Released{});
+  CHECK(world.keeper.is_stopped());
+  CHECK_FALSE(world.keeper.next_deadline().has_value());
+}

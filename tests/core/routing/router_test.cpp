@@ -1,0 +1,438 @@
+// One router with recorded ports: what it asks, and what its clients read.
+#include "core/routing/router.hpp"
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/wire/ws_frame.hpp"
+
+using namespace wsr;
+using namespace std::chrono_literals;
+
+namespace {
+
+const ClientId ada = ClientId::trusted("ada");
+const ClientId bob = ClientId::trusted("bob");
+const ServerId me = ServerId::trusted("a~1");
+const ServerId other = ServerId::trusted("b~1");
+
+struct World final : Directory, Bus, Connections, Clock, Application {
+  explicit World(RouterOptions options = defaults())
+      : router(options, Router::Ports{*this, *this, *this, *this, *this}) {}
+  static RouterOptions defaults() {
+    RouterOptions options;
+    options.self = {me, 0};
+    return options;
+  }
+
+  void claim(Ticket t, const ClaimRequest& request) override { claims.emplace_back(t, request); }
+  void release(Ticket t, const ClientId&, const Attachment& at) override { releases.emplace_back(t, at); }
+  void lookup(Ticket t, const ClientId& client) override { lookups.emplace_back(t, client); }
+  void page(Ticket, std::string_view, std::uint32_t) override {}
+  void counts(Ticket) override {}
+  void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
+  void resign(Ticket, const ServerId&) override {}
+  void servers(Ticket) override {}
+  void sweep(Ticket, const ServerId&, const ServerId&) override {}
+  void publish(Ticket t, const Channel& channel, std::string payload) override {
+    publishes.push_back({t, channel.name, std::move(payload)});
+  }
+  void subscribe(Ticket, const Channel&, Match) override {}
+  void unsubscribe(Ticket, const Channel&, Match) override {}
+  void resubscribe() override {}
+  void wake(ConnId conn) override { woken.push_back(conn); }
+  void close(ConnId conn, std::uint16_t code, std::string_view) override { closed.emplace_back(conn, code); }
+  Time now() const override { return time; }
+  StoreTime store_now() const override {
+    return StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch())};
+  }
+  void on_sent(Ticket ticket, const Sent& word) override { sent[ticket.value].push_back(word); }
+  void on_owned(ConnId, Errc result, std::string_view) override { owned.push_back(result); }
+
+  ConnId connect(const ClientId& client, Framing framing = Framing::websocket) {
+    const auto conn = router.open(client, framing);
+    REQUIRE(conn.has_value());
+    router.on_answer(claims.back().first, Claimed{Errc::ok, Epoch{++epochs}, {}, {}});
+    return *conn;
+  }
+  /// All that waits for a connection, as the texts of its frames.
+  std::vector<std::string> read(ConnId conn) {
+    Outbox* outbox = router.outbox(conn);
+    if (outbox == nullptr) return {};
+    std::string bytes;
+    std::array<std::string_view, 64> pieces;
+    while (!outbox->is_empty()) {
+      std::size_t taken = 0;
+      const std::size_t count = outbox->gather(pieces);
+      for (std::size_t i = 0; i < count; ++i) {
+        bytes.append(pieces[i]);
+        taken += pieces[i].size();
+      }
+      outbox->taken(taken);
+    }
+    std::vector<std::string> texts;
+    WsParser parser(WsRole::client, 1 << 20);
+    for (std::span<char> rest(bytes); !rest.empty();) {
+      const auto event = parser.next(rest);
+      if (event.kind == WsEvent::Kind::need_more) break;
+      REQUIRE(event.kind == WsEvent::Kind::text);
+      texts.emplace_back(event.payload);
+      rest = rest.subspan(event.consumed);
+    }
+    return texts;
+  }
+  /// What the other server's shard says to us in one batch.
+  void hear(const std::vector<Entry>& entries) {
+    BatchWriter batch(other.view(), 0, 0, 1, next_seq);
+    for (const auto& entry : entries) batch.add(entry);
+    next_seq += entries.size();
+    router.on_batch(me.view(), batch.finish({}, me.view(), 0ms));
+    router.end_turn();
+  }
+  std::vector<Entry> said(std::size_t publish) {
+    kept.push_back(publishes.at(publish).payload);
+    auto decoded = decode_batch(kept.back(), {}, publishes.at(publish).channel, 0ms);
+    REQUIRE(std::holds_alternative<Batch>(decoded));
+    return std::get<Batch>(decoded).entries;
+  }
+  void found(const ServerId& server, std::uint16_t shard = 0) {
+    const auto [ticket, client] = lookups.back();
+    lookups.pop_back();
+    router.on_answer(ticket, Owners{Errc::ok, {OwnerRow{client, {server, shard, ConnId{5}}, Epoch{1}, {}}}});
+    router.end_turn();
+  }
+  void pass(Duration duration) {
+    const Time end = time + duration;
+    while (router.next_deadline() && *router.next_deadline() <= end) {
+      time = std::max(time, *router.next_deadline());
+      router.on_time();
+      router.end_turn();
+    }
+    time = end;
+  }
+
+  struct Publish {
+    Ticket ticket;
+    std::string channel;
+    std::string payload;
+  };
+  Time time{1s};
+  std::vector<std::pair<Ticket, ClaimRequest>> claims;
+  std::vector<std::pair<Ticket, Attachment>> releases;
+  std::vector<std::pair<Ticket, ClientId>> lookups;
+  std::vector<Publish> publishes;
+  std::deque<std::string> kept;
+  std::vector<ConnId> woken;
+  std::vector<std::pair<ConnId, std::uint16_t>> closed;
+  std::map<std::uint64_t, std::vector<Sent>> sent;
+  std::vector<Errc> owned;
+  std::uint64_t epochs = 0;
+  std::uint64_t next_seq = 1;
+  Router router;
+};
+
+}  // namespace
+
+TEST_CASE("a client is welcomed once its claim is answered") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::websocket);
+  CHECK(world.read(*conn).empty());
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{7}, {}, {}});
+  const auto texts = world.read(*conn);
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0] == R"({"op":"welcome","client":"ada","server":"a~1","conn":"0/1000000"})");
+}
+
+TEST_CASE("a message to a client of this shard never touches the store, and its data stays as it came") {
+  World world;
+  const ConnId a = world.connect(ada);
+  const ConnId b = world.connect(bob);
+  (void)world.read(a);
+  (void)world.read(b);
+  world.router.text(a, R"({"op":"send","to":"bob","data":{ "n" : 9007199254740993,"e":{} } ,"id":"c1"})");
+  CHECK(world.read(b) ==
+        std::vector<std::string>{R"({"op":"message","from":"ada","data":{ "n" : 9007199254740993,"e":{} }})"});
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"result","id":"c1","state":"delivered"})"});
+  CHECK(world.lookups.empty());
+  CHECK(world.publishes.empty());
+}
+
+TEST_CASE("a message to a client elsewhere is looked up once and then follows the cached route") {
+  World world;
+  const ConnId a = world.connect(ada);
+  for (int i = 0; i < 3; ++i) world.router.text(a, R"({"op":"send","to":"bob","data":1})");
+  REQUIRE(world.lookups.size() == 1);
+  world.found(other, 2);
+  REQUIRE(world.publishes.size() == 1);
+  CHECK(world.publishes[0].channel == "b~1");
+  CHECK(peek_batch(world.publishes[0].payload)->to_shard == 2);
+  CHECK(world.said(0).size() == 3);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.router.text(a, R"({"op":"send","to":"bob","data":2})");
+  world.router.end_turn();
+  CHECK(world.lookups.empty());
+  CHECK(world.publishes.size() == 2);
+}
+
+TEST_CASE("a client that no server holds is offline, for the sender and in the words") {
+  World world;
+  const ConnId a = world.connect(ada);
+  (void)world.read(a);
+  world.router.text(a, R"({"op":"send","to":"bob","data":1,"id":"x"})");
+  world.router.on_answer(world.lookups.back().first, Owners{});
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"result","id":"x","state":"offline"})"});
+  CHECK(at(world.router.stats().words, Word::offline) == 1);
+}
+
+TEST_CASE("the word of a message elsewhere comes back as a receipt, and counts with the account") {
+  World world;
+  const ConnId a = world.connect(ada);
+  (void)world.read(a);
+  world.router.text(a, R"({"op":"send","to":"bob","data":1,"id":"x"})");
+  world.found(other);
+  const auto entries = world.said(0);
+  const auto message = std::get<EntryMessage>(entries.at(0));
+  CHECK(message.receipt != 0);
+  EntryAccount account;
+  account.through = peek_batch(world.publishes[0].payload)->first_seq + 1;
+  ++at(account.words, Word::delivered);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.hear({EntryReceipt{message.receipt, static_cast<std::uint8_t>(Word::delivered)}});
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"result","id":"x","state":"delivered"})"});
+  CHECK(world.router.stats().unfinished == 1);
+  account.base = peek_batch(world.publishes[0].payload)->base;
+  world.hear({account});
+  CHECK(at(world.router.stats().words, Word::delivered) == 1);
+  CHECK(world.router.stats().unfinished == 0);
+}
+
+TEST_CASE("no receipt within its time: unknown; one that comes later changes nothing") {
+  World world;
+  world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
+  world.found(other);
+  const auto receipt = std::get<EntryMessage>(world.said(0).at(0)).receipt;
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.pass(5s);
+  REQUIRE(world.sent[9].size() == 1);
+  CHECK(world.sent[9][0].word == Word::unknown);
+  world.hear({EntryReceipt{receipt, static_cast<std::uint8_t>(Word::delivered)}});
+  CHECK(world.sent[9].size() == 1);
+  CHECK(world.router.stats().receipts_late == 1);
+}
+
+TEST_CASE("a message that comes back is looked up again and goes on, at most to hops_max servers") {
+  World world;
+  world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
+  world.found(other);
+  auto message = std::get<EntryMessage>(world.said(0).at(0));
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  ++message.hops;
+  EntryAccount account;
+  account.through = peek_batch(world.publishes[0].payload)->first_seq + 1;
+  account.returned = 1;
+  account.base = peek_batch(world.publishes[0].payload)->base;
+  world.hear({EntryReturned{message, account.base}, account});
+  REQUIRE(world.lookups.size() == 1);
+  world.found(ServerId::trusted("c~1"));
+  const auto& last = world.publishes.back();
+  CHECK(last.channel == "c~1");
+  const auto again = std::get<EntryMessage>(world.said(world.publishes.size() - 1).at(0));
+  CHECK(again.hops == 1);
+  CHECK(again.receipt == message.receipt);
+  world.router.on_answer(last.ticket, Published{Errc::ok, 0});  // nobody listens there either
+  REQUIRE(world.sent[9].size() == 1);
+  CHECK(world.sent[9][0].word == Word::offline);
+}
+
+TEST_CASE("newer messages wait for older ones that may still come back") {
+  World world;
+  const ClientId nobody;
+  world.router.send(Ticket{1}, nobody, bob, "1", Wait::not_at_all);
+  world.found(other);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  const ConnId b = world.connect(bob, Framing::raw);  // bob has come here; "1" is on its way to his old server
+  world.router.end_turn();
+  world.router.send(Ticket{2}, nobody, bob, "2", Wait::not_at_all);
+  CHECK(world.router.outbox(b)->is_empty());
+  auto message = EntryMessage{0, 1, false, "", "bob", "1"};
+  EntryAccount account;
+  account.through = peek_batch(world.publishes[0].payload)->first_seq + 1;
+  account.returned = 1;
+  account.base = peek_batch(world.publishes[0].payload)->base;
+  world.hear({EntryReturned{message, account.base}, account});
+  std::array<std::string_view, 4> pieces;
+  REQUIRE(world.router.outbox(b)->gather(pieces) == 2);
+  CHECK(pieces[0] == "1");
+  CHECK(pieces[1] == "2");
+}
+
+TEST_CASE("newer messages wait for drain_max at most") {
+  World world;
+  world.router.send(Ticket{1}, {}, bob, "1", Wait::not_at_all);
+  world.found(other);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  const ConnId b = world.connect(bob, Framing::raw);
+  world.router.send(Ticket{2}, {}, bob, "2", Wait::not_at_all);
+  world.pass(1'200ms);
+  CHECK_FALSE(world.router.outbox(b)->is_empty());
+  CHECK(world.router.stats().drain_timeouts == 1);
+}
+
+TEST_CASE("whom a claim displaces is told 4009, here and elsewhere") {
+  World world;
+  const ConnId old_here = world.connect(ada);
+  const auto conn = world.router.open(ada, Framing::websocket);
+  world.router.on_answer(world.claims.back().first,
+                         Claimed{Errc::ok, Epoch{9}, {{me, 0, old_here}, {other, 3, ConnId{77}}}, {}});
+  world.router.end_turn();
+  REQUIRE(world.closed.size() == 1);
+  CHECK(world.closed[0] == std::pair{old_here, std::uint16_t{4009}});
+  REQUIRE(world.publishes.size() == 1);
+  const auto entries = world.said(0);
+  const auto kick = std::get<EntryKick>(entries.at(0));
+  CHECK(kick.conn == 77);
+  CHECK(kick.code == 4009);
+  CHECK(world.router.outbox(*conn) != nullptr);
+}
+
+TEST_CASE("a claim that came too late closes its own connection with 4009") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::websocket);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::superseded, {}, {}, {}});
+  CHECK(world.closed.at(0) == std::pair{*conn, std::uint16_t{4009}});
+}
+
+TEST_CASE("a full owner table closes with 4013 and tells an embedding application why") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::raw);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::capacity, {}, {}, "the owner table is full"});
+  CHECK(world.closed.at(0) == std::pair{*conn, std::uint16_t{4013}});
+  CHECK(world.owned == std::vector<Errc>{Errc::capacity});
+}
+
+TEST_CASE("a kick for a connection id that is gone closes nobody who has its slot now") {
+  World world;
+  const ConnId first = world.connect(ada);
+  world.router.closed(first);
+  const ConnId second = world.connect(bob);
+  CHECK(first.slot() == second.slot());
+  world.hear({EntryKick{first.value, 4009, ""}});
+  CHECK(world.closed.empty());
+}
+
+TEST_CASE("a store that is down leaves the connection open and it is claimed again when the store is back") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::websocket);
+  world.router.on_store_state(StoreState::down);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::unavailable, {}, {}, {}});
+  CHECK(world.read(*conn).size() == 1);  // welcome: clients of this server can reach it
+  CHECK(world.closed.empty());
+  world.pass(10s);
+  CHECK(world.claims.size() == 1);
+  world.router.on_store_state(StoreState::up);
+  world.pass(10ms);
+  REQUIRE(world.claims.size() == 2);
+  CHECK(world.claims[1].second.accepted_at == world.claims[0].second.accepted_at);
+}
+
+TEST_CASE("re-assertion claims every connection with its old epoch, at a pace") {
+  RouterOptions options = World::defaults();
+  options.limits.reassert_batch = 10;
+  World world(options);
+  for (int i = 0; i < 25; ++i) world.connect(ClientId::trusted("c" + std::to_string(i)));
+  world.claims.clear();
+  world.router.reassert();
+  world.pass(5ms);
+  CHECK(world.claims.size() == 10);
+  world.pass(10ms);
+  REQUIRE(world.claims.size() == 25);
+  CHECK(world.claims[3].second.epoch_min == Epoch{4});
+  world.pass(1s);
+  CHECK(world.claims.size() == 25);
+}
+
+TEST_CASE("a message that waited longer than its deadline for the store is dropped as expired") {
+  World world;
+  world.router.on_store_state(StoreState::down);
+  world.router.send(Ticket{3}, {}, bob, "1", Wait::for_word);
+  world.router.on_answer(world.lookups.back().first, Owners{Errc::unavailable, {}});
+  for (int i = 0; i < 60; ++i) {
+    const auto asked = std::exchange(world.lookups, {});
+    for (const auto& lookup : asked) world.router.on_answer(lookup.first, Owners{Errc::unavailable, {}});
+    world.pass(100ms);
+  }
+  REQUIRE(world.sent[3].size() == 1);
+  CHECK((world.sent[3][0].word == Word::dropped_expired || world.sent[3][0].word == Word::unknown));
+  CHECK(at(world.router.stats().words, Word::dropped_expired) == 1);
+}
+
+TEST_CASE("a slow reader's messages are dropped and said to be") {
+  RouterOptions options = World::defaults();
+  options.limits.outbox_bytes_max = 1024;
+  World world(options);
+  const ConnId b = world.connect(bob, Framing::raw);
+  for (int i = 0; i < 3; ++i) world.router.send(Ticket{1}, {}, bob, std::string(600, '1'), Wait::for_word);
+  REQUIRE(world.sent[1].size() == 3);
+  CHECK(world.sent[1][0].word == Word::delivered);
+  CHECK(world.sent[1][1].word == Word::dropped_slow_consumer);
+  CHECK(world.router.outbox(b)->bytes() <= 1024);
+}
+
+TEST_CASE("a bad command is answered and the connection stays") {
+  World world;
+  const ConnId a = world.connect(ada);
+  (void)world.read(a);
+  for (const char* wrong :
+       {"", "{", "[]", "\"x\"", R"({"op":"snd"})", R"({"op":"send","data":1})", R"({"op":"send","to":"","data":1})",
+        R"({"op":"send","to":"bob"})", R"({"op":"send","to":"a\u0000b","data":1})"}) {
+    INFO(wrong);
+    world.router.text(a, wrong);
+    const auto texts = world.read(a);
+    REQUIRE(texts.size() == 1);
+    CHECK(texts[0].find(R"("op":"error")") != std::string::npos);
+  }
+  world.router.text(a, R"({"op":"ping","id":"p"})");
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"ok","id":"p"})"});
+  CHECK(world.closed.empty());
+}
+
+TEST_CASE("garbage, a foreign shard's and a repeated batch change nothing and are counted") {
+  World world;
+  const ConnId b = world.connect(bob, Framing::raw);
+  world.router.on_batch(me.view(), "garbage");
+  BatchWriter foreign(other.view(), 0, 5, 1, 1);
+  foreign.add(EntryMessage{0, 0, false, "", "bob", "1"});
+  world.router.on_batch(me.view(), foreign.finish({}, me.view(), 0ms));
+  CHECK(world.router.stats().bad_batches == 2);
+  BatchWriter batch(other.view(), 0, 0, 1, 1);
+  batch.add(EntryMessage{0, 0, false, "", "bob", "1"});
+  const std::string bytes = batch.finish({}, me.view(), 0ms);
+  world.router.on_batch(me.view(), bytes);
+  world.router.on_batch(me.view(), bytes);
+  CHECK(world.router.outbox(b)->frames() == 1);
+  CHECK(world.router.stats().duplicates == 1);
+}
+
+TEST_CASE("the bound of connections is a sentence that names it") {
+  RouterOptions options = World::defaults();
+  options.limits.sessions_max = 1;
+  World world(options);
+  world.connect(ada);
+  const auto refused = world.router.open(bob, Framing::websocket);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Errc::capacity);
+  CHECK(refused.error().message.find("--connections-max") != std::string::npos);
+}
+
+TEST_CASE("without anything unfinished the router asks for no timer") {
+  World world;
+  const ConnId a = world.connect(ada);
+  world.connect(bob);
+  world.router.text(a, R"({"op":"send","to":"bob","data":1})");
+  world.router.end_turn();
+  CHECK_FALSE(world.router.next_deadline().has_value());
+}
