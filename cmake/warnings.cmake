@@ -16,7 +16,3 @@ if(WSR_SANITIZE)
     target_compile_options(wsr_warnings INTERFACE $<BUILD_INTERFACE:-Wno-tsan>)
   endif()
 endif()
-if(WSR_FUZZ)
-  # The libraries report their branches to libFuzzer; only the targets in tests/fuzz link its main().
-  add_compile_options(-fsanitize=fuzzer-no-link)
-endif()
