@@ -75,7 +75,7 @@ TEST_CASE("data crosses servers byte for byte") {
   }
 }
 
-TEST_CASE("a stopped server says 1001, takes its rows along and exits 0; sending resumes where its client reconnects") {
+TEST_CASE("a stopped server says 1001 and takes its rows along, and sending resumes where its client reconnects") {
   TwoServers fabric;
   WsClient alice(fabric.a.port(), "alice");
   WsClient bob(fabric.b.port(), "bob");

@@ -51,6 +51,7 @@ public:
 
     INFO(summary());
     CHECK(misdelivered_ == 0);
+    CHECK(swarm_.early_count() == 0);  // `welcome` is the first frame of every connection
     CHECK(doubled_ == 0);
     CHECK(results_twice_ == 0);
     CHECK(moves_ > messages / sends_per_move / 2);

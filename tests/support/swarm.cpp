@@ -200,7 +200,10 @@ void Swarm::on_frame(Conn& conn, unsigned opcode, std::string_view payload) {
   if (opcode == 1) {
     if (seen.has_welcome) return on_text(conn.id, payload);
     const auto welcome = nlohmann::json::parse(payload);
-    if (welcome.at("op") != "welcome") throw std::runtime_error("the first frame is not a welcome: " + welcome.dump());
+    if (welcome.at("op") != "welcome") {
+      ++early_count_;
+      return on_text(conn.id, payload);
+    }
     if (welcome.at("client") != seen.user) throw std::runtime_error("a welcome for somebody else: " + welcome.dump());
     seen.has_welcome = true;
     seen.conn = welcome.at("conn").get<std::string>();

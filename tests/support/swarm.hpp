@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::size_t open_count() const { return open_count_; }
   [[nodiscard]] std::size_t socket_count() const { return conns_.size(); }
   [[nodiscard]] std::size_t welcome_count() const { return welcome_count_; }
+  /// Text frames that came before their connection's `welcome`.
+  [[nodiscard]] std::size_t early_count() const { return early_count_; }
   /// Connections that ended without our doing.
   [[nodiscard]] std::size_t lost_count() const { return lost_count_; }
 
@@ -85,6 +87,7 @@ private:
   std::size_t open_count_ = 0;
   std::size_t welcome_count_ = 0;
   std::size_t lost_count_ = 0;
+  std::size_t early_count_ = 0;
   std::uint32_t mask_ = 0x9e3779b9;
 };
 
