@@ -1,0 +1,55 @@
+#include <catch2/catch.hpp>
+
+#include "core/redis/keys.hpp"
+
+namespace wsr::redis {
+namespace {
+
+const Keys keys{"wsr:"};
+
+TEST_CASE("braces in an id never end the hash tag and no two ids share a key") {
+  const auto own = [](std::string_view id) { return keys.own(ClientId::trusted(id)); };
+  CHECK(own("ada") == "wsr:{c:ada}:own");
+  CHECK(own("a}{b") == "wsr:{c:a%7D%7Bb}:own");
+  CHECK(own("a%7D") != own("a}"));
+}
+
+TEST_CASE("a channel's name leads back to the channel") {
+  for (const Channel& channel : {Channel{ChannelKind::inbox, "s1~x"}, Channel{ChannelKind::app, "news {x} 100%"},
+                                 Channel{ChannelKind::room, "a}b{%7Bc"}, Channel{ChannelKind::app, "x}:ch"}}) {
+    CHECK(keys.channel_of(keys.channel(channel)) == channel);
+  }
+  CHECK_FALSE(keys.channel_of("other:in:x"));
+  CHECK_FALSE(keys.channel_of("wsr:else"));
+}
+
+TEST_CASE("a prefix is literal in a pattern and the pattern leads back") {
+  const Keys odd{"a*b:"};
+  CHECK(odd.pattern({ChannelKind::app, "n*"}) == "a\\*b:ch:n*");
+  CHECK(odd.pattern_of("a\\*b:ch:n*") == Channel{ChannelKind::app, "n*"});
+}
+
+TEST_CASE("an index entry leads back to client and attachment") {
+  const ServerId server = ServerId::trusted("host:1~abc");
+  const Attachment at{server, 3, ConnId::make(7, 9)};
+  const ClientId client = ClientId::trusted("a b {c}/d");
+  const auto entry = parse_index_entry(server, index_entry(client, at));
+  REQUIRE(entry);
+  CHECK(entry->client == client);
+  CHECK(entry->at == at);
+  CHECK_FALSE(parse_index_entry(server, "nonsense"));
+  CHECK_FALSE(parse_index_entry(server, "1/2 "));
+}
+
+TEST_CASE("a row's value is its epoch and its time") {
+  const auto value = parse_row_value("17 42");
+  REQUIRE(value);
+  CHECK(value->epoch == Epoch{17});
+  CHECK(value->claimed_at == StoreTime{std::chrono::microseconds{42}});
+  CHECK_FALSE(parse_row_value(""));
+  CHECK_FALSE(parse_row_value("17"));
+  CHECK_FALSE(parse_row_value("17 x"));
+}
+
+}  // namespace
+}  // namespace wsr::redis
