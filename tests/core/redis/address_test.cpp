@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
 
 #include "core/redis/backend.hpp"
 
@@ -9,7 +11,7 @@ Address parsed(std::string_view url) { return Address::parse(url).value(); }
 std::string refusal(std::string_view url) {
   const auto result = Address::parse(url);
   INFO(url);
-  REQUIRE_FALSE(result);
+  REQUIRE_FALSE(result.has_value());
   CHECK(result.error().code == Errc::bad_request);
   return result.error().message;
 }
