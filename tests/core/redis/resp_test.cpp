@@ -9,6 +9,8 @@
 namespace wsr::redis {
 namespace {
 
+using namespace std::string_literals;
+
 /// A reply as one line, to compare whole trees.
 std::string shown(const Reply& reply) {
   if (reply.is_error()) return "error:" + std::string{reply.error()};
@@ -23,7 +25,7 @@ TEST_CASE("a command is encoded with its lengths so that any byte can stand in a
   std::string out;
   const std::string_view words[] = {"SET", "k\r\n", std::string_view{"\0x", 2}};
   append_command(out, words);
-  CHECK(out == std::string{"*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$2\r\n\0x\r\n", 33});
+  CHECK(out == "*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$2\r\n\0x\r\n"s);
 }
 
 TEST_CASE("replies are read the same wherever the bytes are split") {
