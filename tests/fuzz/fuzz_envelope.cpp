@@ -64,13 +64,13 @@ private:
       case 0:
         return message();
       case 1:
-        return EntryReturned{message()};
+        return EntryReturned{message(), number()};
       case 2:
         return EntryReceipt{number(), data_.ConsumeIntegralInRange<std::uint8_t>(0, word_count - 1)};
       case 3:
         return EntryAccountWanted{};
       case 4: {
-        EntryAccount account{number(), number(), {}};
+        EntryAccount account{number(), number(), {}, number()};
         for (auto& word : account.words) word = number();
         return account;
       }

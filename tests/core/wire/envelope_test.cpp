@@ -21,10 +21,10 @@ EntryMessage message(std::string_view data) {
 BatchWriter everything() {
   BatchWriter writer("a~1", 2, 3, 100, 105);
   writer.add(message("\"hi\""));
-  writer.add(EntryReturned{message("{ \"n\" : 1 }")});
+  writer.add(EntryReturned{message("{ \"n\" : 1 }"), 9});
   writer.add(EntryReceipt{biggest, word_count - 1});
   writer.add(EntryAccountWanted{});
-  EntryAccount account{.through = 104, .returned = 2, .words = {}};
+  EntryAccount account{.through = 104, .returned = 2, .words = {}, .base = 77};
   for (std::size_t i = 0; i < word_count; ++i) account.words[i] = i * 1'000'000;
   writer.add(account);
   writer.add(EntryKick{0x1000000, 4009, "a newer connection took over"});
@@ -63,12 +63,14 @@ void check_everything(const Batch& batch) {
   REQUIRE(batch.entries.size() == 7);
   check_message(std::get<EntryMessage>(batch.entries[0]), "\"hi\"");
   check_message(std::get<EntryReturned>(batch.entries[1]).message, "{ \"n\" : 1 }");
+  CHECK(std::get<EntryReturned>(batch.entries[1]).base == 9);
   CHECK(std::get<EntryReceipt>(batch.entries[2]).receipt == biggest);
   CHECK(std::get<EntryReceipt>(batch.entries[2]).word == word_count - 1);
   CHECK(std::holds_alternative<EntryAccountWanted>(batch.entries[3]));
   const auto& account = std::get<EntryAccount>(batch.entries[4]);
   CHECK(account.through == 104);
   CHECK(account.returned == 2);
+  CHECK(account.base == 77);
   for (std::size_t i = 0; i < word_count; ++i) CHECK(account.words[i] == i * 1'000'000);
   const auto& kick = std::get<EntryKick>(batch.entries[5]);
   CHECK(kick.conn == 0x1000000);
@@ -106,7 +108,7 @@ TEST_CASE("an empty batch is a batch") {
 
 TEST_CASE("the largest numbers and empty texts survive") {
   BatchWriter writer("", 0xFFFF, 0xFFFF, biggest, biggest);
-  EntryAccount account{biggest, biggest, {}};
+  EntryAccount account{biggest, biggest, {}, biggest};
   account.words.fill(biggest);
   writer.add(account);
   writer.add(EntryMessage{biggest, 255, false, "", "", ""});
@@ -117,6 +119,7 @@ TEST_CASE("the largest numbers and empty texts survive") {
   CHECK(batch.header.to_shard == 0xFFFF);
   CHECK(batch.header.base == biggest);
   CHECK(std::get<EntryAccount>(batch.entries[0]).words.back() == biggest);
+  CHECK(std::get<EntryAccount>(batch.entries[0]).base == biggest);
   CHECK(std::get<EntryMessage>(batch.entries[1]).receipt == biggest);
   CHECK(std::get<EntryMessage>(batch.entries[1]).hops == 255);
   CHECK(std::get<EntryKick>(batch.entries[2]).code == 0xFFFF);
