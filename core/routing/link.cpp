@@ -140,7 +140,8 @@ bool Link::is_settled(std::uint64_t seq) const {
 std::uint64_t Link::unsettled_messages() const {
   std::uint64_t messages = writer_ ? writer_messages_ : 0;
   for (const auto& entry : ledger_) messages += entry.messages;
-  return messages;
+  // What has come back since the last account goes on another way, though no account has said so yet.
+  return saturating_minus(messages, saturating_minus(returned_received_, last_account_.returned));
 }
 
 std::optional<Time> Link::oldest_unsettled() const {

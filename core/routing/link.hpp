@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "core/routing/ids.hpp"
@@ -98,6 +99,11 @@ public:
   [[nodiscard]] Arrived arrive(const BatchHeader& header);
   EntryAccount account;  // what we tell the peer about its messages
   bool is_account_due = false;
+  /// Clients of whom a message was given back on this link. What follows on the link is given back, too, until the
+  /// sender begins anew (EntryMessage::is_fresh): a client that leaves and returns would else get the later message
+  /// first.
+  std::set<std::string, std::less<>> given_back;
+  static constexpr std::size_t given_back_max = 4'096;  // above it order is no longer kept for the rest
   Time last_heard{};
   bool is_dirty = false;        // on the list of links to flush
   bool is_peer_absent = false;  // the last publish found nobody there

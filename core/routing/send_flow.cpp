@@ -21,6 +21,7 @@ Frame encode(const Session& session, const EntryMessage& message, std::string& s
 
 EntryMessage one_hop_further(EntryMessage message) {
   ++message.hops;
+  message.is_fresh = false;
   return message;
 }
 
@@ -76,8 +77,9 @@ void SendFlow::dispatch(Route& route, const EntryMessage& message) {
       const auto word = deliver_here(outgoing);
       if (word) {
         finish(outgoing, *word);
-      } else if (!outgoing.is_copy) {
-        // The row is older than the close of our own connection: it is being released now.
+      } else {
+        // The row is older than the close of our own connection: it is being released now. Not to be kept.
+        route.stale_at = context_.now();
         finish(outgoing, Word::offline);
       }
       continue;
@@ -89,6 +91,7 @@ void SendFlow::dispatch(Route& route, const EntryMessage& message) {
     }
     if (message.hops != 0 && !outgoing.is_copy) ++context_.stats.forwarded;
     target.link = link.index;
+    outgoing.is_fresh = target.last_seq == 0;
     target.last_seq = link.link.add(outgoing);
     links_.touch(link);
   }
@@ -338,10 +341,16 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
 }
 
 void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
-  const auto word = deliver_here(message);
+  auto& given_back = link.link.given_back;
+  if (message.is_fresh && !given_back.empty()) {
+    if (const auto known = given_back.find(message.to); known != given_back.end()) given_back.erase(known);
+  }
+  const bool is_behind = !given_back.empty() && given_back.contains(message.to);
+  const auto word = is_behind ? std::nullopt : deliver_here(message);
   if (message.is_copy) return;
   link.link.is_account_due = true;
   if (!word) {
+    if (given_back.size() < Link::given_back_max) given_back.emplace(message.to);
     ++context_.stats.returned;
     ++link.link.account.returned;
     link.link.add(EntryReturned{one_hop_further(message), link.link.account.base});

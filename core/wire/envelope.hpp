@@ -46,6 +46,7 @@ struct EntryMessage {         // deliver `data` to every connection of `to` on t
   std::string_view from;      // client id, may be empty (the fabric itself, a shell)
   std::string_view to;
   std::string_view data;
+  bool is_fresh = false;  // the first on its route: whoever gave messages of this client back may deliver again
 };
 struct EntryReturned {  // `to` is not here: the sender's shard must look again
   EntryMessage message;
@@ -60,7 +61,7 @@ struct EntryAccount {          // cumulative since the link began
   std::uint64_t through = 0;   // every entry below this sequence number was seen or is known missing
   std::uint64_t returned = 0;  // messages given back as EntryReturned
   std::array<std::uint64_t, word_count> words{};
-  std::uint64_t base = 0;      // of the link that it speaks of
+  std::uint64_t base = 0;  // of the link that it speaks of
 };
 struct EntryKick {  // close exactly this connection, if it is still there
   std::uint64_t conn = 0;
