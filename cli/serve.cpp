@@ -290,6 +290,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.pong_within = o.pong;
   options.idle_after = o.idle;
   options.drain_within = o.drain;
+  options.store = store_text(o);
   options.store_wait = o.store_wait;
   options.connections_max = o.connections_max;
   options.origins = o.origins;
