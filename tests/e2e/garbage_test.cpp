@@ -231,6 +231,7 @@ TEST_CASE("handshakes that never end are closed in time while others are served"
   std::vector<RawSocket> silent, slow;
   for (int n = 0; n < 100; ++n) silent.emplace_back(server.port());
   for (int n = 0; n < 50; ++n) slow.emplace_back(server.port());
+  REQUIRE(wait_until([&] { return open_descriptors(server.process().pid()) >= descriptors + 150; }, 5s));
   const auto head = upgrade_request("slow");
   // One byte every 100 ms is never whole within the 10 s that a handshake may take, and never quiet either.
   const auto begun = Clock::now();

@@ -206,6 +206,8 @@ TEST_CASE("a half-open connection loses its client to the new one, and its late 
     wire.set(TcpProxy::Mode::swallow);  // alice's phone has left the house; A's socket stays open
 
     WsClient fresh(b.port(), "alice");
+    // Until A has heard of the new claim, what A's own clients send still goes to the socket that it holds.
+    CHECK(wait_until([&] { return a.stats().at("displaced") == round + 1; }, 5s));
     CHECK(bob.send("alice", "1").at("state") == "delivered");
     CHECK(fresh.message().data == "1");
     wire.set(TcpProxy::Mode::cut);  // now A learns of the end
