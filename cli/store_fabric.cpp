@@ -45,7 +45,7 @@ redis::Options redis_options(const FabricOptions& options) {
 
 class StoreFabric final : public FabricClient {
 public:
-  StoreFabric(redis::Options store, BatchKeys keys) : store_name_(store.address.str()) {
+  StoreFabric(const redis::Options& store, BatchKeys keys) : store_name_(store.address.str()) {
     net::FabricOptions options;
     options.id = new_server_id(default_server_name());
     options.keys = std::move(keys);
@@ -75,8 +75,10 @@ public:
   std::vector<SendResult> send(const ClientId& from, const std::vector<ClientId>& to, std::string_view data,
                                Wait wait) override {
     std::vector<std::future<SendResult>> words;
+    words.reserve(to.size());
     for (const auto& client : to) words.push_back(send_one(from, client, std::string(data)));
     std::vector<SendResult> results;
+    results.reserve(to.size());
     if (wait == Wait::not_at_all) {
       // A message that is still looking for its server would end with this process: it gets a moment to leave.
       const auto until = steady_clock::now() + hand_over_within;
@@ -149,7 +151,7 @@ private:
   }
 
   std::future<SendResult> send_one(const ClientId& from, const ClientId& to, std::string data) {
-    return asked<SendResult>([this, from, to, data = std::move(data)](Promise<SendResult> done) {
+    return asked<SendResult>([this, from, to, data = std::move(data)](const Promise<SendResult>& done) {
       const auto begun = steady_clock::now();
       fabric_->send_to_client(from, to, data, [to, begun, done](const Sent& sent) {
         const std::chrono::duration<double, std::milli> took = steady_clock::now() - begun;

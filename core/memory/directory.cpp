@@ -38,7 +38,7 @@ Claimed OwnerDirectory::claim_single(const ClaimRequest& request, StoreTime now)
   for (const OwnerRow& row : rows_of(request.client)) {
     previous = std::max(previous, row.epoch);
     if (row.at == request.at) continue;
-    if (row.claimed_at > request.accepted_at) return superseded();
+    if (request.is_older_than(row)) return superseded();
     displaced.push_back(row.at);
   }
   return store(request, epoch_after(previous, request), std::move(displaced), now);

@@ -96,6 +96,8 @@ void Connection::take(std::span<char> bytes) {
     if (event.kind == WsEvent::Kind::need_more) break;
     on_event(event);
   }
+  // A message that came in pieces has been handed on: the parser lets go of its memory when it is asked again.
+  if (bytes.empty() && parser_.held_bytes() != 0) (void)parser_.next(bytes);
   // The parser leaves less than one frame header: it takes payload bytes in as they come.
   partial_bytes_ = static_cast<std::uint8_t>(std::min(bytes.size(), partial_.size()));
   std::memcpy(partial_.data(), bytes.data(), partial_bytes_);
@@ -162,6 +164,7 @@ void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtes
 void Connection::flush() {
   if (is_gone() || is_waiting_writable_) return;
   auto* box = outbox();
+  if (box != nullptr && box->is_held()) return;  // not before the claim is answered
   while (box != nullptr && !box->is_empty()) {
     std::array<std::string_view, pieces_max> pieces;
     std::array<iovec, pieces_max> vectors;

@@ -54,6 +54,8 @@ public:
   /// Ends it at once.
   void drop();
 
+  /// What waits for this connection, here or in the Router; nullptr once the Router has closed it.
+  [[nodiscard]] Outbox* outbox();
   [[nodiscard]] ConnId conn() const { return conn_; }
   [[nodiscard]] bool is_gone() const { return phase_ == Phase::gone; }
   [[nodiscard]] bool is_destroyable() const { return is_gone() && handlers_ == 0; }
@@ -66,7 +68,6 @@ private:
   enum class Phase : std::uint8_t { open, closing, answered, failed, gone };
   enum class Deafness : std::uint8_t { none, ping_sent };
 
-  [[nodiscard]] Outbox* outbox();
   void wait_readable();
   void on_readable();
   void wait_writable();

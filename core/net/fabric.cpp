@@ -145,7 +145,7 @@ Result<ConnId> Fabric::own(const ClientId& client, OnMessage on_message, OnClose
   if (state_->role == KeeperOptions::Role::guest) {
     return Error{Errc::forbidden, "a guest owns no clients: start the fabric with the role `server`"};
   }
-  auto conn = state_->shard.input().open(client, Framing::raw);
+  auto conn = state_->shard.input().open(client, Framing::raw, state_->shard.store_time(clock_now()));
   if (conn) state_->attached.add(*conn, {client, std::move(on_message), std::move(on_closed)});
   return conn;
 }

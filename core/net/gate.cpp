@@ -11,8 +11,7 @@ constexpr std::size_t wheel_slots = 512;  // 51 s: pings of the usual spacing fi
 }  // namespace
 
 Gate::Gate(asio::io_context& io, GateShared& shared)
-    : io_(io),
-      shared_(shared),
+    : shared_(shared),
       wheel_(clock_now(), tick_every, wheel_slots),
       tick_(io),
       read_buffer_(read_buffer_bytes),
@@ -59,11 +58,13 @@ void Gate::drop_session(HttpSession& session) {
   --shared_.sockets;
 }
 
-void Gate::open_chat(TcpSocket socket, const ClientId& client, std::string_view leftover) {
-  auto opened = shard_->input().open(client, Framing::websocket);
+void Gate::open_chat(TcpSocket socket, const ClientId& client, std::string_view handshake, std::string_view leftover) {
+  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later.
+  auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(clock_now()), handshake);
   if (!opened) {
     auto refused = std::make_unique<Connection>(*this, std::move(socket));
     auto* connection = refused.get();
+    (void)connection->outbox()->offer_control(Frame::copy_of(handshake));
     adopt(std::move(refused), leftover);
     if (!connection->is_gone()) connection->close(CloseCode::capacity, opened.error().message);
     return;

@@ -35,7 +35,8 @@ public:
   /// A socket that has just been accepted: waits for its HTTP request.
   void take(TcpSocket socket);
   /// A socket whose handshake is through, with the bytes that came behind it.
-  void open_chat(TcpSocket socket, const ClientId& client, std::string_view leftover);
+  /// `handshake` is the answer to the upgrade: written once the client's claim is answered.
+  void open_chat(TcpSocket socket, const ClientId& client, std::string_view handshake, std::string_view leftover);
   void open_echo(TcpSocket socket, std::string_view leftover);
   /// Every WebSocket is told 1001; HTTP sessions end with their answer.
   void drain();
@@ -82,7 +83,6 @@ private:
   void arm_tick();
   void reap();
 
-  asio::io_context& io_;
   GateShared& shared_;
   Shard* shard_ = nullptr;
   std::unique_ptr<HttpApi> api_;

@@ -571,7 +571,7 @@ void on_owner_path(Services& services, const HttpRequest& request, std::string_v
 
 void set_home_page(std::string html) { home_page = std::move(html); }
 
-void HttpApi::handle(const HttpRequest& request, std::function<void(HttpResponse)> reply) {
+void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply) {
   const auto target = parse_target(request.target);
   if (!target) return reply(bad_request("the query holds a % that is not followed by two hexadecimal digits"));
   const auto path = target->path;

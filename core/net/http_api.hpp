@@ -28,7 +28,7 @@ class HttpApi {
 public:
   explicit HttpApi(Services& services) : services_(services) {}
   /// Answers exactly once, now or later, on this shard's thread. The request's views end with this call.
-  void handle(const HttpRequest& request, std::function<void(HttpResponse)> reply);
+  void handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply);
 
 private:
   Services& services_;

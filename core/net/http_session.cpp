@@ -139,22 +139,27 @@ void HttpSession::accept(Upgrade upgrade) {
   handshake_ += upgrade.accept;
   if (upgrade.speaks_v1) handshake_ += "\r\nSec-WebSocket-Protocol: wsr.v1";
   handshake_ += "\r\n\r\n";
+  if (upgrade.kind == Upgrade::Kind::chat) {
+    // Written by the connection, once the claim is answered.
+    const auto leftover = hand_over();
+    return gate_.open_chat(std::move(socket_), upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_,
+                           leftover);
+  }
   set_deadline(gate_.options().handshake_within);
-  asio::async_write(socket_, asio::buffer(handshake_),
-                    [self = shared_from_this(), upgrade = std::move(upgrade)](error_code error, std::size_t) {
-                      if (self->phase_ != Phase::answering) return;
-                      if (error) return self->drop();
-                      self->phase_ = Phase::gone;
-                      self->cancel();
-                      self->gate_.drop_session(*self);
-                      const auto data = self->buffer_.data();
-                      const std::string_view leftover(static_cast<const char*>(data.data()), data.size());
-                      if (upgrade.kind == Upgrade::Kind::echo) {
-                        return self->gate_.open_echo(std::move(self->socket_), leftover);
-                      }
-                      self->gate_.open_chat(std::move(self->socket_),
-                                            upgrade.client ? *upgrade.client : self->gate_.make_guest(), leftover);
-                    });
+  asio::async_write(socket_, asio::buffer(handshake_), [self = shared_from_this()](error_code error, std::size_t) {
+    if (self->phase_ != Phase::answering) return;
+    if (error) return self->drop();
+    const auto leftover = self->hand_over();
+    self->gate_.open_echo(std::move(self->socket_), leftover);
+  });
+}
+
+std::string_view HttpSession::hand_over() {
+  phase_ = Phase::gone;
+  cancel();
+  gate_.drop_session(*this);
+  const auto data = buffer_.data();
+  return {static_cast<const char*>(data.data()), data.size()};
 }
 
 // ---------------------------------------------------------------- out

@@ -53,6 +53,8 @@ private:
   void on_read_error(error_code error);
   void route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
   void accept(Upgrade upgrade);
+  /// This session ends here; the bytes that it has read beyond its request.
+  [[nodiscard]] std::string_view hand_over();
   void refuse(const Refusal& refusal, Persistence persistence);
   void answer(Response response, Persistence persistence);
   void on_answered(Persistence persistence);

@@ -116,6 +116,7 @@ void Hub::end_turn() {
 
 void Hub::after_keeper() {
   offset_us_.store(keeper_.store_time(Time{}).time_since_epoch().count(), std::memory_order_relaxed);
+  store_error_us_.store(keeper_.store_error().count(), std::memory_order_relaxed);
   touch();
   arm_timer();
   check_ready();

@@ -66,6 +66,7 @@ public:
   [[nodiscard]] const ServerId& self() const { return options_.self; }
   [[nodiscard]] Readiness readiness() const;
   [[nodiscard]] std::int64_t store_offset_us() const { return offset_us_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::int64_t store_error_us() const { return store_error_us_.load(std::memory_order_relaxed); }
   void post(Task task) { inlet_.push(std::move(task)); }
   /// A batch of one shard of this server for another; the answer comes when the other has taken it.
   void hand_over(std::uint8_t from, Ticket ticket, std::string batch);
@@ -146,6 +147,7 @@ private:
   bool is_turn_posted_ = false;
   std::atomic<std::uint8_t> readiness_bits_{0};
   std::atomic<std::int64_t> offset_us_{0};
+  std::atomic<std::int64_t> store_error_us_{0};
 };
 
 }  // namespace wsr::net

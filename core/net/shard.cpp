@@ -42,9 +42,11 @@ Shard::Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world
 
 Shard::~Shard() = default;
 
-StoreTime Shard::store_now() const {
-  return StoreTime{std::chrono::microseconds{micros(now_) + hub_.store_offset_us()}};
+StoreTime Shard::store_time(Time local) const {
+  return StoreTime{std::chrono::microseconds{micros(local) + hub_.store_offset_us()}};
 }
+
+std::chrono::microseconds Shard::store_error() const { return std::chrono::microseconds{hub_.store_error_us()}; }
 
 // ---------------------------------------------------------------- turns
 
@@ -229,7 +231,7 @@ void Shard::stats(std::function<void(ServerStats)> reply) {
           sum->stats.uptime_seconds = hub_.uptime_seconds();
           post([this, sum] {
             touch();
-            sum->reply(std::move(sum->stats));
+            sum->reply(sum->stats);
           });
         });
       });

@@ -59,6 +59,7 @@ public:
   [[nodiscard]] Hub& hub() { return hub_; }
   [[nodiscard]] ShardIndex index() const { return index_; }
   [[nodiscard]] Time now() const override { return now_; }
+  [[nodiscard]] StoreTime store_time(Time local) const;
 
   // ---- any thread
   void post(Task task) { inlet_.push(std::move(task)); }
@@ -83,7 +84,8 @@ public:
 private:
   void on_sent(Ticket ticket, const Sent& sent) override;
   void on_owned(ConnId conn, Errc result, std::string_view detail) override;
-  [[nodiscard]] StoreTime store_now() const override;
+  [[nodiscard]] StoreTime store_now() const override { return store_time(now_); }
+  [[nodiscard]] std::chrono::microseconds store_error() const override;
   void wake(ConnId conn) override { world_.wake(conn); }
   void close(ConnId conn, std::uint16_t code, std::string_view reason) override;
 

@@ -86,7 +86,8 @@ void Directory::claim(Ticket ticket, const ClaimRequest& request) {
   connection_.eval(scripts::claim, {keys_.own(request.client)},
                    {at, micros(request.accepted_at), text_of(request.epoch_min.value),
                     request.policy == SessionPolicy::single ? "single" : "multi",
-                    text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0"},
+                    text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0",
+                    text_of(std::uint64_t(request.clock_error.count()))},
                    [this, place, request](const Reply& reply) { on_claimed(place, request, reply); });
 }
 

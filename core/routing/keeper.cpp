@@ -6,6 +6,13 @@
 namespace wsr {
 namespace {
 
+// Before a server takes clients it measures the store's clock a few times: one slow reply must not set its time.
+constexpr std::uint64_t first_samples = 5;
+constexpr Duration first_samples_pace = std::chrono::milliseconds{5};
+// Later the clock may go forward as it must, but back only so little at a time that no two connections of a client can
+// be taken in the wrong order by it: a client needs longer than that to connect again.
+constexpr std::int64_t backward_us_max = 50;
+
 constexpr Duration retry_after = std::chrono::milliseconds{200};  // a renewal that failed or found a sweep under way
 
 Readiness::Light light_if(bool is_green) { return is_green ? Readiness::Light::green : Readiness::Light::red; }
@@ -67,7 +74,11 @@ void Keeper::on_renewed(const Renewed& renewed) {
   // Counted from the moment of asking: our own idea of the lease ends before the store's.
   lease_until_ = sent + std::chrono::duration_cast<Duration>(options_.lease);
   set_light(&Readiness::store, Readiness::Light::green);
-  set_light(&Readiness::lease, light_if(*lease_until_ > clock_.now()));
+  if (offset_next_ < first_samples) {
+    renew_at_ = clock_.now() + first_samples_pace;
+  } else {
+    set_light(&Readiness::lease, light_if(*lease_until_ > clock_.now()));
+  }
   const bool is_lost = had_lease_ && renewed.before == Renewed::Before::missing;
   had_lease_ = true;
   if (is_lost) {
@@ -88,7 +99,10 @@ void Keeper::note_offset(Time sent, StoreTime store_now) {
   for (const OffsetSample& sample : offsets_) {
     if (sample.is_set && (best == nullptr || sample.round_trip < best->round_trip)) best = &sample;
   }
-  offset_us_ = best->offset_us;
+  const bool may_go_back = offset_next_ <= first_samples || best->offset_us >= offset_us_;
+  offset_us_ = may_go_back ? best->offset_us : std::max(best->offset_us, offset_us_ - backward_us_max);
+  store_error_ = std::chrono::duration_cast<std::chrono::microseconds>(best->round_trip) / 2 +
+                 std::chrono::microseconds{offset_us_ - best->offset_us};
 }
 
 StoreTime Keeper::store_time(Time local) const {

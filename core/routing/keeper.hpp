@@ -100,6 +100,8 @@ public:
   [[nodiscard]] const Figures& figures() const { return figures_; }
   /// What must be added to the local clock to get the store's.
   [[nodiscard]] StoreTime store_time(Time local) const;
+  /// How wrong store_time() may be: half the best round trip, and what is still to be corrected.
+  [[nodiscard]] std::chrono::microseconds store_error() const { return store_error_; }
   [[nodiscard]] const ServerId& self() const { return options_.self; }
 
 private:
@@ -143,6 +145,7 @@ private:
   bool had_lease_ = false;
   std::array<OffsetSample, 8> offsets_{};
   std::size_t offset_next_ = 0;
+  std::chrono::microseconds store_error_{0};
   std::int64_t offset_us_ = 0;  // store - local
 };
 

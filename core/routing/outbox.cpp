@@ -1,6 +1,7 @@
 #include "core/routing/outbox.hpp"
 
 #include <cassert>
+#include <utility>
 
 namespace wsr {
 
@@ -13,10 +14,24 @@ Outbox::Verdict Outbox::offer_control(Frame frame) {
   const bool was_empty = bytes_ == 0;
   bytes_ += frame.size();
   frames_.push_back(std::move(frame));
-  return was_empty ? Verdict::queued_first : Verdict::queued;
+  return was_empty && !is_held_ ? Verdict::queued_first : Verdict::queued;
+}
+
+Outbox::Verdict Outbox::begin(std::span<const Frame> first) {
+  assert(is_held_ && head_ == 0 && offset_ == 0);
+  is_held_ = false;
+  std::vector<Frame> frames;
+  for (const Frame& frame : first) {
+    if (frame.size() != 0) frames.push_back(frame);
+    bytes_ += frame.size();
+  }
+  frames.insert(frames.end(), frames_.begin(), frames_.end());
+  frames_ = std::move(frames);
+  return bytes_ != 0 ? Verdict::queued_first : Verdict::queued;
 }
 
 std::size_t Outbox::gather(std::span<std::string_view> pieces) const {
+  if (is_held_) return 0;
   std::size_t filled = 0;
   for (std::size_t i = head_; i < frames_.size() && filled < pieces.size(); ++i) {
     auto bytes = frames_[i].bytes();

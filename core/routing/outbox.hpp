@@ -42,8 +42,15 @@ public:
   /// `bytes` of what gather() showed are written.
   void taken(std::size_t bytes);
 
+  /// Shows the writer nothing until begin(): what is offered meanwhile waits.
+  void hold() { is_held_ = true; }
+  /// Ends hold(): `first` goes out before everything offered meanwhile. REQUIRES: is_held().
+  [[nodiscard]] Verdict begin(std::span<const Frame> first);
+  [[nodiscard]] bool is_held() const { return is_held_; }
+
   void clear();
-  [[nodiscard]] bool is_empty() const { return bytes_ == 0; }
+  /// True if there is nothing to write now.
+  [[nodiscard]] bool is_empty() const { return bytes_ == 0 || is_held_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::size_t frames() const { return frames_.size() - head_; }
 
@@ -53,6 +60,7 @@ private:
   std::size_t offset_ = 0;  // bytes of frames_[head_] already written
   std::size_t bytes_ = 0;   // all that waits
   std::size_t bytes_max_;
+  bool is_held_ = false;
 };
 
 }  // namespace wsr

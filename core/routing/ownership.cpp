@@ -18,7 +18,6 @@ Attachment Ownership::attachment(ConnId conn) const {
 }
 
 void Ownership::claim(Session& session) {
-  session.accepted_at = context_.ports.clock.store_now();
   ++context_.stats.claims;
   ask(session);
 }
@@ -31,7 +30,8 @@ void Ownership::ask(Session& session) {
                                               .accepted_at = session.accepted_at,
                                               .epoch_min = session.epoch,
                                               .policy = context_.options.policy,
-                                              .devices_max = context_.limits().devices_max});
+                                              .devices_max = context_.limits().devices_max,
+                                              .clock_error = session.clock_error});
 }
 
 void Ownership::release(const Session& session) {

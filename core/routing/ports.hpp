@@ -44,10 +44,19 @@ struct OwnerRow {
 struct ClaimRequest {
   ClientId client;
   Attachment at;
-  StoreTime accepted_at{};  // the store refuses the claim if it holds one that was accepted later
+  StoreTime accepted_at{};  // when the connection was accepted, on the store's clock
   Epoch epoch_min{};        // re-assertion: the epoch granted earlier; 0 for a first claim
   SessionPolicy policy = SessionPolicy::single;
-  std::uint32_t devices_max = 1;  // multi: the oldest attachment above this number is displaced
+  std::uint32_t devices_max = 1;             // multi: the oldest attachment above this number is displaced
+  std::chrono::microseconds clock_error{0};  // how wrong accepted_at may be beside another server's
+
+  /// Policy `single`: true if `row`, another attachment of the client, is newer, so that this claim is superseded. A
+  /// first claim goes by the time of accepting (rows of other servers must be later by more than the clocks' error:
+  /// closer ones are told apart by the order of claiming), a re-assertion by the epoch.
+  [[nodiscard]] bool is_older_than(const OwnerRow& row) const {
+    if (epoch_min.value != 0) return row.epoch > epoch_min;
+    return row.claimed_at > (row.at.server == at.server ? accepted_at : accepted_at + clock_error);
+  }
 };
 struct Claimed {  // ok | superseded | capacity | unavailable | timeout
   Errc result = Errc::ok;
@@ -192,7 +201,9 @@ class Clock {
 public:
   virtual ~Clock() = default;
   [[nodiscard]] virtual Time now() const = 0;             // of this turn
-  [[nodiscard]] virtual StoreTime store_now() const = 0;  // the store's clock as far as known
+  [[nodiscard]] virtual StoreTime store_now() const = 0;  // the store's clock as far as known; never goes back
+  /// How far store_now() may be from the store's clock, at most.
+  [[nodiscard]] virtual std::chrono::microseconds store_error() const { return std::chrono::microseconds{0}; }
 };
 
 }  // namespace wsr

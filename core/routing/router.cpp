@@ -1,5 +1,6 @@
 #include "core/routing/router.hpp"
 
+#include <array>
 #include <utility>
 
 #include "core/routing/ownership.hpp"
@@ -50,22 +51,35 @@ struct Router::State final : WordSink, OwnershipEvents {
 
   // ---- sessions
   void welcome(Session& session) {
-    if (session.is_welcomed) return;
-    session.is_welcomed = true;
-    if (session.framing == Framing::raw) return context.ports.application.on_owned(session.id, Errc::ok, {});
+    if (!session.outbox.is_held()) return;  // claimed again
+    if (session.framing == Framing::raw) {
+      begin(session, {});
+      return context.ports.application.on_owned(session.id, Errc::ok, {});
+    }
     const Attachment at{context.options.self.server, context.options.self.shard, session.id};
     text.clear();
     append_welcome(text, session.client.view(), at.server.view(),
                    std::string_view(at.str()).substr(at.server.str().size() + 1));
-    say(session);
+    begin(session, frame_of(text));
+  }
+
+  /// Lets the session's bytes go: the preface, `first`, then what has gathered since open().
+  void begin(Session& session, Frame first) {
+    if (!session.outbox.is_held()) return;
+    const std::array<Frame, 2> frames{std::exchange(session.preface, {}), std::move(first)};
+    if (session.outbox.begin(frames) == Outbox::Verdict::queued_first) context.ports.connections.wake(session.id);
+  }
+
+  static Frame frame_of(std::string_view json) {
+    char header[ws_header_bytes_max];
+    const std::size_t header_bytes = ws_write_header(WsOpcode::text, json.size(), header);
+    return Frame::copy_of({header, header_bytes}, json);
   }
 
   /// Sends `text` to the session as one frame. A client that does not read its answers loses them, counted.
   void say(Session& session) {
     if (session.phase == Session::Phase::closing) return;
-    char header[ws_header_bytes_max];
-    const std::size_t header_bytes = ws_write_header(WsOpcode::text, text.size(), header);
-    const auto verdict = session.outbox.offer(Frame::copy_of({header, header_bytes}, text));
+    const auto verdict = session.outbox.offer(frame_of(text));
     if (verdict == Outbox::Verdict::queued_first) context.ports.connections.wake(session.id);
     if (verdict == Outbox::Verdict::slow_consumer) ++context.stats.answers_dropped;
   }
@@ -78,6 +92,7 @@ struct Router::State final : WordSink, OwnershipEvents {
   }
 
   void close(Session& session, CloseCode code, std::string_view reason) {
+    begin(session, {});
     session.phase = Session::Phase::closing;
     context.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
   }
@@ -120,7 +135,8 @@ struct Router::State final : WordSink, OwnershipEvents {
 Router::Router(const RouterOptions& options, Ports ports) : state_(std::make_unique<State>(options, ports)) {}
 Router::~Router() = default;
 
-Result<ConnId> Router::open(const ClientId& client, Framing framing) {
+Result<ConnId> Router::open(const ClientId& client, Framing framing, std::optional<StoreTime> accepted_at,
+                            std::string_view preface) {
   auto& context = state_->context;
   Session* session = context.sessions.open(client, framing, context.limits().outbox_bytes_max);
   if (session == nullptr) {
@@ -129,6 +145,10 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing) {
   }
   ++context.stats.opened;
   const ConnId id = session->id;
+  session->accepted_at = accepted_at.value_or(context.ports.clock.store_now());
+  session->clock_error = 2 * context.ports.clock.store_error();  // ours and the other server's
+  session->preface = Frame::copy_of(preface);
+  session->outbox.hold();
   state_->flow.on_client_here(client.view());
   state_->ownership.claim(*session);
   return id;

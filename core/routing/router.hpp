@@ -81,7 +81,11 @@ public:
   /// A client has connected. Claims it; a websocket session gets its `welcome` when the claim is answered, also
   /// when the answer is that the store is down. No port hears of the connection before this call returns.
   /// Errc::capacity at Limits::sessions_max.
-  [[nodiscard]] Result<ConnId> open(const ClientId& client, Framing framing);
+  /// The session's bytes begin with `preface` (the answer to the upgrade), and nothing is written before the claim is
+  /// answered: a client that has read anything has its row, and whoever connects after that connects later.
+  /// `accepted_at`: on the store's clock; now if not given.
+  [[nodiscard]] Result<ConnId> open(const ClientId& client, Framing framing,
+                                    std::optional<StoreTime> accepted_at = std::nullopt, std::string_view preface = {});
   /// One text message of the client (wsr.v1).
   void text(ConnId conn, std::string_view json);
   /// The socket is gone, whoever closed it. The claim is released, if it is still ours.

@@ -37,11 +37,12 @@ struct Session {
   Framing framing;
   Claim claim = Claim::asked;
   Phase phase = Phase::open;
-  bool is_welcomed = false;
   Outbox outbox;
-  Epoch epoch;  // granted by the directory; 0 before
+  Frame preface;  // goes out before everything else: the answer to the upgrade
+  Epoch epoch;    // granted by the directory; 0 before
   StoreTime accepted_at{};
-  std::uint32_t next_device = 0;  // slot of the client's next older session on this shard; itself: none
+  std::chrono::microseconds clock_error{0};  // of accepted_at
+  std::uint32_t next_device = 0;             // slot of the client's next older session on this shard; itself: none
 };
 
 class SessionTable {

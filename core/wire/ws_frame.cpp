@@ -72,6 +72,7 @@ struct WsParser::Header {
   bool is_masked = false;
   std::uint64_t payload_bytes = 0;  // only the 7 bit form until `bytes` is known to be there
   std::size_t bytes = 0;            // of the header itself
+  bool is_minimal = true;           // the length is spelled in as few bytes as it can be (RFC 6455 section 5.2)
   MaskKey mask{};
 
   /// Reads the first two bytes, which tell how long the header is. REQUIRES: two bytes.
@@ -89,8 +90,10 @@ struct WsParser::Header {
   /// Reads the rest. REQUIRES: `bytes` bytes; called once.
   void complete(std::span<const char> input) {
     const std::size_t extra = length_bytes();
+    const std::uint64_t least = extra == 0 ? 0 : extra == 2 ? 126 : 65'536;
     if (is_masked) std::memcpy(mask.data(), input.data() + 2 + extra, 4);
     if (extra != 0) payload_bytes = read_big_endian(input.data() + 2, extra);
+    is_minimal = payload_bytes >= least;
   }
 };
 
@@ -205,6 +208,7 @@ WsEvent WsParser::check_size(const Header& header) {
   if ((header.payload_bytes >> 63) != 0) {
     return fail(CloseCode::protocol_error, "a frame length has its highest bit set");
   }
+  if (!header.is_minimal) return fail(CloseCode::protocol_error, "a frame length is spelled longer than need be");
   if (is_control(header.opcode)) return {};
   const std::size_t held = gather_ == nullptr ? 0 : gather_->message.size();
   if (header.payload_bytes > message_bytes_max_ - held) {

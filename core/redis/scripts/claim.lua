@@ -3,6 +3,7 @@
 -- KEYS[1]  {c:CLIENT}:own, HASH attachment -> "epoch claimed_at_us"
 -- ARGV[1]  attachment          ARGV[2]  accepted_at in us       ARGV[3]  least epoch to grant
 -- ARGV[4]  single | multi      ARGV[5]  devices at most         ARGV[6]  room for a further row: 1 | 0
+-- ARGV[7]  how wrong accepted_at may be beside another server's, in us
 -- returns  {"ok", epoch, 1 if the row is new, displaced attachment...} | {"superseded"} | {"capacity"}
 --
 -- Times and epochs are microseconds, below 2^53, so Lua's doubles hold them exactly.
@@ -22,7 +23,15 @@ local displaced = {}
 local previous = newest
 if ARGV[4] == 'single' then
   for _, row in ipairs(others) do
-    if row.claimed > accepted then return {'superseded'} end
+    -- As ClaimRequest::is_older_than: a re-assertion goes by the epoch, a first claim by the time of accepting.
+    local is_older
+    if epoch_min > 0 then
+      is_older = row.epoch > epoch_min
+    else
+      local is_sibling = string.match(row.at, '^[^/]*') == string.match(at, '^[^/]*')
+      is_older = row.claimed > (is_sibling and accepted or accepted + tonumber(ARGV[7]))
+    end
+    if is_older then return {'superseded'} end
     displaced[#displaced + 1] = row.at
   end
 elseif mine then

@@ -83,11 +83,21 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
     rows.push_back(ServerRow{me, {}, {}, ServerRow::Lease::held});
     keeper.on_answer(take("servers"), Servers{Errc::ok, {}, std::move(rows)});
   }
-  void start() {
-    keeper.start();
-    keeper.on_answer(take("subscribe me~1"), Subscribed{});
+  /// The first renewals, which measure the store's clock.
+  void measure() {
     renewed(Renewed::Before::missing);
     listed({});
+    for (int i = 1; i < 5; ++i) {
+      time = *keeper.next_deadline();
+      keeper.on_time();
+      renewed(Renewed::Before::held);
+      listed({});
+    }
+  }
+  void start() {
+    keeper.start();
+    measure();
+    keeper.on_answer(take("subscribe me~1"), Subscribed{});
     keeper.on_time();
     hear();
     REQUIRE(keeper.readiness().is_ready());
@@ -114,7 +124,7 @@ TEST_CASE("a server is ready once its lease is held and it has heard itself") {
   World world;
   world.keeper.start();
   CHECK_FALSE(world.keeper.readiness().is_ready());
-  world.renewed(Renewed::Before::missing);
+  world.measure();
   CHECK_FALSE(world.keeper.readiness().is_ready());
   world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{});
   world.keeper.on_time();
@@ -131,7 +141,7 @@ TEST_CASE("the lease is renewed three times in its life") {
     world.renewed(Renewed::Before::held);
     world.listed({});
   }
-  CHECK(world.keeper.figures().renewals == 4);
+  CHECK(world.keeper.figures().renewals == 8);
   CHECK(world.keeper.readiness().lease == Readiness::Light::green);
 }
 
@@ -247,6 +257,25 @@ TEST_CASE("the store's clock is taken from the renewal with the shortest round t
   world.renewed(Renewed::Before::held);  // at once
   CHECK(world.keeper.store_time(world.time) ==
         StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch()) + 1'000'000us});
+}
+
+TEST_CASE("after the first measurements the clock goes back only in small steps") {
+  World world;
+  world.start();
+  const auto offset = [&] {
+    return world.keeper.store_time(world.time).time_since_epoch() -
+           std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch());
+  };
+  const auto before = offset();
+  for (int i = 0; i < 8; ++i) {  // every sample that is kept now says that the store's clock is 1 ms earlier
+    world.time = *world.keeper.next_deadline();
+    world.keeper.on_time();
+    if (!world.has("renew")) continue;
+    const auto store = world.keeper.store_time(world.time) - std::chrono::microseconds{1'000};
+    world.keeper.on_answer(world.take("renew"), Renewed{Errc::ok, Renewed::Before::held, store});
+    world.listed({});
+    CHECK(before - offset() <= std::chrono::microseconds{50} * (i + 1));
+  }
 }
 
 TEST_CASE("stopping gives the lease up and then asks for nothing more") {

@@ -93,3 +93,16 @@ TEST_CASE("one frame is shared by many outboxes and freed after the last") {
   CHECK(piece[0] == "headbody");
   CHECK(piece[0].data() == frame.bytes().data());
 }
+
+TEST_CASE("a held outbox shows the writer nothing until it begins, then its beginning comes first") {
+  Outbox outbox(10);
+  outbox.hold();
+  CHECK(outbox.offer(Frame::copy_of("12345")) == Outbox::Verdict::queued);
+  CHECK(outbox.offer(Frame::copy_of("678901")) == Outbox::Verdict::slow_consumer);
+  CHECK(outbox.is_empty());
+  std::array<std::string_view, 4> pieces;
+  CHECK(outbox.gather(pieces) == 0);
+  const std::array<Frame, 2> first{Frame::copy_of("preface "), Frame::copy_of("welcome ")};
+  CHECK(outbox.begin(first) == Outbox::Verdict::queued_first);
+  CHECK(drain(outbox, 3) == "preface welcome 12345");
+}

@@ -436,3 +436,50 @@ TEST_CASE("without anything unfinished the router asks for no timer") {
   world.router.end_turn();
   CHECK_FALSE(world.router.next_deadline().has_value());
 }
+
+TEST_CASE("nothing is written before the claim is answered, then preface, welcome and what came meanwhile") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::websocket, std::nullopt, "HTTP/1.1 101\r\n\r\n");
+  world.router.send(Ticket{1}, bob, ada, "1", Wait::for_word);
+  CHECK(world.sent[1].at(0).word == Word::delivered);
+  CHECK(world.woken.empty());
+  CHECK(world.router.outbox(*conn)->is_empty());
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{7}, {}, {}});
+  CHECK(world.woken == std::vector<ConnId>{*conn});
+  std::array<std::string_view, 8> pieces;
+  REQUIRE(world.router.outbox(*conn)->gather(pieces) == 3);
+  CHECK(pieces[0] == "HTTP/1.1 101\r\n\r\n");
+  CHECK(pieces[1].find("welcome") != std::string_view::npos);
+  CHECK(pieces[2].find("message") != std::string_view::npos);
+}
+
+TEST_CASE("a refused claim still lets the preface go, so that the close code can follow it") {
+  World world;
+  const auto conn = world.router.open(ada, Framing::websocket, std::nullopt, "101");
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::superseded, {}, {}, {}});
+  std::array<std::string_view, 8> pieces;
+  REQUIRE(world.router.outbox(*conn)->gather(pieces) >= 1);
+  CHECK(pieces[0] == "101");
+  CHECK(world.closed.size() == 1);
+}
+
+TEST_CASE("two claims are told apart by time, beyond the error of two servers' clocks") {
+  const OwnerRow elsewhere{ada, {other, 0, ConnId{1}}, Epoch{50}, StoreTime{100us}};
+  ClaimRequest claim{.client = ada,
+                     .at = {me, 0, ConnId{2}},
+                     .accepted_at = StoreTime{90us},
+                     .epoch_min = {},
+                     .policy = SessionPolicy::single,
+                     .devices_max = 1,
+                     .clock_error = 5us};
+  CHECK(claim.is_older_than(elsewhere));
+  claim.clock_error = 10us;
+  CHECK_FALSE(claim.is_older_than(elsewhere));
+  OwnerRow sibling = elsewhere;
+  sibling.at.server = me;  // of the same server: the same clock
+  CHECK(claim.is_older_than(sibling));
+  claim.epoch_min = Epoch{51};  // asserted again: the epoch counts
+  CHECK_FALSE(claim.is_older_than(elsewhere));
+  claim.epoch_min = Epoch{49};
+  CHECK(claim.is_older_than(elsewhere));
+}
