@@ -92,7 +92,10 @@ struct Router::State final : WordSink, OwnershipEvents {
   }
 
   void close(Session& session, CloseCode code, std::string_view reason) {
-    begin(session, {});
+    if (session.outbox.is_held()) {
+      session.outbox.clear();  // never welcomed: it hears why it is closed, and nothing before that
+      begin(session, {});
+    }
     session.phase = Session::Phase::closing;
     context.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
   }

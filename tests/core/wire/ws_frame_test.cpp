@@ -102,9 +102,12 @@ TEST_CASE("payloads of every length around the three length forms come out as th
   }
 }
 
-TEST_CASE("a length need not be in its shortest form") {
-  CHECK(heard_by_client(bytes_of({0x81, 0x7E, 0x00, 0x02}) + "ab") == Events{text("ab")});
-  CHECK(heard_by_client(bytes_of({0x81, 0x7F, 0, 0, 0, 0, 0, 0, 0, 0x02}) + "ab") == Events{text("ab")});
+TEST_CASE("a length must be in its shortest form") {
+  CHECK(heard_by_client(bytes_of({0x81, 0x7E, 0x00, 0x02}) + "ab") == Events{broken(CloseCode::protocol_error)});
+  CHECK(heard_by_client(bytes_of({0x81, 0x7F, 0, 0, 0, 0, 0, 0, 0, 0x02}) + "ab") ==
+        Events{broken(CloseCode::protocol_error)});
+  CHECK(heard_by_client(bytes_of({0x81, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF})) ==
+        Events{broken(CloseCode::protocol_error)});
 }
 
 TEST_CASE("a 64 bit length with its highest bit set is a protocol error, not a size error") {
