@@ -205,7 +205,10 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   };
 
   group = "Address";
-  option("-p,--port", o.port, "Port of WebSocket, HTTP API and page; 0: any free one")->capture_default_str();
+  option("-p,--port", o.port, "Port of WebSocket, HTTP API and page; 0: any free one")
+      ->check(CLI::Range(0, 65'535))
+      ->type_name("PORT")
+      ->capture_default_str();
   option("--bind", o.bind, "IP address to listen on")->capture_default_str()->type_name("ADDRESS");
   option("--url", o.url, "How others reach this server's HTTP API (default: http://bind:port)")->type_name("URL");
   with_environment(command->add_flag("--allow-public", o.allow_public,
