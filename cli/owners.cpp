@@ -76,6 +76,7 @@ std::vector<OwnerRow> all_rows(FabricClient& fabric) {
     cursor = std::move(page.cursor);
   } while (cursor != "0");
   std::vector<OwnerRow> sorted;
+  sorted.reserve(rows.size());
   for (auto& [key, row] : rows) sorted.push_back(std::move(row));
   return sorted;
 }

@@ -80,7 +80,7 @@ std::string process_start(pid_t pid) {
 }
 
 fs::path run_directory(Make make) {
-  const auto path = wanted_directory();
+  auto path = wanted_directory();
   if (make == Make::yes && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     throw std::runtime_error(fmt::format("cannot make the folder {}: {}", path.string(), reason()));
   }

@@ -51,7 +51,7 @@ public:
     options.keys = std::move(keys);
     options.role = KeeperOptions::Role::guest;
     fabric_ = std::make_unique<net::Fabric>(
-        io_, std::move(options), [store](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
+        io_, options, [store](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
           return redis::make_backend(io, store, answers, listener);
         });
     thread_ = std::thread([this] { io_.run(); });

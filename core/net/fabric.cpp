@@ -103,7 +103,7 @@ private:
 }  // namespace
 
 struct Fabric::State {
-  State(asio::io_context& context, FabricOptions options, const BackendFactory& make_backend)
+  State(asio::io_context& context, const FabricOptions& options, const BackendFactory& make_backend)
       : io(context),
         role(options.role),
         hub(context,
@@ -127,8 +127,8 @@ struct Fabric::State {
   Shard shard;
 };
 
-Fabric::Fabric(asio::io_context& io, FabricOptions options, const BackendFactory& make_backend)
-    : state_(std::make_unique<State>(io, std::move(options), make_backend)) {}
+Fabric::Fabric(asio::io_context& io, const FabricOptions& options, const BackendFactory& make_backend)
+    : state_(std::make_unique<State>(io, options, make_backend)) {}
 Fabric::~Fabric() = default;
 
 void Fabric::start(std::function<void()> on_ready) {

@@ -44,7 +44,7 @@ public:
   /// The fabric let go of the connection: replaced elsewhere, kicked, refused. Not called after release().
   using OnClosed = std::function<void(CloseCode code, std::string_view reason)>;
 
-  Fabric(boost::asio::io_context& io, FabricOptions options, const BackendFactory& make_backend);
+  Fabric(boost::asio::io_context& io, const FabricOptions& options, const BackendFactory& make_backend);
   ~Fabric();
 
   /// `on_ready` comes once the lease is held and the inbox stands (a guest: the inbox).

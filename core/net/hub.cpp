@@ -178,7 +178,8 @@ void Hub::hand_over(std::uint8_t from, Ticket ticket, std::string batch) {
   });
 }
 
-SubscriptionId Hub::subscribe(Subscriptions::Topic topic, ChannelHandler handler, std::function<void(Errc)> reply) {
+SubscriptionId Hub::subscribe(const Subscriptions::Topic& topic, ChannelHandler handler,
+                              std::function<void(Errc)> reply) {
   const auto added = subscriptions_.add(topic, std::move(handler));
   // Also when others listen already: the answer tells that the subscription stands, and asking again is harmless.
   backend_->bus().subscribe(await([reply = std::move(reply)](Answer&& answer) {

@@ -90,7 +90,7 @@ public:
   [[nodiscard]] Ticket await(std::function<void(Answer&&)> reply);
 
   // ---- application channels
-  SubscriptionId subscribe(Subscriptions::Topic topic, ChannelHandler handler, std::function<void(Errc)> reply);
+  SubscriptionId subscribe(const Subscriptions::Topic& topic, ChannelHandler handler, std::function<void(Errc)> reply);
   void unsubscribe(SubscriptionId id);
 
   [[nodiscard]] const std::vector<Shard*>& shards() const { return shards_; }

@@ -9,7 +9,7 @@ void Bus::publish(Ticket ticket, const Channel& channel, std::string payload) {
     Published published;
     published.result = reply.result();
     if (published.result == Errc::ok) published.receivers = static_cast<std::uint64_t>(reply.integer());
-    answers_.on_answer(ticket, std::move(published));
+    answers_.on_answer(ticket, published);
   });
 }
 

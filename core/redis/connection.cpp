@@ -246,7 +246,7 @@ void Connection::lose(const std::string& why, Errc code) {
   if (!alive.expired() && state_ != State::stopped) events_.on_lost();
 }
 
-void Connection::fail_pending(Errc code, std::string why) {
+void Connection::fail_pending(Errc code, const std::string& why) {
   // Taken out first: a callback may call again, and finds a connection that is not ready.
   std::deque<Pending> failed;
   failed.swap(pending_);

@@ -99,7 +99,7 @@ private:
   void warn_of_eviction(const Reply& reply);
   void on_reply(OwnedReply raw);
   void arm_deadline();
-  void fail_pending(Errc code, std::string why);
+  void fail_pending(Errc code, const std::string& why);
   void close_stream();
   void retry_later();
   void log(const std::string& sentence);

@@ -226,10 +226,10 @@ void Directory::page(Ticket ticket, std::string_view cursor, std::uint32_t count
     paging->scan = cursor.substr(0, at);
     paging->from = std::move(*server);
   }
-  page_servers(std::move(paging));
+  page_servers(paging);
 }
 
-void Directory::page_servers(std::shared_ptr<Paging> paging) {
+void Directory::page_servers(const std::shared_ptr<Paging>& paging) {
   connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, paging](const Reply& reply) {
     if (reply.result() != Errc::ok) return end_page(*paging, reply.result());
     std::vector<ServerId> servers = server_ids(reply);
@@ -245,7 +245,7 @@ void Directory::page_servers(std::shared_ptr<Paging> paging) {
   });
 }
 
-void Directory::page_index(std::shared_ptr<Paging> paging) {
+void Directory::page_index(const std::shared_ptr<Paging>& paging) {
   if (paging->live.empty()) return end_page(*paging, Errc::ok);
   connection_.send(
       {"SSCAN", keys_.index(paging->live.front()), paging->scan, "COUNT", text_of(std::uint64_t{paging->count})},
@@ -255,7 +255,7 @@ void Directory::page_index(std::shared_ptr<Paging> paging) {
       });
 }
 
-void Directory::page_rows(std::shared_ptr<Paging> paging, const Reply& scan) {
+void Directory::page_rows(const std::shared_ptr<Paging>& paging, const Reply& scan) {
   const auto next = [this, paging](Errc result) {
     if (result != Errc::ok) return end_page(*paging, result);
     if (paging->scan == "0") paging->live.erase(paging->live.begin());
@@ -390,7 +390,7 @@ void Directory::servers(Ticket ticket) {
   }));
 }
 
-void Directory::ask_server_rows(std::shared_ptr<Listing> listing) {
+void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
   const auto asked_at = SteadyClock::now();
   auto batch = std::make_shared<Batch>([this, listing](Errc result) {
     if (result != Errc::ok) return answers_.on_answer(listing->ticket, Servers{result, {}, {}});

@@ -68,11 +68,11 @@ private:
   void on_rows(std::uint64_t place, const ClientId& client, const Reply& reply);
   /// Asks for the leases of those servers that are not known to live; then `done` with the ones that do live.
   void ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done);
-  void page_servers(std::shared_ptr<Paging> paging);
-  void page_index(std::shared_ptr<Paging> paging);
-  void page_rows(std::shared_ptr<Paging> paging, const Reply& scan);
+  void page_servers(const std::shared_ptr<Paging>& paging);
+  void page_index(const std::shared_ptr<Paging>& paging);
+  void page_rows(const std::shared_ptr<Paging>& paging, const Reply& scan);
   void end_page(const Paging& paging, Errc result);
-  void ask_server_rows(std::shared_ptr<Listing> listing);
+  void ask_server_rows(const std::shared_ptr<Listing>& listing);
 
   Connection& connection_;
   const Options& options_;
