@@ -227,6 +227,8 @@ void Connection::drop() {
 
 void Connection::limit_goodbye() { gate_.wheel().set(*this, gate_.shard().now() + goodbye_max); }
 
+Time Connection::quiet_since() const { return std::max(ping_at_, heard_at_); }
+
 void Connection::arm_liveness() {
   const auto& options = gate_.options();
   std::optional<Time> next;
@@ -234,7 +236,7 @@ void Connection::arm_liveness() {
   if (deafness_ == Deafness::ping_sent) {
     at(ping_at_ + options.pong_within);
   } else if (options.ping_every.count() > 0) {
-    at(ping_at_ + options.ping_every);
+    at(quiet_since() + options.ping_every);
   }
   if (options.idle_after.count() > 0) at(spoken_at_ + options.idle_after);
   if (next) gate_.wheel().set(*this, *next);
@@ -248,7 +250,7 @@ void Connection::on_deadline(Time now) {
   if (options.idle_after.count() > 0 && now >= spoken_at_ + options.idle_after) {
     return close(CloseCode::idle, "nothing heard for too long");
   }
-  if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= ping_at_ + options.ping_every) {
+  if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= quiet_since() + options.ping_every) {
     say(WsOpcode::ping, {}, Courtesy::due);
     ping_at_ = now;
     deafness_ = Deafness::ping_sent;

@@ -80,6 +80,7 @@ private:
   void finish_if_written();
   void limit_goodbye();
   void arm_liveness();
+  [[nodiscard]] Time quiet_since() const;  // heard, or asked whether it is there
 
   Gate& gate_;
   TcpSocket socket_;

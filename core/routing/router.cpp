@@ -1,5 +1,6 @@
 #include "core/routing/router.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -232,7 +233,7 @@ void Router::on_time() {
 
 Stats Router::stats() const {
   Stats stats = state_->context.stats;
-  stats.unfinished = stats.sent - sum(stats.words);
+  stats.unfinished = stats.sent - std::min(stats.sent, sum(stats.words));
   return stats;
 }
 

@@ -42,6 +42,7 @@ void SendFlow::submit(EntryMessage message, std::optional<ReceiptWaiter> waiter)
     message.receipt = receipts_.add(*waiter, context_.now());
     if (message.receipt == 0) sink_.on_word(*waiter, Word::unknown, {});
   }
+  if (message.data.size() > context_.limits().message_bytes_max) return finish(message, Word::dropped_too_big);
   route(message);
 }
 

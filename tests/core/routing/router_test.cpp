@@ -483,3 +483,14 @@ TEST_CASE("two claims are told apart by time, beyond the error of two servers' c
   claim.epoch_min = Epoch{49};
   CHECK(claim.is_older_than(elsewhere));
 }
+
+TEST_CASE("a message of the application above the limit is dropped as too big") {
+  RouterOptions options = World::defaults();
+  options.limits.message_bytes_max = 10;
+  World world(options);
+  world.connect(bob, Framing::raw);
+  world.router.send(Ticket{1}, {}, bob, "1234567890", Wait::for_word);
+  world.router.send(Ticket{2}, {}, bob, "12345678901", Wait::for_word);
+  CHECK(world.sent[1].at(0).word == Word::delivered);
+  CHECK(world.sent[2].at(0).word == Word::dropped_too_big);
+}
