@@ -18,6 +18,7 @@
 #include "cli/identity.hpp"
 #include "cli/options.hpp"
 #include "cli/run_file.hpp"
+#include "cli/store_log.hpp"
 #include "cli/units.hpp"
 #include "cli/web/page.hpp"
 #include "core/net/home_page.hpp"
@@ -110,13 +111,14 @@ std::string store_text(const ServeOptions& o) {
   return o.prefix == ServeOptions{}.prefix ? address : fmt::format("{} prefix {}", address, o.prefix);
 }
 
-net::BackendFactory backend_of(const ServeOptions& o) {
+net::BackendFactory backend_of(const ServeOptions& o, const StoreLog& log) {
   if (o.store == "memory") {
     memory::Options options;
     if (o.owners_max) options.owners_max = *o.owners_max;
     return net::memory_backend(options);
   }
   redis::Options options;
+  options.log = log.sink();
   options.address = redis::Address::parse(o.store).value();
   options.prefix = o.prefix;
   options.ca_file = o.store_ca;
@@ -307,9 +309,15 @@ ExitCode run_serve(const ServeOptions& o) {
   raise_descriptor_limit();
   net::set_home_page(std::string(chat_page()));
 
-  net::Server server(options, backend_of(o));
+  StoreLog log;
+  net::Server server(options, backend_of(o, log));
   Signals signals(server);
-  server.start();
+  try {
+    server.start();
+  } catch (const std::runtime_error& failed) {
+    throw std::runtime_error(log.explain(failed.what()));
+  }
+  log.speak();
   const auto address = boost::asio::ip::make_address(options.bind);
   const auto url = http_url(address, server.port());
   const auto run_file = write_run_file(url, store_text(o), options.id);

@@ -16,6 +16,7 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/identity.hpp"
+#include "cli/store_log.hpp"
 #include "core/net/fabric.hpp"
 #include "core/redis/backend.hpp"
 
@@ -45,13 +46,15 @@ redis::Options redis_options(const FabricOptions& options) {
 
 class StoreFabric final : public FabricClient {
 public:
-  StoreFabric(const redis::Options& store, BatchKeys keys) : store_name_(store.address.str()) {
+  StoreFabric(redis::Options store, BatchKeys keys) : store_name_(store.address.str()) {
+    store.log = log_.sink();
     net::FabricOptions options;
     options.id = new_server_id(default_server_name());
     options.keys = std::move(keys);
     options.role = KeeperOptions::Role::guest;
     fabric_ = std::make_unique<net::Fabric>(
-        io_, options, [store](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
+        io_, options,
+        [store = std::move(store)](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
           return redis::make_backend(io, store, answers, listener);
         });
     thread_ = std::thread([this] { io_.run(); });
@@ -67,8 +70,8 @@ public:
   void start() {
     auto ready = asked<bool>([this](auto done) { fabric_->start([done] { done->set_value(true); }); });
     if (ready.wait_for(start_within) != std::future_status::ready) {
-      throw std::runtime_error(
-          fmt::format("the store at {} does not answer within {} s", store_name_, start_within.count() / 1000));
+      throw std::runtime_error(log_.explain(
+          fmt::format("the store at {} does not answer within {} s", store_name_, start_within.count() / 1000)));
     }
   }
 
@@ -161,6 +164,7 @@ private:
     });
   }
 
+  StoreLog log_;
   std::string store_name_;  // without its password
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
