@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr unsigned depth_max = 64;  // also the width of the scanner's stack: one bit a level
 constexpr std::size_t id_bytes_max = 64;
+constexpr std::size_t cursor_bytes_max = 256;
 constexpr std::size_t quoted_bytes_max = 64;  // of a client's own text in a sentence to it
 
 /// The first quote, backslash or control character at or after `at`: where plain string text ends.
@@ -292,8 +294,9 @@ private:
 
 // ---------------------------------------------------------------- the tables of the protocol
 
-using Members = std::uint8_t;  // a set of the members below
-constexpr Members op_member = 1, id_member = 2, to_member = 4, data_member = 8;
+using Members = std::uint16_t;  // a set of the members below
+constexpr Members op_member = 1, id_member = 2, to_member = 4, data_member = 8, room_member = 16, echo_member = 32,
+                  presence_member = 64, cursor_member = 128, count_member = 256;
 
 struct MemberSpec {
   Members bit;
@@ -305,6 +308,11 @@ constexpr MemberSpec members[] = {
     {id_member, "id", "give the command an id"},
     {to_member, "to", "name the client to send to"},
     {data_member, "data", "give the JSON value to send"},
+    {room_member, "room", "name the room"},
+    {echo_member, "echo", "true or false"},
+    {presence_member, "presence", "true or false"},
+    {cursor_member, "cursor", "begin with \"0\""},
+    {count_member, "count", "say how many"},
 };
 
 struct OpSpec {
@@ -315,6 +323,10 @@ struct OpSpec {
 constexpr OpSpec ops[] = {
     {"ping", Command::Op::ping, 0},
     {"send", Command::Op::send, to_member | data_member},
+    {"join", Command::Op::join, room_member},
+    {"leave", Command::Op::leave, room_member},
+    {"push", Command::Op::push, room_member | data_member},
+    {"members", Command::Op::members, room_member},
 };
 
 const MemberSpec* find_member(std::string_view name) {
@@ -394,6 +406,16 @@ private:
         return text(*spec, command_.id) && check_id();
       case to_member:
         return text(*spec, command_.to);
+      case room_member:
+        return text(*spec, command_.room);
+      case cursor_member:
+        return text(*spec, command_.cursor) && check_cursor();
+      case echo_member:
+        return flag(*spec, command_.echo);
+      case presence_member:
+        return flag(*spec, command_.presence);
+      case count_member:
+        return count();
       default:
         return data();
     }
@@ -403,6 +425,32 @@ private:
     const char* const first = scanner_.at();
     if (!scanner_.value(1)) return false;
     command_.data = {first, static_cast<std::size_t>(scanner_.at() - first)};
+    return true;
+  }
+
+  bool flag(const MemberSpec& spec, bool& out) {
+    const char* const first = scanner_.at();
+    if (!scanner_.value(1)) return false;
+    const std::string_view value(first, static_cast<std::size_t>(scanner_.at() - first));
+    if (value != "true" && value != "false") complain("\"" + std::string(spec.name) + "\" must be true or false");
+    out = value == "true";
+    return true;
+  }
+
+  bool count() {
+    const char* const first = scanner_.at();
+    if (!scanner_.value(1)) return false;
+    const auto [end, error] = std::from_chars(first, scanner_.at(), command_.count);
+    if (error != std::errc{} || end != scanner_.at() || command_.count == 0 || command_.count > members_count_max) {
+      complain("\"count\" must be a whole number from 1 to " + std::to_string(members_count_max));
+    }
+    return true;
+  }
+
+  bool check_cursor() {
+    if (command_.cursor.is_set() && command_.cursor.view().size() > cursor_bytes_max) {
+      complain("\"cursor\" is longer than any that an answer gave: begin with \"0\"");
+    }
     return true;
   }
 
@@ -476,6 +524,28 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
   append_json_string(out, text);
 }
 
+void append_member(std::string& out, std::string_view name, std::uint64_t number) {
+  char digits[20];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), number).ptr;
+  out.append(",\"").append(name).append("\":").append(digits, end);
+}
+
+void append_list(std::string& out, std::string_view name, std::span<const std::string_view> texts) {
+  out.append(",\"").append(name).append("\":[");
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i != 0) out.push_back(',');
+    append_json_string(out, texts[i]);
+  }
+  out.push_back(']');
+}
+
+/// The beginning of an answer to a command about a room; its end is a brace.
+void open_room_ok(std::string& out, std::string_view id, std::string_view room) {
+  out.append(R"({"op":"ok")");
+  if (!id.empty()) append_member(out, "id", id);
+  append_member(out, "room", room);
+}
+
 }  // namespace
 
 std::variant<Command, CommandError> parse_command(std::string_view frame) { return CommandReader(frame).read(); }
@@ -525,11 +595,13 @@ void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-void append_welcome(std::string& out, std::string_view client, std::string_view server, std::string_view conn) {
+void append_welcome(std::string& out, std::string_view client, std::string_view server, std::string_view conn,
+                    std::span<const std::string_view> rooms) {
   out.append(R"({"op":"welcome")");
   append_member(out, "client", client);
   append_member(out, "server", server);
   append_member(out, "conn", conn);
+  if (!rooms.empty()) append_list(out, "rooms", rooms);
   out.push_back('}');
 }
 
@@ -537,6 +609,72 @@ void append_message(std::string& out, std::string_view from, std::string_view da
   out.append(R"({"op":"message","from":)");
   append_json_string(out, from);
   out.append(R"(,"data":)").append(data).push_back('}');
+}
+
+void append_room_message(std::string& out, std::string_view room, std::string_view from, std::string_view data) {
+  out.append(R"({"op":"room","room":)");
+  append_json_string(out, room);
+  out.append(R"(,"from":)");
+  append_json_string(out, from);
+  out.append(R"(,"data":)").append(data).push_back('}');
+}
+
+void append_presence(std::string& out, std::string_view room, std::string_view event, std::string_view client,
+                     std::uint64_t size, std::uint64_t version) {
+  out.append(R"({"op":"presence")");
+  append_member(out, "room", room);
+  append_member(out, "event", event);
+  if (!client.empty()) append_member(out, "client", client);
+  append_member(out, "size", size);
+  append_member(out, "version", version);
+  out.push_back('}');
+}
+
+void append_watching(std::string& out, std::string_view room) {
+  out.append(R"({"op":"watching")");
+  append_member(out, "room", room);
+  out.push_back('}');
+}
+
+void append_dropped(std::string& out, std::uint64_t count, std::string_view reason) {
+  out.append(R"({"op":"dropped")");
+  append_member(out, "count", count);
+  append_member(out, "reason", reason);
+  out.push_back('}');
+}
+
+void append_joined(std::string& out, std::string_view id, std::string_view room, std::uint64_t size,
+                   std::uint64_t version) {
+  open_room_ok(out, id, room);
+  append_member(out, "size", size);
+  append_member(out, "version", version);
+  out.push_back('}');
+}
+
+void append_left(std::string& out, std::string_view id, std::string_view room, std::uint64_t size) {
+  open_room_ok(out, id, room);
+  append_member(out, "size", size);
+  out.push_back('}');
+}
+
+void append_pushed(std::string& out, std::string_view id, std::string_view room, std::uint64_t servers,
+                   std::uint64_t connections, std::uint64_t unknown) {
+  open_room_ok(out, id, room);
+  append_member(out, "servers", servers);
+  append_member(out, "connections", connections);
+  if (unknown != 0) append_member(out, "unknown", unknown);
+  out.push_back('}');
+}
+
+void append_members(std::string& out, std::string_view id, std::string_view room,
+                    std::span<const std::string_view> clients, std::string_view cursor, std::uint64_t size,
+                    std::uint64_t version) {
+  open_room_ok(out, id, room);
+  append_list(out, "members", clients);
+  append_member(out, "cursor", cursor);
+  append_member(out, "size", size);
+  append_member(out, "version", version);
+  out.push_back('}');
 }
 
 void append_result(std::string& out, std::string_view id, std::string_view state, std::string_view reason) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,12 +35,18 @@ private:
 
 /// Every command's fields; which of them an op needs is checked by parse_command().
 struct Command {
-  enum class Op : std::uint8_t { ping, send };
+  enum class Op : std::uint8_t { ping, send, join, leave, push, members };
   Op op = Op::ping;
-  JsonText id;            // optional; echoed in the answer
-  JsonText to;            // send: the client addressed
-  std::string_view data;  // send: one JSON value, byte for byte
+  JsonText id;                // optional; echoed in the answer
+  JsonText to;                // send: the client addressed
+  JsonText room;              // join, leave, push, members
+  std::string_view data;      // send, push: one JSON value, byte for byte
+  bool echo = true;           // push: the sender gets its own message, too
+  bool presence = true;       // join: tell this connection who comes and goes
+  JsonText cursor;            // members: optional, "0" begins
+  std::uint32_t count = 100;  // members: 1 to members_count_max on a page
 };
+inline constexpr std::uint32_t members_count_max = 1'000;
 
 struct CommandError {
   std::string_view code;  // bad_request | unknown_op | too_big ...: static text
@@ -58,8 +65,28 @@ struct CommandError {
 void append_json_string(std::string& out, std::string_view text);
 
 // What a server says; each appends one whole JSON object to `out`.
-void append_welcome(std::string& out, std::string_view client, std::string_view server, std::string_view conn);
+/// `rooms`: those that the client is in again because it came back in time; left out of the text if there are none.
+void append_welcome(std::string& out, std::string_view client, std::string_view server, std::string_view conn,
+                    std::span<const std::string_view> rooms);
 void append_message(std::string& out, std::string_view from, std::string_view data);
+void append_room_message(std::string& out, std::string_view room, std::string_view from, std::string_view data);
+/// `event`: join, leave; or count, which names no client: the roster has changed by more than events tell.
+void append_presence(std::string& out, std::string_view room, std::string_view event, std::string_view client,
+                     std::uint64_t size, std::uint64_t version);
+/// {"op":"watching","room":...}: what follows is heard.
+void append_watching(std::string& out, std::string_view room);
+/// {"op":"dropped","count":N,"reason":"slow_consumer"}: messages that this connection was too slow for.
+void append_dropped(std::string& out, std::uint64_t count, std::string_view reason);
+// The answers to commands about rooms: {"op":"ok","id":...,"room":...,...}; no id: none was given.
+void append_joined(std::string& out, std::string_view id, std::string_view room, std::uint64_t size,
+                   std::uint64_t version);
+void append_left(std::string& out, std::string_view id, std::string_view room, std::uint64_t size);
+void append_pushed(std::string& out, std::string_view id, std::string_view room, std::uint64_t servers,
+                   std::uint64_t connections, std::uint64_t unknown);
+/// `members` are client ids.
+void append_members(std::string& out, std::string_view id, std::string_view room,
+                    std::span<const std::string_view> members, std::string_view cursor, std::uint64_t size,
+                    std::uint64_t version);
 void append_result(std::string& out, std::string_view id, std::string_view state, std::string_view reason);
 void append_ok(std::string& out, std::string_view id);
 void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message);

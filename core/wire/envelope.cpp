@@ -1,95 +1,36 @@
 #include "core/wire/envelope.hpp"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-
 #include <cassert>
-#include <limits>
-#include <memory>
-#include <new>
 #include <utility>
+
+#include "core/wire/codec.hpp"
+#include "core/wire/signature.hpp"
 
 namespace wsr {
 namespace {
 
+using codec::mac_bytes;
+using codec::put_byte;
+using codec::put_number;
+using codec::put_text;
+using codec::Reader;
+
 constexpr char magic = 'W';
 constexpr std::uint8_t version = 1;
 constexpr std::uint8_t signed_flag = 1;
-constexpr std::size_t mac_bytes = 32;
-constexpr std::size_t key_id_bytes_max = 32;
-using Mac = std::array<unsigned char, mac_bytes>;
 
 /// Part of the format: append only.
-enum class Kind : std::uint8_t { message = 1, returned, receipt, account_wanted, account, kick, probe };
-
-// ---------------------------------------------------------------- numbers and texts
-
-void put_byte(std::string& out, std::uint8_t byte) { out.push_back(static_cast<char>(byte)); }
-
-void put_number(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) put_byte(out, static_cast<std::uint8_t>(value | 0x80));
-  put_byte(out, static_cast<std::uint8_t>(value));
-}
-
-void put_text(std::string& out, std::string_view text) {
-  put_number(out, text.size());
-  out.append(text);
-}
-
-/// Reads from the front of `bytes`. After the first failure everything it gives is zero or empty,
-/// so that a caller checks once, at the end.
-class Reader {
-public:
-  explicit Reader(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
-
-  std::uint8_t byte() {
-    if (at_ == end_) return static_cast<std::uint8_t>(fail());
-    return static_cast<std::uint8_t>(*at_++);
-  }
-
-  /// A LEB128 number of at most `max`. Every number has one spelling: an overlong one is refused.
-  std::uint64_t number(std::uint64_t max = std::numeric_limits<std::uint64_t>::max()) {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      if (at_ == end_) return fail();
-      const auto next = static_cast<std::uint8_t>(*at_++);
-      if (shift == 63 && next > 1) return fail();  // beyond 64 bits
-      value |= std::uint64_t{next & 0x7Fu} << shift;
-      if ((next & 0x80) == 0) return (next == 0 && shift != 0) || value > max ? fail() : value;
-    }
-    return fail();
-  }
-  template <class T>
-  T number_of() {
-    return static_cast<T>(number(std::numeric_limits<T>::max()));
-  }
-
-  std::string_view text() {
-    const std::uint64_t size = number();
-    if (size > left()) {
-      fail();
-      return {};
-    }
-    const std::string_view text(at_, size);
-    at_ += size;
-    return text;
-  }
-
-  std::uint64_t fail() {
-    failed_ = true;
-    at_ = end_;
-    return 0;
-  }
-  [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
-  [[nodiscard]] const char* at() const { return at_; }
-  [[nodiscard]] bool has_failed() const { return failed_; }
-
-private:
-  const char* at_;
-  const char* end_;
-  bool failed_ = false;
+enum class Kind : std::uint8_t {
+  message = 1,
+  returned,
+  receipt,
+  account_wanted,
+  account,
+  kick,
+  probe,
+  room_receipt,
+  room_command,
+  room_answer
 };
 
 // ---------------------------------------------------------------- entries
@@ -167,6 +108,35 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
     case Kind::probe:
       entries.emplace_back(EntryProbe{reader.number()});
       return;
+    case Kind::room_receipt: {
+      EntryRoomReceipt receipt;
+      receipt.receipt = reader.number();
+      receipt.connections = reader.number();
+      receipt.parts = reader.number_of<std::uint32_t>();
+      entries.emplace_back(receipt);
+      return;
+    }
+    case Kind::room_command: {
+      EntryRoomCommand command;
+      const auto op = reader.byte();
+      if (op > static_cast<std::uint8_t>(EntryRoomCommand::Op::leave)) reader.fail();
+      command.op = static_cast<EntryRoomCommand::Op>(op);
+      command.receipt = reader.number();
+      command.room = reader.text();
+      command.client = reader.text();
+      entries.emplace_back(command);
+      return;
+    }
+    case Kind::room_answer: {
+      EntryRoomAnswer answer;
+      answer.receipt = reader.number();
+      answer.result = reader.byte();
+      answer.size = reader.number();
+      answer.version = reader.number();
+      answer.detail = reader.text();
+      entries.emplace_back(answer);
+      return;
+    }
   }
   reader.fail();
 }
@@ -197,57 +167,7 @@ Opening read_opening(Reader& reader) {
   return opening;
 }
 
-// ---------------------------------------------------------------- signature
-
-/// HMAC-SHA256 over the channel, with its length, and all of the batch before the MAC itself.
-bool sign(const BatchKey& key, std::string_view channel, std::string_view batch, Mac& mac) {
-  // Fetched once: looking an algorithm up costs more than hashing a batch.
-  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  if (hmac == nullptr) return false;
-  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(hmac), &EVP_MAC_CTX_free);
-  if (context == nullptr) return false;
-  char digest[] = "SHA256";
-  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                   OSSL_PARAM_construct_end()};
-  const auto bytes = [](std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); };
-  std::string place;
-  put_text(place, channel);
-  std::size_t size = 0;
-  return EVP_MAC_init(context.get(), bytes(key.secret), key.secret.size(), parameters) == 1 &&
-         EVP_MAC_update(context.get(), bytes(place), place.size()) == 1 &&
-         EVP_MAC_update(context.get(), bytes(batch), batch.size()) == 1 &&
-         EVP_MAC_final(context.get(), mac.data(), &size, mac.size()) == 1 && size == mac.size();
-}
-
 BatchError wrong(std::string_view what) { return BatchError{std::string(what)}; }
-
-/// Checks key, time and MAC of a signed batch, and takes the MAC off `entries`' end. Nullopt: all is well.
-std::optional<BatchError> verify(std::string_view bytes, Reader& entries, const BatchKeys& keys,
-                                 std::string_view channel, std::chrono::milliseconds now) {
-  const std::string_view key_id = entries.text();
-  const std::uint64_t time = entries.number(std::numeric_limits<std::int64_t>::max());
-  if (entries.has_failed() || entries.left() < mac_bytes) return wrong("the batch ends within its signature");
-  const BatchKey* key = nullptr;
-  for (const auto& candidate : keys.keys) {
-    if (candidate.id == key_id) key = &candidate;
-  }
-  if (key == nullptr)
-    return wrong("the batch is signed with a key whose id is unknown here: give every server the same --bus-key list");
-  Mac mac;
-  const std::string_view covered = bytes.substr(0, bytes.size() - mac_bytes);
-  if (!sign(*key, channel, covered, mac)) return wrong("the signature could not be computed");
-  if (CRYPTO_memcmp(mac.data(), covered.data() + covered.size(), mac_bytes) != 0) {
-    return wrong("the batch's signature is wrong: it was changed, or made for another inbox or with another secret");
-  }
-  // Only now: the time of a forged batch means nothing.
-  const auto at = static_cast<std::uint64_t>(now.count() < 0 ? 0 : now.count());
-  const std::uint64_t skew = at > time ? at - time : time - at;
-  if (skew > static_cast<std::uint64_t>(keys.skew_max.count() < 0 ? 0 : keys.skew_max.count())) {
-    return wrong("the batch is " + std::to_string(skew) + " ms off this server's time: replayed, or a clock is wrong");
-  }
-  entries = Reader({entries.at(), entries.left() - mac_bytes});
-  return std::nullopt;
-}
 
 }  // namespace
 
@@ -291,13 +211,34 @@ void BatchWriter::add(const Entry& entry) {
                    put_kind(Kind::probe);
                    put_number(entries_, probe.nonce);
                  },
+                 [&](const EntryRoomReceipt& receipt) {
+                   put_kind(Kind::room_receipt);
+                   put_number(entries_, receipt.receipt);
+                   put_number(entries_, receipt.connections);
+                   put_number(entries_, receipt.parts);
+                 },
+                 [&](const EntryRoomCommand& command) {
+                   put_kind(Kind::room_command);
+                   put_byte(entries_, static_cast<std::uint8_t>(command.op));
+                   put_number(entries_, command.receipt);
+                   put_text(entries_, command.room);
+                   put_text(entries_, command.client);
+                 },
+                 [&](const EntryRoomAnswer& answer) {
+                   put_kind(Kind::room_answer);
+                   put_number(entries_, answer.receipt);
+                   put_byte(entries_, answer.result);
+                   put_number(entries_, answer.size);
+                   put_number(entries_, answer.version);
+                   put_text(entries_, answer.detail);
+                 },
              },
              entry);
   ++count_;
 }
 
 std::string BatchWriter::finish(const BatchKeys& keys, std::string_view channel, std::chrono::milliseconds time) const {
-  const BatchKey* const key = keys.keys.empty() ? nullptr : &keys.keys.front();
+  const BatchKey* const key = codec::signer(keys);
   std::string out;
   out.reserve(entries_.size() + from_server_.size() + 128 + mac_bytes);
   out.push_back(magic);
@@ -309,17 +250,9 @@ std::string BatchWriter::finish(const BatchKeys& keys, std::string_view channel,
   put_number(out, base_);
   put_number(out, first_seq_);
   put_number(out, count_);
-  if (key != nullptr) {
-    assert(!key->id.empty() && key->id.size() <= key_id_bytes_max);
-    put_text(out, key->id);
-    put_number(out, static_cast<std::uint64_t>(time.count() < 0 ? 0 : time.count()));
-  }
+  if (key != nullptr) codec::put_signer(out, *key, time);
   out.append(entries_);
-  if (key != nullptr) {
-    Mac mac;
-    if (!sign(*key, channel, out, mac)) throw std::bad_alloc();  // the only way in which a fetched HMAC fails
-    out.append(reinterpret_cast<const char*>(mac.data()), mac.size());
-  }
+  if (key != nullptr) codec::put_mac(out, *key, channel);
   return out;
 }
 
@@ -349,7 +282,9 @@ std::variant<Batch, BatchError> decode_batch(std::string_view bytes, const Batch
   if (is_signed && keys.keys.empty()) return wrong("the batch is signed, but this server has no --bus-key");
   if (!is_signed && !keys.keys.empty()) return wrong("the batch is not signed, but this server has a --bus-key");
   if (is_signed) {
-    if (auto error = verify(bytes, reader, keys, channel, now)) return std::move(*error);
+    if (auto error = codec::verify("the batch", bytes, reader, keys, channel, now)) {
+      return BatchError{std::move(*error)};
+    }
   }
   const std::uint32_t count = opening.header.count;
   // Before memory is taken for them: every entry has at least a byte, and a batch a bounded number.

@@ -71,8 +71,26 @@ struct EntryKick {  // close exactly this connection, if it is still there
 struct EntryProbe {  // a server hears itself
   std::uint64_t nonce = 0;
 };
-using Entry =
-    std::variant<EntryMessage, EntryReturned, EntryReceipt, EntryAccountWanted, EntryAccount, EntryKick, EntryProbe>;
+struct EntryRoomReceipt {  // how many connections of the answering shard got a room's message
+  std::uint64_t receipt = 0;
+  std::uint64_t connections = 0;
+  std::uint32_t parts = 1;  // shards of that server that answer
+};
+struct EntryRoomCommand {  // a client's owner carries out what somebody elsewhere asks for the client
+  enum class Op : std::uint8_t { join, leave } op = Op::join;
+  std::uint64_t receipt = 0;
+  std::string_view room;
+  std::string_view client;
+};
+struct EntryRoomAnswer {
+  std::uint64_t receipt = 0;
+  std::uint8_t result = 0;  // Errc (core/routing/errc.hpp); unknown numbers count as internal
+  std::uint64_t size = 0;
+  std::uint64_t version = 0;
+  std::string_view detail;
+};
+using Entry = std::variant<EntryMessage, EntryReturned, EntryReceipt, EntryAccountWanted, EntryAccount, EntryKick,
+                           EntryProbe, EntryRoomReceipt, EntryRoomCommand, EntryRoomAnswer>;
 
 struct BatchHeader {
   std::string_view from_server;
