@@ -15,6 +15,8 @@ public:
   virtual void stop() = 0;
   [[nodiscard]] virtual Directory& directory() = 0;
   [[nodiscard]] virtual Bus& bus() = 0;
+  [[nodiscard]] virtual Rosters& rosters() = 0;
+  [[nodiscard]] virtual Rates& rates() = 0;
   [[nodiscard]] virtual Tables& tables() = 0;
   /// The end of the caller's turn: sends what the calls of this turn have gathered.
   virtual void end_turn() = 0;

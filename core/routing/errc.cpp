@@ -22,6 +22,12 @@ std::string_view to_string(Errc code) {
       return "timeout";
     case Errc::forbidden:
       return "forbidden";
+    case Errc::offline:
+      return "offline";
+    case Errc::rate_limited:
+      return "rate_limited";
+    case Errc::too_big:
+      return "too_big";
     case Errc::internal:
       return "internal";
   }

@@ -18,7 +18,10 @@ enum class Errc : std::uint8_t {
   capacity,     // a bound is reached; the message names it and the flag that raises it
   unavailable,  // the store cannot be reached now; whether the call was carried out is unknown
   timeout,      // no answer within the deadline; whether the call was carried out is unknown
-  forbidden,
+  forbidden,    // an authorizer or a rule refused
+  offline,      // no server holds the client
+  rate_limited,
+  too_big,
   internal,
 };
 

@@ -19,19 +19,23 @@ bool is_incarnation_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' &&
 
 Error bad(std::string message) { return Error{Errc::bad_request, std::move(message)}; }
 
-}  // namespace
-
-Error ClientId::check(std::string_view text) {
-  if (text.empty()) return bad("a client id is empty: give it 1 to 128 bytes");
+/// The rule for the names that applications choose; `what` opens the sentence.
+Error check_name(std::string_view what, std::string_view text) {
+  const std::string subject(what);
+  if (text.empty()) return bad(subject + " is empty: give it 1 to 128 bytes");
   if (text.size() > name_bytes_max) {
-    return bad("a client id has " + std::to_string(text.size()) + " bytes: at most 128 are allowed");
+    return bad(subject + " has " + std::to_string(text.size()) + " bytes: at most 128 are allowed");
   }
   if (std::any_of(text.begin(), text.end(), [](char c) { return is_control(static_cast<unsigned char>(c)); })) {
-    return bad("a client id contains a control character: use printable UTF-8");
+    return bad(subject + " contains a control character: use printable UTF-8");
   }
-  if (!is_utf8(text)) return bad("a client id is not valid UTF-8");
+  if (!is_utf8(text)) return bad(subject + " is not valid UTF-8");
   return Error{Errc::ok, {}};
 }
+
+}  // namespace
+
+Error ClientId::check(std::string_view text) { return check_name("a client id", text); }
 
 Result<ClientId> ClientId::parse(std::string_view text) {
   if (auto error = check(text); error.code != Errc::ok) return error;
@@ -42,6 +46,19 @@ ClientId ClientId::trusted(std::string_view text) {
   ClientId id;
   id.text_.assign(text);
   return id;
+}
+
+Error RoomName::check(std::string_view text) { return check_name("a room name", text); }
+
+Result<RoomName> RoomName::parse(std::string_view text) {
+  if (auto error = check(text); error.code != Errc::ok) return error;
+  return trusted(text);
+}
+
+RoomName RoomName::trusted(std::string_view text) {
+  RoomName name;
+  name.text_.assign(text);
+  return name;
 }
 
 Result<ServerId> ServerId::make(std::string_view name, std::string_view incarnation) {

@@ -38,6 +38,24 @@ private:
   std::string text_;
 };
 
+/// A room: a name chosen by the application; `chat:room:42` is fine.
+class RoomName {
+public:
+  RoomName() = default;  // empty: no room
+  [[nodiscard]] static Result<RoomName> parse(std::string_view text);
+  /// parse() without the copy: Errc::ok, or what is wrong.
+  [[nodiscard]] static Error check(std::string_view text);
+  /// For text that is known to be valid (read back from our own state).
+  [[nodiscard]] static RoomName trusted(std::string_view text);
+  [[nodiscard]] std::string_view view() const { return text_; }
+  [[nodiscard]] const std::string& str() const { return text_; }
+  [[nodiscard]] bool is_empty() const { return text_.empty(); }
+  auto operator<=>(const RoomName&) const = default;
+
+private:
+  std::string text_;
+};
+
 /// A server: `name~incarnation`. The incarnation is new at every start, so a name can be used again.
 class ServerId {
 public:

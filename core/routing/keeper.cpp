@@ -44,7 +44,11 @@ void Keeper::stop() {
   phase_ = Phase::stopping;
   renew_at_.reset();
   probe_at_.reset();
-  directory_.resign(ticket(Call::resign), options_.self);
+  if (options_.linger.count() > 0) {
+    directory_.renew(ticket(Call::resign), options_.self, options_.info, options_.linger);
+  } else {
+    directory_.resign(ticket(Call::resign), options_.self);
+  }
 }
 
 // ---------------------------------------------------------------- the lease
@@ -151,6 +155,7 @@ void Keeper::on_swept(const Swept& swept) {
   if (swept.result == Errc::ok) {
     ++figures_.sweeps;
     figures_.rows_swept += swept.rows_removed;
+    figures_.memberships_swept += swept.memberships_removed;
     if (known_.erase(*server) != 0) events_.on_server_gone(*server);
   } else if (swept.result == Errc::conflict) {
     ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells

@@ -40,6 +40,9 @@ struct KeeperOptions {
   std::chrono::milliseconds probe_every{500};  // deaf after probes_max of them
   std::uint32_t probes_max = 3;
   BatchKeys keys;
+  /// After stop() the lease still stands for so long: what the server holds is left to the sweep of others, so that
+  /// clients who come back elsewhere in that time keep their rooms. 0: everything is given up at once.
+  std::chrono::milliseconds linger{0};
   enum class Role : std::uint8_t {
     server,
     guest
@@ -72,14 +75,15 @@ class Keeper {
 public:
   struct Figures {
     std::uint64_t renewals = 0, renewals_failed = 0, leases_lost = 0, probes_sent = 0, probes_heard = 0;
-    std::uint64_t times_deaf = 0, sweeps = 0, sweeps_lost = 0 /* another was first */, rows_swept = 0, reassertions = 0;
+    std::uint64_t times_deaf = 0, sweeps = 0, sweeps_lost = 0 /* another was first */, rows_swept = 0, reassertions = 0,
+                  memberships_swept = 0;
   };
 
   Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events);
 
   /// Subscribes the inbox and takes the lease.
   void start();
-  /// Resigns: the lease is given up at once. on_answer() of the resignation ends it; see is_stopped().
+  /// Resigns: the lease is given up, at once or after `linger`. on_answer() of that ends it; see is_stopped().
   void stop();
   [[nodiscard]] bool is_stopped() const { return phase_ == Phase::stopped; }
 

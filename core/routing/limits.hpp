@@ -7,27 +7,44 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/routing/outbox.hpp"
+#include "core/routing/rates.hpp"
 #include "core/routing/time.hpp"
 
 namespace wsr {
 
 struct Limits {
   std::size_t message_bytes_max = 64 * 1024;       // one message of a client; above: too_big, close 1009
-  std::size_t outbox_bytes_max = 4 * 1024 * 1024;  // what one stalled client may cost; above: slow_consumer
-  std::size_t sessions_max = 1'000'000;            // connections of one shard; below the 2^24 slots of a ConnId
-  std::size_t owner_cache_max = 65'536;            // routes kept by a shard; the least recently used settled one goes
-  std::size_t route_messages_max = 1'024;          // messages waiting for one lookup; above: dropped(capacity)
-  std::size_t route_bytes_max = 4 * 1024 * 1024;   // their bytes
-  std::size_t link_bytes_max = 16 * 1024 * 1024;   // waiting for one other shard while the bus is slow or down
-  std::size_t receipts_max = 262'144;  // receipts awaited by a shard; above: the answer is `unknown` at once
-  std::uint8_t hops_max = 2;           // servers that a message may visit in search of its client
-  std::uint32_t devices_max = 8;       // connections of a client under the policy `multi`
+  std::size_t outbox_bytes_max = 4 * 1024 * 1024;  // what one stalled client may cost; above: slow_policy
+  SlowPolicy slow_policy = SlowPolicy::drop;
+  std::size_t outboxes_bytes_max = std::size_t{1} << 30;  // of the whole process; above: see OutboxBudget
+  std::size_t sessions_max = 1'000'000;                   // connections of one shard; below the 2^24 slots of a ConnId
+  std::size_t owner_cache_max = 65'536;           // routes kept by a shard; the least recently used settled one goes
+  std::size_t route_messages_max = 1'024;         // messages waiting for one lookup; above: dropped(capacity)
+  std::size_t route_bytes_max = 4 * 1024 * 1024;  // their bytes
+  std::size_t link_bytes_max = 16 * 1024 * 1024;  // waiting for one other shard while the bus is slow or down
+  std::size_t receipts_max = 262'144;             // receipts awaited by a shard; above: the answer is `unknown` at once
+  std::uint8_t hops_max = 2;                      // servers that a message may visit in search of its client
+  std::uint32_t devices_max = 8;                  // connections of a client under the policy `multi`
 
   Duration receipt_timeout = std::chrono::seconds{5};  // then the word is `unknown`
   Duration send_deadline = std::chrono::seconds{5};    // waiting for a lookup or the bus; then dropped(expired)
   Duration account_every = std::chrono::seconds{1};    // how often a receiver tells a sender how far it is
   Duration drain_max = std::chrono::seconds{1};  // newer messages wait this long at most for older ones to come back
   Duration multi_route_ttl = std::chrono::seconds{1};  // policy `multi`: how long a new device may be missed
+
+  std::uint32_t rooms_per_client_max = 1'000;  // one client's work at its reconnect; above: capacity
+  std::uint32_t room_flows_max = 65'536;       // joins, leaves and pushes under way on a shard; above: capacity
+  std::uint32_t presence_events_max = 200;     // a room with more clients gets counts instead of single events
+  Duration presence_count_every = std::chrono::seconds{1};  // how often such a room hears its count
+  Duration room_linger = std::chrono::seconds{1};  // a room without members stays subscribed: some come right back
+  Duration reconnect_grace{0};  // how long a client that is gone keeps its rooms; 0: its stay ends with it
+  Duration authorize_within = std::chrono::seconds{5};  // an Authorizer's answer; then the answer is no
+
+  RateLimit client_rate;  // sends and pushes of one client, wherever it is connected
+  RateLimit room_rate;    // pushes into one room, by anybody
+  enum class OverRate : std::uint8_t { refuse, close } over_rate = OverRate::refuse;  // close: 4029
+
   std::uint32_t reassert_batch = 256;  // claims re-asserted per pace step: a healed store is not flooded
   Duration reassert_pace = std::chrono::milliseconds{5};
   std::uint32_t link_in_flight_max = 32;  // batches published and not yet answered, per link

@@ -42,15 +42,17 @@ void Ownership::release(const Session& session) {
 }
 
 void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
-  // The claim took effect even if its connection has closed since: the displaced must hear of it.
-  for (const Attachment& at : claimed.displaced) events_.on_displaced(at);
   Session* session = context_.sessions.at(static_cast<std::uint32_t>(number & 0xFFFFFF));
-  if (session == nullptr || claim_number(session->id) != number || session->phase != Session::Phase::open) return;
+  if (session == nullptr || claim_number(session->id) != number || session->phase != Session::Phase::open) {
+    // The claim took effect even if its connection has closed since: the displaced must hear of it.
+    for (const Attachment& at : claimed.displaced) events_.on_displaced(at);
+    return;
+  }
   switch (claimed.result) {
     case Errc::ok:
       session->claim = Session::Claim::held;
       session->epoch = claimed.epoch;
-      return events_.on_claim_settled(*session);
+      return events_.on_claim_held(*session, claimed.rooms, std::move(claimed.displaced));
     case Errc::superseded:
       ++context_.stats.claims_superseded;
       return events_.on_claim_refused(*session, Errc::superseded, "a newer connection of this client took over");
@@ -60,7 +62,7 @@ void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
       ++context_.stats.claims_failed;
       session->claim = Session::Claim::unclaimed;
       if (context_.store == StoreState::up) walk(Walk::unclaimed);
-      return events_.on_claim_settled(*session);
+      return events_.on_claim_postponed(*session);
     default:
       ++context_.stats.claims_failed;
       return events_.on_claim_refused(*session, claimed.result, claimed.detail);
@@ -71,8 +73,13 @@ void Ownership::on_released(std::uint64_t number, const Released& released) {
   auto node = releases_out_.extract(number);
   if (node.empty()) return;
   if (released.result == Errc::not_found) ++context_.stats.releases_fenced;
-  if (released.result != Errc::unavailable && released.result != Errc::timeout) return;
-  if (releases_to_retry_.size() >= context_.limits().sessions_max) releases_to_retry_.pop_front();
+  if (released.result != Errc::unavailable && released.result != Errc::timeout) {
+    return events_.on_release_settled(node.mapped().at.conn, released.result);
+  }
+  if (releases_to_retry_.size() >= context_.limits().sessions_max) {
+    events_.on_release_settled(releases_to_retry_.front().at.conn, Errc::ok);
+    releases_to_retry_.pop_front();
+  }
   releases_to_retry_.push_back(std::move(node.mapped()));
   if (context_.store == StoreState::up) walk(Walk::unclaimed);
 }

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "core/routing/router_context.hpp"
 
@@ -24,10 +25,15 @@ namespace wsr {
 class OwnershipEvents {
 public:
   virtual ~OwnershipEvents() = default;
-  /// The claim stands, or the store is down: the client may begin.
-  virtual void on_claim_settled(Session& session) = 0;
+  /// The claim stands. `displaced` must be told, once the client is in `rooms` again.
+  virtual void on_claim_held(Session& session, const std::vector<RoomName>& rooms,
+                             std::vector<Attachment> displaced) = 0;
+  /// The store is down: the client may begin all the same.
+  virtual void on_claim_postponed(Session& session) = 0;
   virtual void on_claim_refused(Session& session, Errc result, std::string_view detail) = 0;
   virtual void on_displaced(const Attachment& at) = 0;
+  /// ok; or not_found: another connection has the client. Once for each connection that has closed.
+  virtual void on_release_settled(ConnId conn, Errc result) = 0;
 };
 
 class Ownership {

@@ -3,7 +3,8 @@
 // The core calls a port; a port never calls back inline. What a call brings comes later as an
 // input (an Answer with the caller's Ticket, a bus message), so there is no re-entrancy, and a
 // crashed server's answers can simply be dropped. Adapters: core/memory, core/redis, sim, and those
-// of core/net that carry calls between shards. A backend is one set of Directory, Bus, Log and Tables.
+// of core/net that carry calls between shards. A backend is one set of Directory, Bus, Rosters (rosters.hpp), Rates
+// (rates.hpp), Log and Tables.
 //
 // Thread-safety: each object belongs to one thread; calls and answers happen there.
 // Errors:        every answer carries an Errc; `unavailable` and `timeout` leave open whether the call was
@@ -20,15 +21,12 @@
 
 #include "core/routing/errc.hpp"
 #include "core/routing/ids.hpp"
+#include "core/routing/rates.hpp"
+#include "core/routing/rosters.hpp"
+#include "core/routing/ticket.hpp"
 #include "core/routing/time.hpp"
 
 namespace wsr {
-
-/// Chosen by the caller, echoed in the answer. The upper 8 bits belong to the driver (which shard).
-struct Ticket {
-  std::uint64_t value = 0;
-  auto operator<=>(const Ticket&) const = default;
-};
 
 // ---------------------------------------------------------------- Directory: who is where
 
@@ -63,6 +61,7 @@ struct Claimed {  // ok | superseded | capacity | unavailable | timeout
   Epoch epoch{};
   std::vector<Attachment> displaced;  // must be told 4009, wherever they are
   std::string detail;                 // for people, when result is not ok
+  std::vector<RoomName> rooms = {};   // the client's: its new connection joins them, too
 };
 struct Released {
   Errc result = Errc::ok;
@@ -102,6 +101,7 @@ struct Servers {
 struct Swept {  // ok | conflict (its lease is held, or another sweeps) | unavailable | timeout
   Errc result = Errc::ok;
   std::uint64_t rows_removed = 0;
+  std::uint64_t memberships_removed = 0;  // attachments in rosters
 };
 struct OwnerCounts {  // attachments held, by live server
   Errc result = Errc::ok;
@@ -134,7 +134,7 @@ struct Unsubscribed {
 };
 
 using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Published,
-                            Subscribed, Unsubscribed>;
+                            Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
 
 /// Where a backend's answers go.
 class AnswerSink {

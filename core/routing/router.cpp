@@ -1,22 +1,39 @@
 #include "core/routing/router.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
+#include <vector>
 
+#include "core/routing/admission.hpp"
+#include "core/routing/delivery.hpp"
 #include "core/routing/ownership.hpp"
+#include "core/routing/room_channels.hpp"
+#include "core/routing/room_fanout.hpp"
+#include "core/routing/room_flow.hpp"
 #include "core/routing/router_context.hpp"
 #include "core/routing/send_flow.hpp"
 #include "core/wire/client_protocol.hpp"
-#include "core/wire/ws_frame.hpp"
 
 namespace wsr {
 
-struct Router::State final : WordSink, OwnershipEvents {
+struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomChannelEvents, RoomFlowEvents {
   State(const RouterOptions& options, Ports ports)
-      : context{options, ports, SessionTable(options.limits.sessions_max), {}, StoreState::up},
+      : context{options,
+                ports,
+                OutboxRules{.bytes_max = options.limits.outbox_bytes_max,
+                            .policy = options.limits.slow_policy,
+                            .budget = {.bytes_max = options.limits.outboxes_bytes_max}},
+                SessionTable(options.limits.sessions_max),
+                {},
+                StoreState::up},
+        delivery(context),
         ownership(context, *this),
-        flow(context, *this) {}
+        flow(context, delivery, *this),
+        admission(context, *this),
+        channels(context, *this),
+        rooms(context, delivery, admission, channels, *this),
+        fanout(context, delivery, channels, rooms,
+               [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); }) {}
 
   // ---- what the parts report
   void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) override {
@@ -25,21 +42,42 @@ struct Router::State final : WordSink, OwnershipEvents {
     if (session == nullptr) return;
     text.clear();
     append_result(text, waiter.id, state_of(word), reason_of(word));
-    say(*session);
+    delivery.say(*session, text);
   }
 
   void on_kick(ConnId conn, CloseCode code, std::string_view reason) override {
     Session* session = context.sessions.find(conn);
     if (session == nullptr || session->phase == Session::Phase::closing) return;
     if (code == CloseCode::replaced) ++context.stats.displaced;
-    close(*session, code, reason);
+    delivery.close(*session, code, reason);
+  }
+
+  void on_room_entry(const ShardAddress& from, const Entry& entry) override {
+    if (const auto* receipt = std::get_if<EntryRoomReceipt>(&entry)) return fanout.on_receipt(from, *receipt);
+    if (const auto* command = std::get_if<EntryRoomCommand>(&entry)) return rooms.on_command(from, *command);
+    if (const auto* answer = std::get_if<EntryRoomAnswer>(&entry)) return rooms.on_answer(*answer);
   }
 
   void on_displaced(const Attachment& at) override {
     flow.kick(at, CloseCode::replaced, "a newer connection of this client took over");
   }
 
-  void on_claim_settled(Session& session) override { welcome(session); }
+  void on_claim_held(Session& session, const std::vector<RoomName>& room_names,
+                     std::vector<Attachment> displaced) override {
+    if (session.outbox.is_held() && !room_names.empty()) {
+      return rooms.restore(session, room_names, std::move(displaced));
+    }
+    for (const Attachment& at : displaced) on_displaced(at);
+    if (!session.rooms.empty()) rooms.reassert(session);
+    welcome(session);
+  }
+
+  void on_restored(Session& session, const std::vector<Attachment>& displaced) override {
+    for (const Attachment& at : displaced) on_displaced(at);
+    if (session.phase == Session::Phase::open) welcome(session);
+  }
+
+  void on_claim_postponed(Session& session) override { welcome(session); }
 
   void on_claim_refused(Session& session, Errc result, std::string_view detail) override {
     if (result == Errc::superseded) ++context.stats.displaced;
@@ -47,58 +85,32 @@ struct Router::State final : WordSink, OwnershipEvents {
                            : result == Errc::capacity ? CloseCode::capacity
                                                       : CloseCode::internal_error;
     if (session.framing == Framing::raw) context.ports.application.on_owned(session.id, result, detail);
-    close(session, code, detail);
+    delivery.close(session, code, detail);
   }
+
+  void on_release_settled(ConnId conn, Errc result) override { rooms.on_released(conn, result); }
+
+  void on_channel(LocalRoom& room, Errc result) override {
+    rooms.on_channel(room, result);
+    fanout.on_channel(room, result);
+  }
+
+  void tell(const ShardAddress& to, const Entry& entry) override { flow.tell(to, entry); }
 
   // ---- sessions
   void welcome(Session& session) {
     if (!session.outbox.is_held()) return;  // claimed again
     if (session.framing == Framing::raw) {
-      begin(session, {});
+      delivery.begin(session, {});
       return context.ports.application.on_owned(session.id, Errc::ok, {});
     }
     const Attachment at{context.options.self.server, context.options.self.shard, session.id};
+    std::vector<std::string_view> names;
+    for (const std::uint32_t number : session.rooms) names.push_back(channels.rooms().at(number)->name.view());
     text.clear();
     append_welcome(text, session.client.view(), at.server.view(),
-                   std::string_view(at.str()).substr(at.server.str().size() + 1));
-    begin(session, frame_of(text));
-  }
-
-  /// Lets the session's bytes go: the preface, `first`, then what has gathered since open().
-  void begin(Session& session, Frame first) {
-    if (!session.outbox.is_held()) return;
-    const std::array<Frame, 2> frames{std::exchange(session.preface, {}), std::move(first)};
-    if (session.outbox.begin(frames) == Outbox::Verdict::queued_first) context.ports.connections.wake(session.id);
-  }
-
-  static Frame frame_of(std::string_view json) {
-    char header[ws_header_bytes_max];
-    const std::size_t header_bytes = ws_write_header(WsOpcode::text, json.size(), header);
-    return Frame::copy_of({header, header_bytes}, json);
-  }
-
-  /// Sends `text` to the session as one frame. A client that does not read its answers loses them, counted.
-  void say(Session& session) {
-    if (session.phase == Session::Phase::closing) return;
-    const auto verdict = session.outbox.offer(frame_of(text));
-    if (verdict == Outbox::Verdict::queued_first) context.ports.connections.wake(session.id);
-    if (verdict == Outbox::Verdict::slow_consumer) ++context.stats.answers_dropped;
-  }
-
-  void complain(Session& session, std::string_view id, std::string_view code, std::string_view message) {
-    ++context.stats.bad_frames;
-    text.clear();
-    append_error(text, id, code, message);
-    say(session);
-  }
-
-  void close(Session& session, CloseCode code, std::string_view reason) {
-    if (session.outbox.is_held()) {
-      session.outbox.clear();  // never welcomed: it hears why it is closed, and nothing before that
-      begin(session, {});
-    }
-    session.phase = Session::Phase::closing;
-    context.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
+                   std::string_view(at.str()).substr(at.server.str().size() + 1), names);
+    delivery.begin(session, Delivery::text_frame(text));
   }
 
   // ---- commands
@@ -107,32 +119,104 @@ struct Router::State final : WordSink, OwnershipEvents {
       case Command::Op::ping:
         text.clear();
         append_ok(text, command.id.view());
-        return say(session);
+        return delivery.say(session, text);
       case Command::Op::send:
-        return send(session, command);
+        if (const auto to = ClientId::check(command.to.view()); to.code != Errc::ok) {
+          return delivery.complain(session, command.id.view(), to_string(to.code), "\"to\": " + to.message);
+        }
+        return admission.submit(utterance(session, command, Utterance::Kind::send, command.to.view()));
+      case Command::Op::join:
+      case Command::Op::leave:
+      case Command::Op::push:
+      case Command::Op::members:
+        break;
+    }
+    if (const auto room = RoomName::check(command.room.view()); room.code != Errc::ok) {
+      return delivery.complain(session, command.id.view(), to_string(room.code), "\"room\": " + room.message);
+    }
+    if (command.op == Command::Op::join) return rooms.join(session, command);
+    if (command.op == Command::Op::leave) return rooms.leave(session, command);
+    if (command.op == Command::Op::members) return rooms.members(session, command);
+    admission.submit(utterance(session, command, Utterance::Kind::push, command.room.view()));
+  }
+
+  static Utterance utterance(const Session& session, const Command& command, Utterance::Kind kind,
+                             std::string_view target) {
+    return Utterance{.kind = kind,
+                     .conn = session.id,
+                     .ticket = {},
+                     .id = command.id.view(),
+                     .from = session.client.view(),
+                     .target = target,
+                     .data = command.data,
+                     .echo = command.echo ? Echo::yes : Echo::no,
+                     .wait = command.id.is_set() ? Wait::for_word : Wait::not_at_all};
+  }
+
+  static std::optional<ReceiptWaiter> waiter_of(const Utterance& utterance) {
+    if (utterance.wait == Wait::not_at_all) return std::nullopt;
+    return ReceiptWaiter{.conn = utterance.conn, .ticket = utterance.ticket, .id = std::string(utterance.id)};
+  }
+
+  void on_admitted(const Utterance& said) override {
+    if (said.kind == Utterance::Kind::push) return fanout.push(said);
+    flow.submit(
+        EntryMessage{
+            .receipt = 0, .hops = 0, .is_copy = false, .from = said.from, .to = said.target, .data = said.data},
+        waiter_of(said));
+  }
+
+  void on_refused(const Utterance& said, const Refused& refused) override {
+    using Why = Refused::Why;
+    if (refused.why == Why::client_rate) ++context.stats.rate_limited_client;
+    if (refused.why == Why::room_rate) ++context.stats.rate_limited_room;
+    if (refused.why == Why::forbidden) ++context.stats.room_denied;
+    const Errc code = refused.why == Why::forbidden  ? Errc::forbidden
+                      : refused.why == Why::capacity ? Errc::capacity
+                                                     : Errc::rate_limited;
+    const std::string sentence = refusal_sentence(said, refused);
+    if (said.kind == Utterance::Kind::push && said.conn == ConnId{}) {
+      return context.ports.application.on_pushed(
+          said.ticket, RoomPushed{.result = code, .retry_after = refused.retry_after, .detail = sentence});
+    }
+    if (said.kind == Utterance::Kind::send) {
+      flow.refuse(code == Errc::capacity ? Word::dropped_capacity : Word::dropped_rate_limited, waiter_of(said));
+    }
+    Session* session = context.sessions.find(said.conn);
+    if (session == nullptr || session->phase == Session::Phase::closing) return;
+    // A send that waits for its word has it by now, and only one limit can be meant.
+    if (said.kind == Utterance::Kind::push || said.wait == Wait::not_at_all) {
+      delivery.complain(*session, said.id, to_string(code), sentence);
+    }
+    if (code == Errc::rate_limited && context.limits().over_rate == Limits::OverRate::close) {
+      delivery.close(*session, CloseCode::rate_limited, sentence);
     }
   }
 
-  void send(Session& session, const Command& command) {
-    if (const auto to = ClientId::check(command.to.view()); to.code != Errc::ok) {
-      return complain(session, command.id.view(), to_string(to.code), "\"to\": " + to.message);
+  std::string refusal_sentence(const Utterance& said, const Refused& refused) const {
+    using Why = Refused::Why;
+    if (refused.why == Why::forbidden) return "this client may not push into this room";
+    if (refused.why == Why::capacity) {
+      return "this shard has " + std::to_string(context.limits().room_flows_max) +
+             " messages waiting for their admission, its bound: try again in a moment";
     }
-    std::optional<ReceiptWaiter> waiter;
-    if (command.id.is_set()) {
-      waiter = ReceiptWaiter{.conn = session.id, .ticket = {}, .id = std::string(command.id.view())};
-    }
-    flow.submit(EntryMessage{.receipt = 0,
-                             .hops = 0,
-                             .is_copy = false,
-                             .from = session.client.view(),
-                             .to = command.to.view(),
-                             .data = command.data},
-                std::move(waiter));
+    const bool is_client = refused.why == Why::client_rate;
+    const RateLimit& limit = is_client ? context.limits().client_rate : context.limits().room_rate;
+    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(refused.retry_after).count();
+    return std::string(is_client ? "the client's limit of "
+                                 : "the limit of room " + std::string(said.target) + " of ") +
+           std::to_string(limit.count) + " messages in " + std::to_string(limit.window.count()) +
+           " ms is reached: try again in " + std::to_string(wait_ms) + " ms";
   }
 
   RouterContext context;
+  Delivery delivery;
   Ownership ownership;
   SendFlow flow;
+  Admission admission;
+  RoomChannels channels;
+  RoomFlow rooms;
+  RoomFanout fanout;
   std::string text;  // an answer being written
 };
 
@@ -142,7 +226,7 @@ Router::~Router() = default;
 Result<ConnId> Router::open(const ClientId& client, Framing framing, std::optional<StoreTime> accepted_at,
                             std::string_view preface) {
   auto& context = state_->context;
-  Session* session = context.sessions.open(client, framing, context.limits().outbox_bytes_max);
+  Session* session = context.sessions.open(client, framing, context.outbox_rules);
   if (session == nullptr) {
     return Error{Errc::capacity, "this shard holds " + std::to_string(context.limits().sessions_max) +
                                      " connections, its bound: raise --connections-max or add a server"};
@@ -164,13 +248,15 @@ void Router::text(ConnId conn, std::string_view json) {
   const auto parsed = parse_command(json);
   if (const auto* command = std::get_if<Command>(&parsed)) return state_->carry_out(*session, *command);
   const auto& error = std::get<CommandError>(parsed);
-  state_->complain(*session, error.id, error.code, error.message);
+  state_->delivery.complain(*session, error.id, error.code, error.message);
 }
 
 void Router::closed(ConnId conn) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr) return;
   ++state_->context.stats.closed;
+  session->phase = Session::Phase::closing;
+  state_->rooms.on_closed(*session);
   state_->ownership.release(*session);
   state_->context.sessions.close(*session);
 }
@@ -190,27 +276,88 @@ void Router::send(Ticket ticket, const ClientId& from, const ClientId& to, std::
       std::move(waiter));
 }
 
+void Router::join(Ticket ticket, const RoomName& room, const ClientId& client) {
+  state_->rooms.join(ticket, room, client);
+}
+
+void Router::leave(Ticket ticket, const RoomName& room, const ClientId& client) {
+  state_->rooms.leave(ticket, room, client);
+}
+
+void Router::push(Ticket ticket, const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
+                  Wait wait) {
+  const std::size_t bytes_max = state_->context.limits().message_bytes_max;
+  if (data.size() > bytes_max) {
+    return state_->context.ports.application.on_pushed(
+        ticket, RoomPushed{.result = Errc::too_big,
+                           .detail = "the message has " + std::to_string(data.size()) + " bytes, the limit is " +
+                                     std::to_string(bytes_max) + ": send less, or raise --message-max"});
+  }
+  state_->admission.submit(Utterance{.kind = Utterance::Kind::push,
+                                     .conn = {},
+                                     .ticket = ticket,
+                                     .id = {},
+                                     .from = from.view(),
+                                     .target = room.view(),
+                                     .data = data,
+                                     .echo = echo,
+                                     .wait = wait});
+}
+
+void Router::watch(const RoomName& room) { state_->fanout.watch(room); }
+void Router::unwatch(const RoomName& room) { state_->fanout.unwatch(room); }
+
 void Router::kick(const Attachment& at, CloseCode code, std::string_view reason) {
   state_->flow.kick(at, code, reason);
 }
 
 void Router::on_answer(Ticket ticket, Answer&& answer) {
   const Call call = Call::of(ticket);
-  if (auto* published = std::get_if<Published>(&answer)) return state_->flow.on_published(call.number, *published);
-  if (auto* owners = std::get_if<Owners>(&answer)) return state_->flow.on_owners(call.number, std::move(*owners));
-  if (auto* claimed = std::get_if<Claimed>(&answer)) {
-    return state_->ownership.on_claimed(call.number, std::move(*claimed));
+  const bool is_room = call.kind == CallKind::room;
+  auto& state = *state_;
+  if (auto* published = std::get_if<Published>(&answer)) {
+    return is_room ? state.fanout.on_published(call.number, *published)
+                   : state.flow.on_published(call.number, *published);
   }
-  if (auto* released = std::get_if<Released>(&answer)) return state_->ownership.on_released(call.number, *released);
+  if (auto* owners = std::get_if<Owners>(&answer)) {
+    return is_room ? state.rooms.on_owners(call.number, *owners)
+                   : state.flow.on_owners(call.number, std::move(*owners));
+  }
+  if (auto* claimed = std::get_if<Claimed>(&answer)) {
+    return state.ownership.on_claimed(call.number, std::move(*claimed));
+  }
+  if (auto* released = std::get_if<Released>(&answer)) return state.ownership.on_released(call.number, *released);
+  if (auto* joined = std::get_if<Joined>(&answer)) return state.rooms.on_joined(call.number, *joined);
+  if (auto* left = std::get_if<Left>(&answer)) {
+    return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
+  }
+  if (auto* page = std::get_if<RosterPage>(&answer)) return state.rooms.on_page(call.number, *page);
+  if (auto* taken = std::get_if<Taken>(&answer)) return state.admission.on_taken(call.number, *taken);
+  if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
+    return state.channels.on_subscribed(call.number, *subscribed);
+  }
 }
 
 void Router::on_batch(std::string_view channel, std::string_view bytes) { state_->flow.on_batch(channel, bytes); }
+
+void Router::on_room_event(std::string_view room, std::string_view bytes, std::uint32_t parts) {
+  state_->fanout.on_event(room, bytes, parts);
+}
+
+void Router::on_authorized(Ticket ticket, Permission permission) {
+  state_->admission.on_authorized(ticket, permission);
+}
+
+void Router::on_written(ConnId conn) {
+  if (Session* session = state_->context.sessions.find(conn)) state_->delivery.tell_dropped(*session);
+}
 
 void Router::on_store_state(StoreState store) {
   state_->context.store = store;
   if (store == StoreState::down) return;
   state_->ownership.on_store_up();
   state_->flow.on_store_up();
+  state_->rooms.on_store_up();
 }
 
 void Router::reassert() { state_->ownership.reassert(); }
@@ -220,20 +367,31 @@ void Router::on_server_gone(const ServerId& server) { state_->flow.on_server_gon
 void Router::end_turn() { state_->flow.flush(); }
 
 std::optional<Time> Router::next_deadline() const {
-  const auto flow = state_->flow.next_deadline();
-  const auto ownership = state_->ownership.next_deadline();
-  if (!flow || !ownership) return flow ? flow : ownership;
-  return std::min(*flow, *ownership);
+  std::optional<Time> next;
+  for (const auto& at :
+       {state_->flow.next_deadline(), state_->ownership.next_deadline(), state_->admission.next_deadline(),
+        state_->channels.next_deadline(), state_->rooms.next_deadline(), state_->fanout.next_deadline()}) {
+    if (at && (!next || *at < *next)) next = at;
+  }
+  return next;
 }
 
 void Router::on_time() {
   state_->ownership.on_time();
   state_->flow.on_time();
+  state_->admission.on_time();
+  state_->rooms.on_time();
+  state_->fanout.on_time();
+  state_->channels.on_time();  // last: it forgets rooms
 }
+
+OutboxBudget& Router::outbox_budget() { return state_->context.outbox_rules.budget; }
 
 Stats Router::stats() const {
   Stats stats = state_->context.stats;
   stats.unfinished = stats.sent - std::min(stats.sent, sum(stats.words));
+  stats.rooms = state_->channels.rooms().size();
+  stats.memberships = state_->channels.rooms().memberships();
   return stats;
 }
 

@@ -8,8 +8,8 @@
 //   on_batch ─────────┤                            ├─▶ Connections  wake, close
 //   on_time ──────────┘   end_turn() flushes links └─▶ Application  the word for a message
 //
-// The parts: SessionTable (who is connected here), RouteTable (where others are), LinkTable (batches to
-// and from other shards), ReceiptTable (who waits for a word). This class joins them.
+// The parts: Ownership (claims), SendFlow (messages to clients), RoomFlow (memberships), RoomFanout (messages to
+// rooms), Admission (what is allowed, and how often), Delivery (outboxes). This class joins them.
 //
 // Thread-safety: none; one Router belongs to one shard. No port may call back inline.
 // Errors:        never throws for what a client or a peer sends; see the Word of each message.
@@ -27,6 +27,7 @@
 #include "core/routing/outbox.hpp"
 #include "core/routing/outcome.hpp"
 #include "core/routing/ports.hpp"
+#include "core/routing/room.hpp"
 #include "core/routing/stats.hpp"
 #include "core/wire/close_code.hpp"
 #include "core/wire/envelope.hpp"
@@ -58,6 +59,14 @@ public:
   virtual void on_sent(Ticket ticket, const Sent& sent) = 0;
   /// The claim of an own connection was answered: ok, superseded or capacity (with a sentence).
   virtual void on_owned(ConnId conn, Errc result, std::string_view detail) = 0;
+
+  virtual void on_room_done(Ticket ticket, const RoomDone& done) = 0;
+  virtual void on_pushed(Ticket ticket, const RoomPushed& pushed) = 0;
+  /// The watched room's channel stands (ok), or cannot be subscribed. May be said again.
+  virtual void on_watching(const RoomName& room, Errc result) = 0;
+  /// What a watched room brings.
+  virtual void on_room_message(const RoomName& room, std::string_view from, std::string_view data) = 0;
+  virtual void on_room_presence(const RoomName& room, const RoomPresence& presence) = 0;
 };
 
 enum class Wait : std::uint8_t { for_word, not_at_all };
@@ -67,9 +76,12 @@ public:
   struct Ports {
     Directory& directory;
     Bus& bus;
+    Rosters& rosters;
+    Rates& rates;
     Connections& connections;
     Clock& clock;
     Application& application;
+    Authorizer* authorizer = nullptr;  // nobody: every command of a client is allowed
   };
 
   Router(const RouterOptions& options, Ports ports);
@@ -98,6 +110,15 @@ public:
   /// Sends `data` (one JSON value) to a client, wherever it is; on_sent(ticket) follows if it waits for the word.
   /// `from` may be empty.
   void send(Ticket ticket, const ClientId& from, const ClientId& to, std::string_view data, Wait wait);
+  /// A client anywhere joins or leaves a room; its owner carries it out. on_room_done(ticket) follows.
+  void join(Ticket ticket, const RoomName& room, const ClientId& client);
+  void leave(Ticket ticket, const RoomName& room, const ClientId& client);
+  /// Pushes `data` (one JSON value) into a room; on_pushed(ticket) follows if it waits for it. `from` may be empty.
+  /// Echo::no: no connection of `from` gets it.
+  void push(Ticket ticket, const RoomName& room, const ClientId& from, std::string_view data, Echo echo, Wait wait);
+  /// Hears the room without being a member; each watch() has its unwatch().
+  void watch(const RoomName& room);
+  void unwatch(const RoomName& room);
   /// Closes one connection anywhere in the cluster. Best effort: a connection that is gone is not an error.
   void kick(const Attachment& at, CloseCode code, std::string_view reason);
 
@@ -105,6 +126,11 @@ public:
   void on_answer(Ticket ticket, Answer&& answer);
   /// A batch from another shard; `channel` is the text that its MAC covers (the inbox's ServerId).
   void on_batch(std::string_view channel, std::string_view bytes);
+  /// What a room's channel brought; `parts`: shards of this server that get it.
+  void on_room_event(std::string_view room, std::string_view bytes, std::uint32_t parts);
+  void on_authorized(Ticket ticket, Permission permission);
+  /// The writer has taken bytes of a connection that had dropped messages: it may be told now.
+  void on_written(ConnId conn);
   void on_store_state(StoreState state);
   /// The store may have forgotten us: claim every connection again, with its old epoch (paced).
   void reassert();
@@ -119,6 +145,8 @@ public:
   void on_time();
 
   [[nodiscard]] Stats stats() const;
+  /// The driver tells it what the process' other shards hold.
+  [[nodiscard]] OutboxBudget& outbox_budget();
 
 private:
   struct State;

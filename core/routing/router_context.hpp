@@ -12,6 +12,7 @@ namespace wsr {
 struct RouterContext {
   RouterOptions options;
   Router::Ports ports;
+  OutboxRules outbox_rules;  // before the sessions: their outboxes count in it
   SessionTable sessions;
   Stats stats;
   StoreState store = StoreState::up;  // until told otherwise
@@ -21,7 +22,7 @@ struct RouterContext {
 };
 
 /// A Router's tickets: 8 bits of the driver, 4 bits of kind, 52 bits of the kind's own.
-enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release };
+enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release, room, channel, drop, rate };
 
 struct Call {
   CallKind kind;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/wire/client_protocol.hpp"
-#include "core/wire/ws_frame.hpp"
 
 namespace wsr {
 namespace {
@@ -14,9 +13,7 @@ Frame encode(const Session& session, const EntryMessage& message, std::string& s
   if (session.framing == Framing::raw) return Frame::copy_of(message.data);
   scratch.clear();
   append_message(scratch, message.from, message.data);
-  char header[ws_header_bytes_max];
-  const std::size_t header_bytes = ws_write_header(WsOpcode::text, scratch.size(), header);
-  return Frame::copy_of({header, header_bytes}, scratch);
+  return Delivery::text_frame(scratch);
 }
 
 EntryMessage one_hop_further(EntryMessage message) {
@@ -27,8 +24,9 @@ EntryMessage one_hop_further(EntryMessage message) {
 
 }  // namespace
 
-SendFlow::SendFlow(RouterContext& context, WordSink& sink)
+SendFlow::SendFlow(RouterContext& context, Delivery& delivery, WordSink& sink)
     : context_(context),
+      delivery_(delivery),
       sink_(sink),
       routes_(context.limits()),
       links_(LinkContext{context.options.self, context.options.keys, context.limits(), context.ports.clock}),
@@ -125,9 +123,7 @@ std::optional<Word> SendFlow::deliver_here(const EntryMessage& message) {
       frame = encode(*session, message, scratch_);
       encoded_for = session->framing;
     }
-    const auto verdict = session->outbox.offer(frame);
-    if (verdict == Outbox::Verdict::queued_first) context_.ports.connections.wake(session->id);
-    if (verdict == Outbox::Verdict::slow_consumer) {
+    if (delivery_.offer(*session, frame, Topic::direct) == Delivery::Outcome::refused) {
       if (!word) word = Word::dropped_slow_consumer;
     } else {
       word = Word::delivered;
@@ -137,6 +133,18 @@ std::optional<Word> SendFlow::deliver_here(const EntryMessage& message) {
     if (context_.options.policy == SessionPolicy::single) break;
   }
   return word;
+}
+
+void SendFlow::refuse(Word word, const std::optional<ReceiptWaiter>& waiter) {
+  ++context_.stats.sent;
+  count(word);
+  if (waiter) sink_.on_word(*waiter, word, {});
+}
+
+void SendFlow::tell(const ShardAddress& to, const Entry& entry) {
+  const auto link = links_.to(to);
+  link.link.add(entry);
+  links_.touch(link);
 }
 
 void SendFlow::kick(const Attachment& at, CloseCode code, std::string_view reason) {
@@ -330,6 +338,8 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
       is_account_wanted = true;
     } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
       sink_.on_kick(ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason);
+    } else {
+      sink_.on_room_entry(ShardAddress{*from, batch->header.from_shard}, entry);
     }
   }
   if (is_account_wanted) {

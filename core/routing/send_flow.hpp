@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/routing/delivery.hpp"
 #include "core/routing/link_table.hpp"
 #include "core/routing/receipt_table.hpp"
 #include "core/routing/route_table.hpp"
@@ -33,15 +34,21 @@ public:
   virtual ~WordSink() = default;
   virtual void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) = 0;
   virtual void on_kick(ConnId conn, CloseCode code, std::string_view reason) = 0;
+  /// An entry that is about rooms, from another shard.
+  virtual void on_room_entry(const ShardAddress& from, const Entry& entry) = 0;
 };
 
 class SendFlow {
 public:
-  SendFlow(RouterContext& context, WordSink& sink);
+  SendFlow(RouterContext& context, Delivery& delivery, WordSink& sink);
 
   /// A new message. `waiter`: who wants to know the word; it is told exactly once, now or later.
   void submit(EntryMessage message, std::optional<ReceiptWaiter> waiter);
+  /// A new message that ends here: its word is told and counted.
+  void refuse(Word word, const std::optional<ReceiptWaiter>& waiter);
   void kick(const Attachment& at, CloseCode code, std::string_view reason);
+  /// Any other entry for another shard, in order with what else goes there.
+  void tell(const ShardAddress& to, const Entry& entry);
 
   void on_batch(std::string_view channel, std::string_view bytes);
   void on_published(std::uint64_t number, const Published& published);
@@ -89,6 +96,7 @@ private:
   void watch_links(Time now);
 
   RouterContext& context_;
+  Delivery& delivery_;
   WordSink& sink_;
   RouteTable routes_;
   LinkTable links_;

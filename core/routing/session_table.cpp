@@ -4,7 +4,7 @@
 
 namespace wsr {
 
-Session* SessionTable::open(ClientId client, Framing framing, std::size_t outbox_bytes_max) {
+Session* SessionTable::open(ClientId client, Framing framing, OutboxRules& rules) {
   if (size_ >= sessions_max_) return nullptr;
   std::uint32_t slot = 0;
   if (free_.empty()) {
@@ -14,7 +14,7 @@ Session* SessionTable::open(ClientId client, Framing framing, std::size_t outbox
     slot = free_.back();
     free_.pop_back();
   }
-  auto& session = slots_[slot].emplace(ConnId::make(++serial_, slot), std::move(client), framing, outbox_bytes_max);
+  auto& session = slots_[slot].emplace(ConnId::make(++serial_, slot), std::move(client), framing, rules);
   const auto [entry, is_first] = newest_.try_emplace(session.client.str(), slot);
   session.next_device = is_first ? slot : entry->second;
   entry->second = slot;

@@ -29,8 +29,8 @@ struct Session {
   };
   enum class Phase : std::uint8_t { open, closing };  // closing: gets no more messages
 
-  Session(ConnId id_, ClientId client_, Framing framing_, std::size_t outbox_bytes_max)
-      : id(id_), client(std::move(client_)), framing(framing_), outbox(outbox_bytes_max) {}
+  Session(ConnId id_, ClientId client_, Framing framing_, OutboxRules& rules)
+      : id(id_), client(std::move(client_)), framing(framing_), outbox(rules) {}
 
   ConnId id;
   ClientId client;
@@ -43,13 +43,14 @@ struct Session {
   StoreTime accepted_at{};
   std::chrono::microseconds clock_error{0};  // of accepted_at
   std::uint32_t next_device = 0;             // slot of the client's next older session on this shard; itself: none
+  std::vector<std::uint32_t> rooms;          // numbers in the RoomTable, joins under way included
 };
 
 class SessionTable {
 public:
   explicit SessionTable(std::size_t sessions_max) : sessions_max_(sessions_max) {}
 
-  [[nodiscard]] Session* open(ClientId client, Framing framing, std::size_t outbox_bytes_max);
+  [[nodiscard]] Session* open(ClientId client, Framing framing, OutboxRules& rules);
   [[nodiscard]] Session* find(ConnId id);
   /// The client's newest session on this shard, whatever its phase; then next() to the older ones.
   [[nodiscard]] Session* newest(std::string_view client);

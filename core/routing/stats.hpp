@@ -46,6 +46,27 @@ struct Stats {
   std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
   std::uint64_t answers_dropped = 0;  // results and errors for clients that do not read
   std::uint64_t bad_frames = 0;       // client frames answered with an error
+  // slow consumers and limits
+  std::uint64_t slow_dropped = 0;      // messages that outboxes gave up for slow readers, by any policy
+  std::uint64_t slow_told = 0;         // times that a reader was told how many it missed
+  std::uint64_t slow_disconnects = 0;  // connections closed with 1013
+  std::uint64_t rate_limited_client = 0;
+  std::uint64_t rate_limited_room = 0;
+  // rooms
+  std::uint64_t room_joins = 0;          // connections of this shard that joined
+  std::uint64_t room_leaves = 0;         // that left; a connection that closed is not counted
+  std::uint64_t room_restores = 0;       // memberships that a client which came back began with
+  std::uint64_t room_denied = 0;         // commands that the authorizer refused
+  std::uint64_t authorize_timeouts = 0;  // that it did not answer
+  std::uint64_t room_pushes = 0;         // messages pushed from here
+  std::uint64_t room_pushes_failed = 0;  // whose fate the store did not tell
+  std::uint64_t room_delivered = 0;      // messages put into outboxes of members here
+  std::uint64_t room_dropped = 0;        // refused by outboxes of members here
+  std::uint64_t room_gaps = 0;           // times that a sender's numbers jumped
+  std::uint64_t room_missed = 0;         // messages that were missed by that
+  std::uint64_t presence_events = 0;     // events and counts of rooms that this shard has
+  std::uint64_t rooms = 0;               // gauge: rooms that this shard is subscribed to
+  std::uint64_t memberships = 0;         // gauge: connections in rooms, summed over rooms
 
   Stats& operator+=(const Stats& other);
 
@@ -89,6 +110,25 @@ inline constexpr StatsFigure stats_figures[] = {
     {"releases_fenced", &Stats::releases_fenced},
     {"answers_dropped", &Stats::answers_dropped},
     {"bad_frames", &Stats::bad_frames},
+    {"slow_dropped", &Stats::slow_dropped},
+    {"slow_told", &Stats::slow_told},
+    {"slow_disconnects", &Stats::slow_disconnects},
+    {"rate_limited_client", &Stats::rate_limited_client},
+    {"rate_limited_room", &Stats::rate_limited_room},
+    {"room_joins", &Stats::room_joins},
+    {"room_leaves", &Stats::room_leaves},
+    {"room_restores", &Stats::room_restores},
+    {"room_denied", &Stats::room_denied},
+    {"authorize_timeouts", &Stats::authorize_timeouts},
+    {"room_pushes", &Stats::room_pushes},
+    {"room_pushes_failed", &Stats::room_pushes_failed},
+    {"room_delivered", &Stats::room_delivered},
+    {"room_dropped", &Stats::room_dropped},
+    {"room_gaps", &Stats::room_gaps},
+    {"room_missed", &Stats::room_missed},
+    {"presence_events", &Stats::presence_events},
+    {"rooms", &Stats::rooms},
+    {"memberships", &Stats::memberships},
 };
 
 template <class Visit>

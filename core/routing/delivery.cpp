@@ -1,0 +1,80 @@
+#include "core/routing/delivery.hpp"
+
+#include <array>
+#include <utility>
+
+#include "core/wire/client_protocol.hpp"
+#include "core/wire/ws_frame.hpp"
+
+namespace wsr {
+
+Frame Delivery::text_frame(std::string_view json) {
+  char header[ws_header_bytes_max];
+  const std::size_t header_bytes = ws_write_header(WsOpcode::text, json.size(), header);
+  return Frame::copy_of({header, header_bytes}, json);
+}
+
+Delivery::Outcome Delivery::offer(Session& session, Frame frame, Topic topic) {
+  const std::uint32_t dropped_before = session.outbox.dropped();
+  const auto verdict = session.outbox.offer(std::move(frame), topic);
+  context_.stats.slow_dropped += session.outbox.dropped() - dropped_before;
+  switch (verdict) {
+    case Outbox::Verdict::queued_first:
+      context_.ports.connections.wake(session.id);
+      return Outcome::queued;
+    case Outbox::Verdict::queued:
+      return Outcome::queued;
+    case Outbox::Verdict::slow_consumer:
+      return Outcome::refused;
+    case Outbox::Verdict::disconnect:
+      break;
+  }
+  ++context_.stats.slow_disconnects;
+  close(session, CloseCode::try_again_later, "this connection reads too slowly: reconnect and catch up");
+  return Outcome::refused;
+}
+
+void Delivery::say(Session& session, std::string_view json) {
+  if (session.phase == Session::Phase::closing) return;
+  const bool is_raw = session.framing == Framing::raw;
+  if (offer(session, is_raw ? Frame::copy_of(json) : text_frame(json), Topic::answer) == Outcome::refused) {
+    ++context_.stats.answers_dropped;
+  }
+}
+
+void Delivery::complain(Session& session, std::string_view id, std::string_view code, std::string_view message) {
+  ++context_.stats.bad_frames;
+  text_.clear();
+  append_error(text_, id, code, message);
+  say(session, text_);
+}
+
+void Delivery::begin(Session& session, Frame first) {
+  if (!session.outbox.is_held()) return;
+  const std::array<Frame, 2> frames{std::exchange(session.preface, {}), std::move(first)};
+  if (session.outbox.begin(frames) == Outbox::Verdict::queued_first) context_.ports.connections.wake(session.id);
+}
+
+void Delivery::close(Session& session, CloseCode code, std::string_view reason) {
+  if (session.phase == Session::Phase::closing) return;
+  if (session.outbox.is_held()) {
+    session.outbox.clear();  // never welcomed: it hears why it is closed, and nothing before that
+    begin(session, {});
+  }
+  session.phase = Session::Phase::closing;
+  context_.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
+}
+
+void Delivery::tell_dropped(Session& session) {
+  if (!session.outbox.is_tell_due() || session.phase == Session::Phase::closing) return;
+  text_.clear();
+  append_dropped(text_, session.outbox.take_dropped(), "slow_consumer");
+  const bool is_raw = session.framing == Framing::raw;
+  if (session.outbox.offer_control(is_raw ? Frame::copy_of(text_) : text_frame(text_)) ==
+      Outbox::Verdict::queued_first) {
+    context_.ports.connections.wake(session.id);
+  }
+  ++context_.stats.slow_told;
+}
+
+}  // namespace wsr

@@ -1,0 +1,42 @@
+// Delivery: what this shard puts into the outboxes of its sessions, and how it lets them go.
+//
+// The one place that knows what a slow reader means: the outbox decides by its policy, here it is counted, the writer
+// is woken, and a connection that the policy gives up is closed with 1013.
+//
+// Thread-safety: none; part of one Router.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/routing/router_context.hpp"
+
+namespace wsr {
+
+class Delivery {
+public:
+  explicit Delivery(RouterContext& context) : context_(context) {}
+
+  enum class Outcome : std::uint8_t { queued, refused };
+  /// One frame for an open session.
+  Outcome offer(Session& session, Frame frame, Topic topic);
+  /// An answer of wsr.v1, as one text frame. A client that does not read its answers loses them, counted.
+  void say(Session& session, std::string_view json);
+  void complain(Session& session, std::string_view id, std::string_view code, std::string_view message);
+
+  /// Lets the session's bytes go: the preface, `first`, then what has gathered since open().
+  void begin(Session& session, Frame first);
+  /// No more messages for it; closed behind what is queued.
+  void close(Session& session, CloseCode code, std::string_view reason);
+  /// Tells the client how many messages it was too slow for, if half of its bound is free again.
+  void tell_dropped(Session& session);
+
+  /// One text frame with its header, ready for any number of outboxes.
+  [[nodiscard]] static Frame text_frame(std::string_view json);
+
+private:
+  RouterContext& context_;
+  std::string text_;  // an answer being written
+};
+
+}  // namespace wsr

@@ -1,0 +1,102 @@
+// RoomFanout: messages into rooms, and what a room's channel brings to the connections of this shard.
+//
+//   push ─▶ published on the room's channel ─▶ every server with a member ─▶ its shards ─▶ outboxes
+//     ▲         │ receivers                                │
+//     └─ servers, connections ◀── EntryRoomReceipt ────────┘   (only if the sender wants to know)
+//
+// All members, also those of the sender's own shard, get messages and presence events from the channel, so all see one
+// order (G7). A message is encoded once a shard and its bytes are shared by all outboxes. At most once (G6): a push
+// that the store has not answered is not repeated.
+//
+// A roster with more than presence_events_max clients speaks in counts: at most one each presence_count_every.
+//
+// Thread-safety: none; part of one Router. Bounds: pushes that wait for their receipts: room_flows_max.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/routing/delivery.hpp"
+#include "core/routing/room.hpp"
+#include "core/routing/room_channels.hpp"
+#include "core/routing/room_flow.hpp"
+#include "core/wire/room_envelope.hpp"
+
+namespace wsr {
+
+class RoomFanout {
+public:
+  /// `tell`: an entry for another shard, never for this one.
+  using Tell = std::function<void(const ShardAddress& to, const Entry& entry)>;
+
+  RoomFanout(RouterContext& context, Delivery& delivery, RoomChannels& channels, RoomFlow& flow, Tell tell)
+      : context_(context), delivery_(delivery), channels_(channels), flow_(flow), tell_(std::move(tell)) {}
+
+  /// Publishes what was admitted.
+  void push(const Utterance& utterance);
+  void on_published(std::uint64_t number, const Published& published);
+  void on_receipt(const ShardAddress& from, const EntryRoomReceipt& receipt);
+
+  /// What the channel of `room` brought; `parts`: shards of this server that get it.
+  void on_event(std::string_view room, std::string_view bytes, std::uint32_t parts);
+
+  void watch(const RoomName& room);
+  void unwatch(const RoomName& room);
+  /// The channel stands, or cannot: the watchers that wait are told.
+  void on_channel(const LocalRoom& room, Errc result);
+
+  void on_time();
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+
+private:
+  struct Pushed {
+    ConnId conn;
+    Ticket ticket;
+    std::string id;
+    std::string room;
+    Wait wait = Wait::not_at_all;
+    bool is_published = false;
+    std::uint64_t receivers = 0;  // servers, as the bus counts them
+    struct Answering {
+      ServerId server;
+      std::uint32_t parts_left = 0;
+      std::uint64_t connections = 0;
+    };
+    std::vector<Answering> answering;
+    std::uint64_t complete = 0;  // servers of whom all parts have come
+    Time deadline{};
+  };
+  struct Numbering {
+    std::uint64_t base = 0;
+    std::uint64_t next = 0;
+  };
+  static constexpr std::size_t numberings_max = 65'536;  // rooms pushed into; past it numbering begins anew
+
+  [[nodiscard]] Numbering& numbering(std::string_view room);
+  void end_if_complete(std::uint64_t number);
+  [[nodiscard]] static RoomPushed sum_of(const Pushed& pushed);
+  void finish(std::uint64_t number, const RoomPushed& done);
+  void take(LocalRoom* room, std::string_view name, const RoomMessage& message, std::uint32_t parts);
+  void take(LocalRoom& room, const PresenceEvent& event);
+  void note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
+  void tell_presence(LocalRoom& room, std::string_view event, std::string_view client, std::uint64_t version);
+
+  RouterContext& context_;
+  Delivery& delivery_;
+  RoomChannels& channels_;
+  RoomFlow& flow_;
+  Tell tell_;
+  std::unordered_map<std::uint64_t, Pushed> pushes_;
+  std::set<std::pair<Time, std::uint64_t>> deadlines_;
+  std::uint64_t last_ = 0;
+  TextMap<Numbering> numberings_;
+  std::string text_;  // a message being encoded
+};
+
+}  // namespace wsr

@@ -1,0 +1,701 @@
+#include "core/routing/room_flow.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace wsr {
+namespace {
+
+constexpr Epoch every_epoch{std::numeric_limits<std::uint64_t>::max() >> 12};  // below 2^53: exact in every store
+
+std::string store_sentence(Errc result) {
+  return result == Errc::timeout ? "the store did not answer in time: try again"
+                                 : "the store cannot be reached now: try again";
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- asking
+
+RoomFlow::Requester RoomFlow::Requester::of(ConnId conn, const Command& command) {
+  Requester who;
+  who.kind = Kind::command;
+  who.conn = conn;
+  who.id = command.id.view();
+  return who;
+}
+
+RoomFlow::Requester RoomFlow::Requester::of(Ticket ticket) {
+  Requester who;
+  who.kind = Kind::application;
+  who.ticket = ticket;
+  return who;
+}
+
+RoomFlow::Requester RoomFlow::Requester::of(const ShardAddress& peer, std::uint64_t receipt) {
+  Requester who;
+  who.kind = Kind::peer;
+  who.peer = peer;
+  who.receipt = receipt;
+  return who;
+}
+
+std::uint64_t RoomFlow::add(Flow flow) {
+  const std::uint64_t number = ++last_;
+  flows_.emplace(number, std::move(flow));
+  return number;
+}
+
+Session* RoomFlow::session_of(const Flow& flow) {
+  Session* session = context_.sessions.find(flow.conn);
+  return session != nullptr && session->phase == Session::Phase::open ? session : nullptr;
+}
+
+void RoomFlow::join(Session& session, const Command& command) {
+  Flow flow(Kind::join, Requester::of(session.id, command), RoomName::trusted(command.room.view()), session.client,
+            session.id);
+  flow.wants_presence = command.presence;
+  begin(add(std::move(flow)));
+}
+
+void RoomFlow::leave(Session& session, const Command& command) {
+  begin(add(Flow(Kind::leave, Requester::of(session.id, command), RoomName::trusted(command.room.view()),
+                 session.client, session.id)));
+}
+
+void RoomFlow::members(Session& session, const Command& command) {
+  Flow flow(Kind::members, Requester::of(session.id, command), RoomName::trusted(command.room.view()), session.client,
+            session.id);
+  flow.cursor = command.cursor.is_set() ? command.cursor.view() : "0";
+  flow.count = command.count;
+  begin(add(std::move(flow)));
+}
+
+void RoomFlow::begin(std::uint64_t number) {
+  Flow& flow = flows_.at(number);
+  if (flows_.size() > context_.limits().room_flows_max) {
+    return finish(number, RoomDone{Errc::capacity, 0, 0,
+                                   "this shard has " + std::to_string(context_.limits().room_flows_max) +
+                                       " room commands under way, its bound: try again in a moment"});
+  }
+  const RoomAction action = flow.kind == Kind::join    ? RoomAction::join
+                            : flow.kind == Kind::leave ? RoomAction::leave
+                                                       : RoomAction::read;
+  admission_.authorize(action, flow.room, flow.client, [this, number](Permission permission) {
+    const auto found = flows_.find(number);
+    if (found == flows_.end()) return;
+    Flow& asked = found->second;
+    if (permission == Permission::denied) {
+      ++context_.stats.room_denied;
+      return finish(number, RoomDone{Errc::forbidden, 0, 0, "this client may not do that in this room"});
+    }
+    if (asked.kind == Kind::join) return begin_join(number, asked);
+    if (asked.kind == Kind::leave) return begin_leave(number, asked);
+    context_.ports.rosters.page(ticket(number), asked.room, asked.cursor, asked.count);
+  });
+}
+
+void RoomFlow::join(Ticket application, const RoomName& room, const ClientId& client) {
+  const Requester who = Requester::of(application);
+  // With several devices the owners have to be asked in any case: some may be elsewhere.
+  if (context_.options.policy == SessionPolicy::single && carry_out_here(who, Kind::join, room, client)) return;
+  const std::uint64_t number = add(Flow(Kind::join, who, room, client, ConnId{}));
+  locate(number, flows_.at(number));
+}
+
+void RoomFlow::leave(Ticket application, const RoomName& room, const ClientId& client) {
+  const Requester who = Requester::of(application);
+  if (carry_out_here(who, Kind::leave, room, client)) return;
+  const std::uint64_t number = add(Flow(Kind::leave, who, room, client, ConnId{}));
+  locate(number, flows_.at(number));
+}
+
+bool RoomFlow::carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client) {
+  bool is_first = true;
+  for (Session* session = context_.sessions.newest(client.view()); session != nullptr;
+       session = context_.sessions.next(*session)) {
+    if (session->phase != Session::Phase::open) continue;
+    const std::uint64_t number = add(Flow(kind, is_first ? who : Requester{}, room, client, session->id));
+    is_first = false;
+    if (kind == Kind::leave) {
+      begin_leave(number, flows_.at(number));
+      return true;  // a leave is the client's, not a connection's
+    }
+    begin_join(number, flows_.at(number));
+    if (context_.options.policy == SessionPolicy::single) return true;
+  }
+  return !is_first;
+}
+
+// ---------------------------------------------------------------- join
+
+void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
+  Session* session = session_of(flow);
+  if (session == nullptr) return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+  if (session->claim != Session::Claim::held) {
+    return finish(number, RoomDone{Errc::unavailable, 0, 0, store_sentence(Errc::unavailable)});
+  }
+  LocalRoom& room = channels_.rooms().make(flow.room);
+  if (RoomMember* member = room.find(session->id)) {
+    flow.is_again = true;
+    member->last_join = number;
+    if (flow.who.kind == Requester::Kind::command) member->wants_presence = flow.wants_presence;
+  } else {
+    const std::size_t rooms_max = context_.limits().rooms_per_client_max;
+    if (!flow.is_restore && session->rooms.size() >= rooms_max) {
+      channels_.release(room);
+      return finish(number, RoomDone{Errc::capacity, 0, 0,
+                                     "this client is in " + std::to_string(rooms_max) +
+                                         " rooms, its bound: leave some, or raise --rooms-per-client-max"});
+    }
+    RoomMember& added = channels_.rooms().add(room, *session);
+    added.holder = added.last_join = number;
+    added.wants_presence = flow.wants_presence;
+  }
+  if (room.channel == LocalRoom::Channel::held) {
+    channels_.need(room);
+    return ask_join(number, flow);
+  }
+  room.waiting.push_back(number);
+  limit(number, flow, context_.limits().receipt_timeout);
+  channels_.need(room);
+}
+
+void RoomFlow::on_channel(LocalRoom& room, Errc result) {
+  for (const std::uint64_t number : std::exchange(room.waiting, {})) {
+    const auto found = flows_.find(number);
+    if (found == flows_.end()) continue;
+    if (found->second.kind == Kind::leave) {
+      begin_leave(number, found->second);
+    } else if (result == Errc::ok) {
+      ask_join(number, found->second);
+    } else {
+      refuse_join(number, result, "the room's channel cannot be subscribed: " + std::string(to_string(result)));
+    }
+  }
+}
+
+void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
+  Session* session = session_of(flow);
+  if (session == nullptr) {  // its close has taken it out of the room again
+    return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+  }
+  context_.ports.rosters.join(
+      ticket(number),
+      JoinRequest{.room = flow.room, .client = flow.client, .at = attachment(flow.conn), .epoch = session->epoch});
+}
+
+void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
+  const auto found = flows_.find(number);
+  if (found == flows_.end()) return;
+  Flow& flow = found->second;
+  if (joined.result != Errc::ok) {
+    const bool is_store = joined.result == Errc::unavailable || joined.result == Errc::timeout;
+    Session* asker = context_.sessions.find(flow.conn);
+    LocalRoom* asked = channels_.rooms().find(flow.room.view());
+    RoomMember* meant = asker == nullptr || asked == nullptr ? nullptr : asked->find(flow.conn);
+    const bool has_left = meant != nullptr && meant->left_version > meant->joined_version;
+    if (has_left) flow.is_again = false;
+    if (is_store && !has_left && (flow.is_restore || flow.is_again)) {
+      // The membership is meant to be: it is asserted again with its claim, once the store is back.
+      return finish(number, RoomDone{joined.result, 0, 0, store_sentence(joined.result)});
+    }
+    return refuse_join(number, joined.result, is_store ? store_sentence(joined.result) : joined.detail);
+  }
+  Session* session = session_of(flow);
+  LocalRoom* room = channels_.rooms().find(flow.room.view());
+  RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
+  if (member == nullptr) {
+    drop({flow.room, flow.client, attachment(flow.conn)});  // gone meanwhile: the roster must follow
+    return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+  }
+  if (joined.version > room->version) {
+    room->version = joined.version;
+    room->size = joined.size;
+    // Its event may still be under way, or be lost with a connection: then the members are told to look again.
+    if (flow.is_again) channels_.count_later(*room);
+  }
+  const std::uint64_t version = std::max<std::uint64_t>(joined.version, 1);
+  const bool has_ended = member->left_version > version;
+  const bool is_last = member->last_join == number;
+  if (has_ended && is_last && member->is_swept) {
+    member->left_version = 0;
+    return ask_join(number, flow);
+  }
+  const RoomName name = flow.room;
+  const bool is_own = flow.who.kind == Requester::Kind::command;
+  answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
+  if (member->holder == number) {
+    ++context_.stats.room_joins;
+    std::vector<Held> later = release_held(*session, flow, version);
+    const auto next = flows_.find(member->last_join);
+    if (has_ended && !is_last && next != flows_.end()) {
+      // Out again, and about to be in once more: the rest is for the join that is still under way.
+      hold_for(*member, next->first, next->second);
+      for (Held& held : later) keep(next->second, std::move(held));
+    } else {
+      member->holder = 0;
+      member->joined_version = version;
+    }
+  } else if (member->holder == 0) {
+    member->joined_version = std::max(member->joined_version, version);
+  }
+  if (has_ended && is_last) end_membership(*room, *session);
+  const bool is_restore = flow.is_restore;
+  const ConnId conn = flow.conn;
+  forget(number);
+  if (is_restore) note_restored(conn);
+  if (is_own && context_.options.policy == SessionPolicy::multi) join_other_devices(*session, name);
+}
+
+void RoomFlow::join_other_devices(const Session& session, const RoomName& room) {
+  for (Session* other = context_.sessions.newest(session.client.view()); other != nullptr;
+       other = context_.sessions.next(*other)) {
+    if (other->id == session.id || other->phase != Session::Phase::open) continue;
+    const std::uint64_t number = add(Flow(Kind::join, {}, room, other->client, other->id));
+    begin_join(number, flows_.at(number));
+  }
+  const std::uint64_t number = add(Flow(Kind::join, {}, room, session.client, ConnId{}));
+  locate(number, flows_.at(number));
+}
+
+std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version) {
+  std::vector<Held> held = std::exchange(flow.held, {});
+  flow.held_bytes = 0;
+  const LocalRoom* room = channels_.rooms().find(flow.room.view());
+  if (room == nullptr) return {};
+  const Topic topic = static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room->number);
+  for (auto each = held.begin(); each != held.end(); ++each) {
+    if (each->version != 0 && each->version <= version) continue;
+    if (each->is_end) return {std::next(each), held.end()};
+    if (delivery_.offer(session, std::move(each->frame), topic) == Delivery::Outcome::queued) {
+      ++context_.stats.room_delivered;
+    } else {
+      ++context_.stats.room_dropped;
+    }
+  }
+  return {};
+}
+
+void RoomFlow::hold_back(const RoomMember& member, Frame frame, std::uint64_t version) {
+  const auto found = flows_.find(member.holder);
+  if (found != flows_.end()) keep(found->second, Held{std::move(frame), version});
+}
+
+void RoomFlow::keep(Flow& flow, Held held) {
+  if (flow.held_bytes + held.frame.size() > context_.outbox_rules.bound()) {
+    ++context_.stats.room_dropped;
+    return;
+  }
+  flow.held_bytes += held.frame.size();
+  flow.held.push_back(std::move(held));
+}
+
+void RoomFlow::hold_for(RoomMember& member, std::uint64_t number, Flow& join) {
+  member.holder = number;
+  member.joined_version = 0;
+  join.is_again = false;
+}
+
+void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view detail) {
+  Flow& flow = flows_.at(number);
+  Session* session = context_.sessions.find(flow.conn);
+  LocalRoom* room = channels_.rooms().find(flow.room.view());
+  if (session != nullptr && room != nullptr && !flow.is_again) {
+    end_membership(*room, *session);
+    // What the store has not answered may have been carried out: then the roster lists somebody who is not there.
+    if (result == Errc::unavailable || result == Errc::timeout) drop({flow.room, flow.client, attachment(flow.conn)});
+  }
+  finish(number, RoomDone{result, 0, 0, std::string(detail)});
+}
+
+// ---------------------------------------------------------------- leave
+
+void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
+  Session* session = session_of(flow);
+  if (session == nullptr) return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+  LocalRoom* room = channels_.rooms().find(flow.room.view());
+  if (room != nullptr && room->channel == LocalRoom::Channel::asked && room->find(session->id) != nullptr) {
+    // Behind a join of this client that still waits for the channel.
+    room->waiting.push_back(number);
+    return limit(number, flow, context_.limits().receipt_timeout);
+  }
+  // Under `single` a late leave must not remove what a newer connection has joined. With several devices the client
+  // leaves with all of them.
+  const bool is_fenced = context_.options.policy == SessionPolicy::single && session->claim == Session::Claim::held;
+  flow.through = is_fenced ? session->epoch : every_epoch;
+  context_.ports.rosters.leave(ticket(number), LeaveRequest{flow.room, flow.client, flow.through});
+}
+
+void RoomFlow::on_left(std::uint64_t number, const Left& left) {
+  const auto found = flows_.find(number);
+  if (found == flows_.end()) return;
+  Flow& flow = found->second;
+  RoomDone done{left.result, left.size, left.version, {}};
+  if (left.result == Errc::unavailable || left.result == Errc::timeout) done.detail = store_sentence(left.result);
+  if (left.result == Errc::not_found) done.detail = "the client is not in this room";
+  const bool is_gone = left.result == Errc::ok || left.result == Errc::not_found;
+  if (is_gone && flow.conn != ConnId{}) {
+    bool was_here = false;
+    if (LocalRoom* room = channels_.rooms().find(flow.room.view())) {
+      for (Session* session = context_.sessions.newest(flow.client.view()); session != nullptr;
+           session = context_.sessions.next(*session)) {
+        RoomMember* member = room->find(session->id);
+        if (member == nullptr || session->epoch > flow.through) continue;
+        was_here = was_here || member->holder == 0;
+        if (member->holder == 0 && flow.who.kind != Requester::Kind::command) tell_left(*session, flow, left);
+        const auto again = flows_.find(member->last_join);
+        if (member->last_join > number && again != flows_.end()) {
+          // A join was asked after this leave: the connection is out, and about to be in again.
+          if (member->holder == 0) hold_for(*member, again->first, again->second);
+          again->second.is_again = false;
+          continue;
+        }
+        if (member->holder != 0) continue;
+        end_membership(*room, *session);
+      }
+    }
+    if (was_here) {
+      ++context_.stats.room_leaves;
+      done.result = Errc::ok;
+      done.detail.clear();
+    }
+  }
+  finish(number, done);
+}
+
+void RoomFlow::tell_left(Session& session, const Flow& flow, const Left& left) {
+  // It did not ask for that: it hears what the others hear.
+  text_.clear();
+  append_presence(text_, flow.room.view(), "leave", flow.client.view(), left.size, left.version);
+  delivery_.say(session, text_);
+}
+
+void RoomFlow::end_membership(LocalRoom& room, Session& session) {
+  channels_.rooms().remove(room, session);
+  channels_.release(room);
+}
+
+// ---------------------------------------------------------------- a client elsewhere
+
+void RoomFlow::locate(std::uint64_t number, Flow& flow) {
+  ++flow.attempts;
+  limit(number, flow, context_.limits().receipt_timeout);
+  context_.ports.directory.lookup(ticket(number), flow.client);
+}
+
+void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
+  const auto found = flows_.find(number);
+  if (found == flows_.end()) return;
+  Flow& flow = found->second;
+  if (owners.result != Errc::ok) {
+    return finish(number, RoomDone{owners.result, 0, 0, store_sentence(owners.result)});
+  }
+  const EntryRoomCommand command{
+      .op = flow.kind == Kind::join ? EntryRoomCommand::Op::join : EntryRoomCommand::Op::leave,
+      .receipt = number,
+      .room = flow.room.view(),
+      .client = flow.client.view()};
+  std::vector<ShardAddress> elsewhere;
+  bool is_here = false;
+  for (const OwnerRow& row : owners.rows) {
+    const ShardAddress address = row.at.address();
+    if (address == context_.options.self) {
+      is_here = true;
+    } else if (std::find(elsewhere.begin(), elsewhere.end(), address) == elsewhere.end()) {
+      elsewhere.push_back(address);
+    }
+  }
+  if (flow.kind == Kind::leave && !elsewhere.empty()) elsewhere.resize(1);  // it is the client's, not a device's
+  // One of those who carry it out answers: this shard, or the newest device's.
+  const bool is_asked = flow.who.kind != Requester::Kind::nobody;
+  const bool is_done_here = is_here && is_asked && carry_out_here(flow.who, flow.kind, flow.room, flow.client);
+  for (std::size_t i = 0; i < elsewhere.size(); ++i) {
+    EntryRoomCommand each = command;
+    if (i != 0 || is_done_here) each.receipt = 0;
+    events_.tell(elsewhere[i], each);
+  }
+  if (is_done_here) {
+    flows_.at(number).who = {};
+    return finish(number, {});
+  }
+  if (!elsewhere.empty()) return;  // on_answer(), or its deadline
+  if (flow.kind == Kind::join) {
+    return finish(number, RoomDone{Errc::offline, 0, 0, "no server holds a connection of this client"});
+  }
+  // It may still be listed: its grace runs, or its server is dead and not swept yet.
+  context_.ports.rosters.leave(ticket(number), LeaveRequest{flow.room, flow.client, every_epoch});
+}
+
+void RoomFlow::on_command(const ShardAddress& from, const EntryRoomCommand& command) {
+  const auto client = ClientId::parse(command.client);
+  const auto room = RoomName::parse(command.room);
+  const Requester who = command.receipt == 0 ? Requester{} : Requester::of(from, command.receipt);
+  const Kind kind = command.op == EntryRoomCommand::Op::join ? Kind::join : Kind::leave;
+  if (client && room && carry_out_here(who, kind, *room, *client)) return;
+  if (command.receipt == 0) return;
+  events_.tell(from, EntryRoomAnswer{.receipt = command.receipt,
+                                     .result = static_cast<std::uint8_t>(Errc::offline),
+                                     .size = 0,
+                                     .version = 0,
+                                     .detail = "the client has moved meanwhile"});
+}
+
+void RoomFlow::on_answer(const EntryRoomAnswer& answer) {
+  const auto found = flows_.find(answer.receipt);
+  if (found == flows_.end() || found->second.conn != ConnId{}) return;
+  Flow& flow = found->second;
+  const auto result =
+      answer.result <= static_cast<std::uint8_t>(Errc::internal) ? static_cast<Errc>(answer.result) : Errc::internal;
+  if (result == Errc::offline && flow.attempts < context_.limits().hops_max) {
+    // It may have come here meanwhile, or gone to a third server.
+    if (!carry_out_here(flow.who, flow.kind, flow.room, flow.client)) return locate(answer.receipt, flow);
+    flow.who = {};
+    return finish(answer.receipt, {});
+  }
+  finish(answer.receipt, RoomDone{result, answer.size, answer.version, std::string(answer.detail)});
+}
+
+// ---------------------------------------------------------------- ends
+
+void RoomFlow::on_page(std::uint64_t number, const RosterPage& page) {
+  const auto found = flows_.find(number);
+  if (found == flows_.end()) return;
+  Flow& flow = found->second;
+  if (page.result != Errc::ok) {
+    return finish(number,
+                  RoomDone{page.result, 0, 0,
+                           page.result == Errc::bad_request ? "\"cursor\" is none that an answer gave: begin with \"0\""
+                                                            : store_sentence(page.result)});
+  }
+  if (Session* session = session_of(flow)) {
+    std::vector<std::string_view> members;
+    members.reserve(page.members.size());
+    for (const ClientId& member : page.members) members.push_back(member.view());
+    text_.clear();
+    append_members(text_, flow.who.id, flow.room.view(), members, page.cursor, page.size, page.version);
+    delivery_.say(*session, text_);
+  }
+  flows_.erase(number);
+}
+
+void RoomFlow::forget(std::uint64_t number) {
+  const auto node = flows_.extract(number);
+  if (!node.empty() && node.mapped().deadline) deadlines_.erase({*node.mapped().deadline, number});
+}
+
+void RoomFlow::finish(std::uint64_t number, const RoomDone& done) {
+  const auto found = flows_.find(number);
+  if (found == flows_.end()) return;
+  const Flow flow = std::move(found->second);
+  if (flow.deadline) deadlines_.erase({*flow.deadline, number});
+  flows_.erase(found);
+  answer(flow, done);
+  if (flow.is_restore) note_restored(flow.conn);
+}
+
+void RoomFlow::answer(const Flow& flow, const RoomDone& done) {
+  switch (flow.who.kind) {
+    case Requester::Kind::nobody:
+      return;
+    case Requester::Kind::application:
+      return context_.ports.application.on_room_done(flow.who.ticket, done);
+    case Requester::Kind::peer:
+      return events_.tell(flow.who.peer, EntryRoomAnswer{.receipt = flow.who.receipt,
+                                                         .result = static_cast<std::uint8_t>(done.result),
+                                                         .size = done.size,
+                                                         .version = done.version,
+                                                         .detail = done.detail});
+    case Requester::Kind::command:
+      break;
+  }
+  Session* session = context_.sessions.find(flow.who.conn);
+  if (session == nullptr || session->phase != Session::Phase::open) return;
+  if (done.result != Errc::ok) {
+    return delivery_.complain(*session, flow.who.id, to_string(done.result), done.detail);
+  }
+  text_.clear();
+  if (flow.kind == Kind::join) {
+    append_joined(text_, flow.who.id, flow.room.view(), done.size, done.version);
+  } else {
+    append_left(text_, flow.who.id, flow.room.view(), done.size);
+  }
+  delivery_.say(*session, text_);
+}
+
+void RoomFlow::limit(std::uint64_t number, Flow& flow, Duration within) {
+  if (flow.deadline) deadlines_.erase({*flow.deadline, number});
+  flow.deadline = context_.now() + within;
+  deadlines_.emplace(*flow.deadline, number);
+}
+
+// ---------------------------------------------------------------- connections come and go
+
+void RoomFlow::restore(Session& session, const std::vector<RoomName>& rooms, std::vector<Attachment> displaced) {
+  restores_[session.id] = Restore{rooms.size(), std::move(displaced), context_.now() + restore_max};
+  const ConnId conn = session.id;
+  for (const RoomName& room : rooms) {
+    Flow flow(Kind::join, {}, room, session.client, conn);
+    flow.is_restore = true;
+    ++context_.stats.room_restores;
+    const std::uint64_t number = add(std::move(flow));
+    begin_join(number, flows_.at(number));
+  }
+}
+
+void RoomFlow::note_restored(ConnId conn) {
+  const auto found = restores_.find(conn);
+  if (found == restores_.end() || --found->second.left != 0) return;
+  const Restore restore = std::move(found->second);
+  restores_.erase(found);
+  if (Session* session = context_.sessions.find(conn)) events_.on_restored(*session, restore.displaced);
+}
+
+void RoomFlow::reassert(Session& session) {
+  for (const std::uint32_t number : std::vector<std::uint32_t>(session.rooms)) {
+    LocalRoom* room = channels_.rooms().at(number);
+    if (room == nullptr) continue;
+    const RoomMember* member = room->find(session.id);
+    if (member == nullptr || flows_.contains(member->last_join)) continue;  // asked already
+    Flow again(Kind::join, {}, room->name, session.client, session.id);
+    again.wants_presence = member->wants_presence;
+    const std::uint64_t flow = add(std::move(again));
+    begin_join(flow, flows_.at(flow));
+  }
+}
+
+void RoomFlow::on_closed(Session& session) {
+  // Before the session is gone: whom it displaced must go in any case.
+  if (const auto restore = restores_.extract(session.id); !restore.empty()) {
+    events_.on_restored(session, restore.mapped().displaced);
+  }
+  if (session.rooms.empty()) return;
+  Departed departed{.client = session.client, .rooms = {}, .drop_at = {}};
+  for (const std::uint32_t number : std::vector<std::uint32_t>(session.rooms)) {
+    LocalRoom& room = *channels_.rooms().at(number);
+    departed.rooms.push_back(room.name);
+    end_membership(room, session);
+  }
+  departed_.emplace(session.id, std::move(departed));
+}
+
+void RoomFlow::on_released(ConnId conn, Errc result) {
+  const auto found = departed_.find(conn);
+  if (found == departed_.end() || found->second.drop_at) return;
+  Departed& departed = found->second;
+  // `not_found`: another connection has the client. It joins these rooms before it is welcomed; until it has, the old
+  // attachment keeps the client's stay.
+  const Duration wait = result == Errc::not_found ? std::max(handover_max, context_.limits().reconnect_grace)
+                                                  : context_.limits().reconnect_grace;
+  if (wait.count() == 0) {
+    drop_all(conn, departed);
+    departed_.erase(found);
+    return;
+  }
+  departed.drop_at = context_.now() + wait;
+  departures_.emplace(*departed.drop_at, conn);
+}
+
+void RoomFlow::drop_all(ConnId conn, const Departed& departed) {
+  for (const RoomName& room : departed.rooms) drop({room, departed.client, attachment(conn)});
+}
+
+void RoomFlow::drop(Drop what) {
+  const std::uint64_t number = ++last_;
+  context_.ports.rosters.drop(Call{CallKind::drop, number}.ticket(), what.room, what.client, what.at);
+  drops_.emplace(number, std::move(what));
+}
+
+void RoomFlow::on_dropped(std::uint64_t number, const Left& left) {
+  auto node = drops_.extract(number);
+  if (node.empty() || (left.result != Errc::unavailable && left.result != Errc::timeout)) return;
+  // The lease's end would remove it, too; a store that comes back sooner hears of it again.
+  if (drops_to_retry_.size() >= context_.limits().sessions_max) drops_to_retry_.pop_front();
+  drops_to_retry_.push_back(std::move(node.mapped()));
+}
+
+void RoomFlow::on_store_up() {
+  for (Drop& what : std::exchange(drops_to_retry_, {})) drop(std::move(what));
+}
+
+// ---------------------------------------------------------------- the roster speaks
+
+void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
+  if (event.kind == PresenceEvent::Kind::join) return;
+  for (Session* session = context_.sessions.newest(event.client); session != nullptr;
+       session = context_.sessions.next(*session)) {
+    RoomMember* member = room.find(session->id);
+    if (member == nullptr || session->phase != Session::Phase::open) continue;
+    const bool is_swept = event.kind == PresenceEvent::Kind::swept;
+    if (const auto join = flows_.find(member->last_join); join != flows_.end()) {
+      // The answer to a join is still to come: only its version tells which of the two came first. Until then what
+      // comes is held back, with a mark where the stay ended.
+      if (member->holder == 0 && member->joined_version >= event.version) continue;
+      if (member->holder == 0) hold_for(*member, join->first, join->second);
+      if (const auto holder = flows_.find(member->holder); holder != flows_.end()) {
+        keep(holder->second, Held{.frame = {}, .version = event.version, .is_end = true});
+      }
+      member->left_version = event.version;
+      member->is_swept = is_swept;
+      continue;
+    }
+    if (member->joined_version >= event.version) continue;
+    if (is_swept) {
+      reassert(*session);  // taken for dead, and alive: its claim is asserted again by the Keeper's word
+      return;
+    }
+    ++context_.stats.room_leaves;
+    end_membership(room, *session);
+  }
+}
+
+// ---------------------------------------------------------------- time
+
+std::optional<Time> RoomFlow::next_deadline() const {
+  std::optional<Time> next;
+  const auto earlier = [&next](Time at) { next = next ? std::min(*next, at) : at; };
+  if (!deadlines_.empty()) earlier(deadlines_.begin()->first);
+  if (!departures_.empty()) earlier(departures_.begin()->first);
+  for (const auto& [conn, restore] : restores_) earlier(restore.until);
+  return next;
+}
+
+void RoomFlow::on_time() {
+  const Time now = context_.now();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const std::uint64_t number = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    const auto found = flows_.find(number);
+    if (found == flows_.end()) continue;
+    Flow& flow = found->second;
+    flow.deadline.reset();
+    if (flow.conn != ConnId{}) {
+      // Only its channel is limited so: the store has its own deadline for what it was asked.
+      LocalRoom* room = channels_.rooms().find(flow.room.view());
+      if (room == nullptr || std::erase(room->waiting, number) == 0) continue;
+      if (flow.kind == Kind::leave) {
+        finish(number, RoomDone{Errc::timeout, 0, 0, "the room's channel was not subscribed in time: try again"});
+        continue;
+      }
+      refuse_join(number, Errc::timeout, "the room's channel was not subscribed in time: try again");
+      continue;
+    }
+    finish(number, RoomDone{Errc::timeout, 0, 0, "the client's server did not answer in time: try again"});
+  }
+  while (!departures_.empty() && departures_.begin()->first <= now) {
+    const ConnId conn = departures_.begin()->second;
+    departures_.erase(departures_.begin());
+    if (const auto node = departed_.extract(conn); !node.empty()) drop_all(conn, node.mapped());
+  }
+  std::vector<ConnId> late;
+  for (const auto& [conn, restore] : restores_) {
+    if (restore.until <= now) late.push_back(conn);
+  }
+  for (const ConnId conn : late) {
+    const auto restore = restores_.extract(conn);
+    if (Session* session = context_.sessions.find(conn)) events_.on_restored(*session, restore.mapped().displaced);
+  }
+}
+
+}  // namespace wsr

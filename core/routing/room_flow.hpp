@@ -1,0 +1,201 @@
+// RoomFlow: clients of this shard into their rooms and out again, and what is asked for clients elsewhere.
+//
+//   join:   allowed? ─▶ channel held ─▶ roster.join ─▶ ok: member, answered ─▶ what came meanwhile
+//   leave:  allowed? ─▶ roster.leave ─▶ ok: no member any more, answered
+//   close:  members here end at once ─▶ claim released ─▶ reconnect_grace ─▶ roster.drop
+//   claim:  the client was in rooms ─▶ join each ─▶ welcome, and only then 4009 to the old connection
+//
+// A connection hears a room before the roster lists it, and as long as the roster lists it (G8): it is added here
+// before roster.join is asked, and removed here only when roster.leave is answered. What comes before the join's answer
+// is held back until then, so that a client never hears a room that it is not in.
+//
+// The roster is the truth, and this shard follows it: a leave event for a client that is a member here, later than its
+// join, ends its membership; a `swept` event (this server was taken for dead) makes it join again.
+//
+// For a client elsewhere the command goes to its owner's shard and is carried out there (EntryRoomCommand).
+//
+// Thread-safety: none; part of one Router.
+// Bounds:        room_flows_max under way: above, `capacity`. Drops that the store did not take are kept and made
+// again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/routing/admission.hpp"
+#include "core/routing/delivery.hpp"
+#include "core/routing/room.hpp"
+#include "core/routing/room_channels.hpp"
+#include "core/wire/client_protocol.hpp"
+
+namespace wsr {
+
+class RoomFlowEvents {
+public:
+  virtual ~RoomFlowEvents() = default;
+  /// An entry for another shard; never for this one.
+  virtual void tell(const ShardAddress& to, const Entry& entry) = 0;
+  /// The client is back in its rooms: it may be welcomed. `displaced` can go now.
+  virtual void on_restored(Session& session, const std::vector<Attachment>& displaced) = 0;
+};
+
+class RoomFlow {
+public:
+  RoomFlow(RouterContext& context, Delivery& delivery, Admission& admission, RoomChannels& channels,
+           RoomFlowEvents& events)
+      : context_(context), delivery_(delivery), admission_(admission), channels_(channels), events_(events) {}
+
+  // ---- a client's own commands
+  void join(Session& session, const Command& command);
+  void leave(Session& session, const Command& command);
+  void members(Session& session, const Command& command);
+
+  // ---- the application's, for a client anywhere
+  void join(Ticket ticket, const RoomName& room, const ClientId& client);
+  void leave(Ticket ticket, const RoomName& room, const ClientId& client);
+
+  // ---- what becomes of connections
+  /// The connection's claim is held, and the client is in these rooms: on_restored() follows, at the latest after
+  /// restore_max.
+  void restore(Session& session, const std::vector<RoomName>& rooms, std::vector<Attachment> displaced);
+  /// The claim was asserted again, with its new epoch: so are the memberships.
+  void reassert(Session& session);
+  void on_closed(Session& session);
+  /// Its release was answered, or given up.
+  void on_released(ConnId conn, Errc result);
+  void on_store_up();
+
+  // ---- answers
+  void on_joined(std::uint64_t number, const Joined& joined);
+  void on_left(std::uint64_t number, const Left& left);
+  void on_dropped(std::uint64_t number, const Left& left);
+  void on_owners(std::uint64_t number, const Owners& owners);
+  void on_page(std::uint64_t number, const RosterPage& page);
+  void on_channel(LocalRoom& room, Errc result);
+
+  // ---- from other shards
+  void on_command(const ShardAddress& from, const EntryRoomCommand& command);
+  void on_answer(const EntryRoomAnswer& answer);
+  /// Before it is told to anybody.
+  void on_presence(LocalRoom& room, const PresenceEvent& event);
+  /// Holds back what a connection gets while its join is under way.
+  void hold_back(const RoomMember& member, Frame frame, std::uint64_t version);
+
+  void on_time();
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+  [[nodiscard]] std::size_t departed() const { return departed_.size(); }
+
+private:
+  static constexpr Duration restore_max = std::chrono::seconds{2};   // then the client is welcomed without the rest
+  static constexpr Duration handover_max = std::chrono::seconds{2};  // how long the new connection may take to join
+
+  enum class Kind : std::uint8_t { join, leave, members };
+  struct Requester {
+    enum class Kind : std::uint8_t { nobody, command, application, peer } kind = Kind::nobody;
+    ConnId conn;  // command
+    std::string id;
+    Ticket ticket;      // application
+    ShardAddress peer;  // peer
+    std::uint64_t receipt = 0;
+
+    [[nodiscard]] static Requester of(ConnId conn, const Command& command);
+    [[nodiscard]] static Requester of(Ticket ticket);
+    [[nodiscard]] static Requester of(const ShardAddress& peer, std::uint64_t receipt);
+  };
+  struct Held {
+    Frame frame;
+    std::uint64_t version = 0;  // of a presence event; 0: a message
+    bool is_end = false;        // no frame: here the client's stay ended
+  };
+  struct Flow {
+    Flow(Kind kind_, Requester who_, RoomName room_, ClientId client_, ConnId conn_)
+        : kind(kind_), who(std::move(who_)), room(std::move(room_)), client(std::move(client_)), conn(conn_) {}
+
+    Kind kind = Kind::join;
+    Requester who;
+    RoomName room;
+    ClientId client;
+    ConnId conn;  // the session that joins or leaves; 0: the client is elsewhere, or is to be found
+    bool wants_presence = true;
+    bool is_restore = false;
+    bool is_again = false;  // the connection is in the room already
+    std::uint8_t attempts = 0;
+    Epoch through;       // leave: memberships of later claims stay
+    std::string cursor;  // members
+    std::uint32_t count = 0;
+    std::vector<Held> held;
+    std::size_t held_bytes = 0;
+    std::optional<Time> deadline;
+  };
+  struct Restore {
+    std::size_t left = 0;
+    std::vector<Attachment> displaced;
+    Time until;
+  };
+  struct Departed {  // a connection that is gone, and its rooms that are not
+    ClientId client;
+    std::vector<RoomName> rooms;
+    std::optional<Time> drop_at;
+  };
+  struct Drop {
+    RoomName room;
+    ClientId client;
+    Attachment at;
+  };
+
+  [[nodiscard]] std::uint64_t add(Flow flow);
+  [[nodiscard]] Ticket ticket(std::uint64_t number) const { return Call{CallKind::room, number}.ticket(); }
+  [[nodiscard]] Attachment attachment(ConnId conn) const {
+    return {context_.options.self.server, context_.options.self.shard, conn};
+  }
+  [[nodiscard]] Session* session_of(const Flow& flow);
+
+  void begin(std::uint64_t number);
+  void begin_join(std::uint64_t number, Flow& flow);
+  void ask_join(std::uint64_t number, Flow& flow);
+  void begin_leave(std::uint64_t number, Flow& flow);
+  void locate(std::uint64_t number, Flow& flow);
+  [[nodiscard]] bool carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client);
+  void join_other_devices(const Session& session, const RoomName& room);
+  void refuse_join(std::uint64_t number, Errc result, std::string_view detail);
+  /// Ends the flow and tells whoever asked.
+  void finish(std::uint64_t number, const RoomDone& done);
+  void answer(const Flow& flow, const RoomDone& done);
+  /// What it held back goes out, up to the end of the stay that began at `version`. Returns what came after that end.
+  std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version);
+  void keep(Flow& flow, Held held);
+  /// The connection is not in the room now, and will be with this join: what comes until then is held back.
+  static void hold_for(RoomMember& member, std::uint64_t number, Flow& join);
+  void forget(std::uint64_t number);
+  void tell_left(Session& session, const Flow& flow, const Left& left);
+  void end_membership(LocalRoom& room, Session& session);
+  void drop(Drop what);
+  void drop_all(ConnId conn, const Departed& departed);
+  void note_restored(ConnId conn);
+  void limit(std::uint64_t number, Flow& flow, Duration within);
+
+  RouterContext& context_;
+  Delivery& delivery_;
+  Admission& admission_;
+  RoomChannels& channels_;
+  RoomFlowEvents& events_;
+  std::unordered_map<std::uint64_t, Flow> flows_;
+  std::set<std::pair<Time, std::uint64_t>> deadlines_;
+  std::uint64_t last_ = 0;
+  std::map<ConnId, Restore> restores_;
+  std::map<ConnId, Departed> departed_;
+  std::set<std::pair<Time, ConnId>> departures_;
+  std::unordered_map<std::uint64_t, Drop> drops_;
+  std::deque<Drop> drops_to_retry_;
+  std::string text_;  // an answer being written
+};
+
+}  // namespace wsr

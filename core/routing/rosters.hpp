@@ -1,0 +1,100 @@
+// Rosters: who is in which room, as a port. The part of the store that makes presence true.
+//
+// A roster lists clients; under each client stand its attachments (one a device, and for a moment the old and the new
+// one of a client that reconnects). A client's stay begins with its first attachment and ends with its last. Each
+// begin and end raises the roster's version by one and is published on the room's channel in the same atomic step, as
+// a PresenceEvent (core/wire/room_envelope.hpp): so pages and events together are the truth, and each stay has exactly
+// one join and one leave.
+//
+//   nobody ──join (first attachment): event join──▶ present ──join, drop of one of several──▶ present
+//                                                      │ leave, or drop of the last one: event leave
+//                                                      ▼
+//                                                   nobody
+//
+// A room exists while it has members. The version of a new room begins at the store's time in microseconds, so it
+// never falls back, also when the store has forgotten the room.
+//
+// What a server holds here is found by Directory::sweep() when its lease has ended: its attachments are dropped, and
+// the stays that end by it are published as PresenceEvent::Kind::swept.
+//
+// Thread-safety: as all ports (ports.hpp); no call answers inline, every call can safely be made again.
+// Bounds:        memberships_max (client and room pairs): memory hard, Redis soft and only when set.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/routing/errc.hpp"
+#include "core/routing/ids.hpp"
+#include "core/routing/ticket.hpp"
+
+namespace wsr {
+
+struct JoinRequest {
+  RoomName room;
+  ClientId client;
+  Attachment at;
+  Epoch epoch;  // of the attachment's claim
+};
+struct Joined {  // ok | capacity | unavailable | timeout
+  Errc result = Errc::ok;
+  std::uint64_t size = 0;  // clients in the room after this call
+  std::uint64_t version = 0;
+  std::string detail;  // for people, when result is not ok
+};
+
+struct LeaveRequest {
+  RoomName room;
+  ClientId client;
+  Epoch through;  // attachments claimed with a later epoch stay: a late leave cannot remove a newer connection
+};
+struct Left {                 // ok | not_found (nothing changed) | unavailable | timeout
+  Errc result = Errc::ok;     // ok: attachments were removed; the stay has ended unless others remain
+  std::uint64_t size = 0;     // 0 also if the room is gone
+  std::uint64_t version = 0;  // of the roster after this call; 0 if the room is gone
+};
+
+struct RosterPage {
+  Errc result = Errc::ok;
+  std::vector<ClientId> members;  // by name
+  std::string cursor;             // where to go on; "0" after the last page
+  std::uint64_t size = 0;         // of the whole room
+  std::uint64_t version = 0;      // when this page was read: events after it apply to what the page says
+};
+
+struct RoomInfo {  // ok (size 0: nobody is there) | unavailable | timeout
+  Errc result = Errc::ok;
+  std::uint64_t size = 0;
+  std::uint64_t version = 0;
+  std::vector<std::pair<ServerId, std::uint64_t>> servers;  // by name, with their attachments in the room
+};
+
+struct RoomPage {
+  Errc result = Errc::ok;
+  std::vector<std::pair<RoomName, std::uint64_t>> rooms;  // by name, with their sizes
+  std::string cursor;                                     // "0" after the last page
+};
+
+class Rosters {
+public:
+  virtual ~Rosters() = default;
+  /// Adds the attachment to the client's entry, and the room to what Directory::claim() tells of the client. An
+  /// attachment that is there already only takes the newer epoch.
+  virtual void join(Ticket ticket, const JoinRequest& request) = 0;  // -> Joined
+  /// Removes every attachment of the client up to an epoch: the client leaves.
+  virtual void leave(Ticket ticket, const LeaveRequest& request) = 0;  // -> Left
+  /// Removes exactly this attachment: a connection is gone, the client may be there through another.
+  virtual void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) = 0;  // -> Left
+  /// Clients by name from `cursor` on; "0" begins. A client that stays while pages are read is listed exactly once.
+  virtual void page(Ticket ticket, const RoomName& room, std::string_view cursor,
+                    std::uint32_t count) = 0;                  // -> RosterPage
+  virtual void info(Ticket ticket, const RoomName& room) = 0;  // -> RoomInfo
+  /// Is this client in the room? As an info() whose size is 1 or 0 and whose servers are the client's.
+  virtual void find(Ticket ticket, const RoomName& room, const ClientId& client) = 0;   // -> RoomInfo
+  virtual void rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) = 0;  // -> RoomPage
+};
+
+}  // namespace wsr

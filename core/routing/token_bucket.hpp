@@ -1,0 +1,32 @@
+// TokenBucket: the arithmetic of a rate limit, exact in integers, without a clock of its own.
+//
+// The level counts in parts of a token: 1 token = window in microseconds parts, and one microsecond brings `count`
+// parts.
+//
+// Thread-safety: none; a plain value. Bounds: those of RateLimit (rates.hpp).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "core/routing/rates.hpp"
+#include "core/routing/time.hpp"
+
+namespace wsr {
+
+class TokenBucket {
+public:
+  /// Removes a token if there is one. A bucket that was never asked is full. `now` before an earlier call's counts as
+  /// that one: time does not run backwards here.
+  [[nodiscard]] Taken take(const RateLimit& limit, StoreTime now);
+  /// True if the bucket is full at `now`: it may be forgotten.
+  [[nodiscard]] bool is_full(const RateLimit& limit, StoreTime now) const;
+
+private:
+  void refill(const RateLimit& limit, StoreTime now);
+
+  std::int64_t level_ = -1;  // parts; -1: never asked
+  StoreTime at_{};           // when level_ was right
+};
+
+}  // namespace wsr
