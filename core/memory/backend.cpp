@@ -15,6 +15,8 @@
 
 #include "core/memory/bus.hpp"
 #include "core/memory/directory.hpp"
+#include "core/memory/rates.hpp"
+#include "core/memory/rosters.hpp"
 #include "core/memory/tables.hpp"
 
 namespace wsr::memory {
@@ -75,7 +77,13 @@ void deliver(Delivery& delivery) {
 /// What the servers of one process share.
 struct Store {
   explicit Store(Options given)
-      : options(std::move(given)), directory(options.owners_max), tables(options.table_rows_max, options.counters_max) {
+      : options(std::move(given)),
+        directory(options.owners_max),
+        rosters(options.memberships_max,
+                [this](const RoomName& room, const PresenceEvent& event) {
+                  publish({ChannelKind::room, room.str()}, encode_presence(event));
+                }),
+        tables(options.table_rows_max, options.counters_max) {
     assert(options.now);
   }
 
@@ -99,6 +107,8 @@ struct Store {
 
   Options options;
   OwnerDirectory directory;
+  RosterSet rosters;
+  RateTable rates;
   ChannelMap channels;
   TableSet tables;
   std::map<SubscriberId, std::shared_ptr<Peer>> peers;
@@ -111,7 +121,9 @@ public:
   DirectoryPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
 
   void claim(Ticket ticket, const ClaimRequest& request) override {
-    answer(ticket, store_.directory.claim(request, store_.now()));
+    Claimed claimed = store_.directory.claim(request, store_.now());
+    if (claimed.result == Errc::ok) claimed.rooms = store_.rosters.rooms_of(request.client);
+    answer(ticket, std::move(claimed));
   }
   void release(Ticket ticket, const ClientId& client, const Attachment& at) override {
     answer(ticket, store_.directory.release(client, at));
@@ -126,10 +138,18 @@ public:
   void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override {
     answer(ticket, store_.directory.renew(server, info, lease, store_.now()));
   }
-  void resign(Ticket ticket, const ServerId& server) override { answer(ticket, store_.directory.resign(server)); }
+  void resign(Ticket ticket, const ServerId& server) override {
+    const Released released = store_.directory.resign(server);
+    store_.rosters.drop_server(server, PresenceEvent::Kind::leave);
+    answer(ticket, released);
+  }
   void servers(Ticket ticket) override { answer(ticket, store_.directory.servers(store_.now())); }
   void sweep(Ticket ticket, const ServerId& dead, const ServerId& /*by*/) override {
-    answer(ticket, store_.directory.sweep(dead, store_.now()));
+    Swept swept = store_.directory.sweep(dead, store_.now());
+    if (swept.result == Errc::ok) {
+      swept.memberships_removed = store_.rosters.drop_server(dead, PresenceEvent::Kind::swept);
+    }
+    answer(ticket, swept);
   }
 
 private:
@@ -161,6 +181,50 @@ public:
 private:
   void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
 
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+};
+
+class RostersPort final : public Rosters {
+public:
+  RostersPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+
+  void join(Ticket ticket, const JoinRequest& request) override {
+    Joined joined = store_.rosters.join(request, store_.now());
+    if (joined.result == Errc::ok) store_.directory.enlist(request.at.server, store_.now());
+    answer(ticket, std::move(joined));
+  }
+  void leave(Ticket ticket, const LeaveRequest& request) override { answer(ticket, store_.rosters.leave(request)); }
+  void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) override {
+    answer(ticket, store_.rosters.drop(room, client, at));
+  }
+  void page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) override {
+    answer(ticket, store_.rosters.page(room, cursor, count));
+  }
+  void info(Ticket ticket, const RoomName& room) override { answer(ticket, store_.rosters.info(room)); }
+  void find(Ticket ticket, const RoomName& room, const ClientId& client) override {
+    answer(ticket, store_.rosters.find(room, client));
+  }
+  void rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) override {
+    answer(ticket, store_.rosters.rooms(cursor, count));
+  }
+
+private:
+  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
+
+  Store& store_;
+  std::shared_ptr<Peer> peer_;
+};
+
+class RatesPort final : public Rates {
+public:
+  RatesPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+
+  void take(Ticket ticket, const RateKey& key, const RateLimit& limit) override {
+    store_.post({peer_, AnswerReady{ticket, store_.rates.take(key, limit, store_.now())}});
+  }
+
+private:
   Store& store_;
   std::shared_ptr<Peer> peer_;
 };
@@ -224,6 +288,8 @@ public:
         peer_(std::make_shared<Peer>(Peer{answers, listener, store.next_peer++})),
         directory_(store, peer_),
         bus_(store, peer_),
+        rosters_(store, peer_),
+        rates_(store, peer_),
         tables_(store, peer_) {
     store_.peers.emplace(peer_->id, peer_);
   }
@@ -239,6 +305,8 @@ public:
   }
   [[nodiscard]] Directory& directory() override { return directory_; }
   [[nodiscard]] Bus& bus() override { return bus_; }
+  [[nodiscard]] Rosters& rosters() override { return rosters_; }
+  [[nodiscard]] Rates& rates() override { return rates_; }
   [[nodiscard]] Tables& tables() override { return tables_; }
   void end_turn() override {}
 
@@ -252,6 +320,8 @@ private:
   std::shared_ptr<Peer> peer_;
   DirectoryPort directory_;
   BusPort bus_;
+  RostersPort rosters_;
+  RatesPort rates_;
   TablesPort tables_;
 };
 
@@ -277,6 +347,8 @@ void Backend::start() { state_->server.start(); }
 void Backend::stop() { state_->server.stop(); }
 Directory& Backend::directory() { return state_->server.directory(); }
 Bus& Backend::bus() { return state_->server.bus(); }
+Rosters& Backend::rosters() { return state_->server.rosters(); }
+Rates& Backend::rates() { return state_->server.rates(); }
 Tables& Backend::tables() { return state_->server.tables(); }
 
 void Backend::pump() {

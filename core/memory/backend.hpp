@@ -1,4 +1,4 @@
-// memory::Backend: the embedded store of one process: directory, bus, tables, on one thread.
+// memory::Backend: the embedded store of one process: directory, bus, rosters, rates, tables, on one thread.
 //
 // The default of `wsr serve` and the reference for the contract suites and the simulator. It has no clock: the caller
 // hands in the time. Answers are collected and handed out by pump(), never inline.
@@ -16,8 +16,9 @@
 namespace wsr::memory {
 
 struct Options {
-  std::uint64_t owners_max = 4'096;       // owner rows; flag --owners-max
-  std::uint64_t table_rows_max = 16'384;  // rows of a table that names no bound of its own
+  std::uint64_t owners_max = 4'096;        // owner rows; flag --owners-max
+  std::uint64_t memberships_max = 16'384;  // pairs of room and client; flag --memberships-max
+  std::uint64_t table_rows_max = 16'384;   // rows of a table that names no bound of its own
   std::uint64_t counters_max = 65'536;
   std::function<StoreTime()> now;  // the store's clock
   /// Called when pump() has something to do and had nothing before.
@@ -36,6 +37,8 @@ public:
   void stop() override;
   [[nodiscard]] Directory& directory() override;
   [[nodiscard]] Bus& bus() override;
+  [[nodiscard]] Rosters& rosters() override;
+  [[nodiscard]] Rates& rates() override;
   [[nodiscard]] Tables& tables() override;
   void end_turn() override {}
   /// Hands out the answers and messages gathered so far, in order.

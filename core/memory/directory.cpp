@@ -19,7 +19,7 @@ Epoch epoch_after(Epoch previous, const ClaimRequest& request) {
   return Epoch{std::max({previous.value + 1, micros(request.accepted_at), request.epoch_min.value})};
 }
 
-Claimed superseded() { return {Errc::superseded, {}, {}, "a newer connection of this client holds the claim"}; }
+Claimed superseded() { return {Errc::superseded, {}, {}, "a newer connection of this client holds the claim", {}}; }
 
 /// The oldest connection first; a re-assertion raises an epoch but makes nobody younger.
 bool is_older(const OwnerRow& a, const OwnerRow& b) {
@@ -78,7 +78,8 @@ Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vec
     return {Errc::capacity,
             {},
             {},
-            "the owner table is full (" + std::to_string(owners_max_) + " rows): raise --owners-max"};
+            "the owner table is full (" + std::to_string(owners_max_) + " rows): raise --owners-max",
+            {}};
   }
   for (const Attachment& at : displaced) remove(find(request.client, at));
   if (index == none) {
@@ -87,7 +88,7 @@ Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vec
     slots_[index].row.epoch = epoch;
     slots_[index].row.claimed_at = request.accepted_at;
   }
-  return {Errc::ok, epoch, std::move(displaced), {}};
+  return {Errc::ok, epoch, std::move(displaced), {}, {}};
 }
 
 Released OwnerDirectory::release(const ClientId& client, const Attachment& at) {
@@ -173,6 +174,11 @@ Swept OwnerDirectory::sweep(const ServerId& dead, StoreTime now) {
   return {Errc::ok, removed};
 }
 
+void OwnerDirectory::enlist(const ServerId& id, StoreTime now) {
+  const auto [entry, is_new] = servers_.try_emplace(id);
+  if (is_new) entry->second.renewed_at = entry->second.held_until = now;
+}
+
 OwnerDirectory::SlotIndex OwnerDirectory::find(const ClientId& client, const Attachment& at) const {
   const auto found = clients_.find(client);
   if (found == clients_.end()) return none;
@@ -191,12 +197,8 @@ std::vector<OwnerRow> OwnerDirectory::rows_of(const ClientId& client) const {
 }
 
 void OwnerDirectory::add(OwnerRow row, StoreTime now) {
-  // A server that claims without a lease (its claim outlived its sweep) enters the registry as expired: its rows are
-  // absent to readers, and a sweeper finds them.
-  const auto [entry, is_new] = servers_.try_emplace(row.at.server);
-  Server& server = entry->second;
-  if (is_new) server.renewed_at = server.held_until = now;
-
+  enlist(row.at.server, now);  // its claim may have outlived its sweep: the row is absent to readers, but found
+  Server& server = servers_.find(row.at.server)->second;
   if (free_.empty()) {
     free_.push_back(static_cast<SlotIndex>(slots_.size()));
     slots_.emplace_back();

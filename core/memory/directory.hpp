@@ -42,6 +42,8 @@ public:
   /// Also removes what the server still held: without registry entry no sweep would ever come by.
   [[nodiscard]] Released resign(const ServerId& server);
   [[nodiscard]] Servers servers(StoreTime now) const;
+  /// Puts a server that acts without a lease into the registry, as expired: only a server in it is ever swept.
+  void enlist(const ServerId& server, StoreTime now);
   /// Atomic, so there is no second sweeper to be in conflict with.
   [[nodiscard]] Swept sweep(const ServerId& dead, StoreTime now);
 
