@@ -1,12 +1,15 @@
-// The two connections and the three ports, put together. This is the only file that knows all of them.
+// The two connections and the ports, put together. This is the only file that knows all of them.
 #include "core/redis/backend.hpp"
 
 #include <utility>
 
 #include "core/redis/bus.hpp"
+#include "core/redis/cluster_view.hpp"
 #include "core/redis/connection.hpp"
 #include "core/redis/directory.hpp"
 #include "core/redis/keys.hpp"
+#include "core/redis/rates.hpp"
+#include "core/redis/rosters.hpp"
 #include "core/redis/subscriber.hpp"
 #include "core/redis/tables.hpp"
 
@@ -21,8 +24,10 @@ public:
         listener_(listener),
         commands_(io, options_, Connection::Role::commands, *this),
         subscriber_(io, options_, keys_, answers, listener),
-        directory_(commands_, options_, keys_, answers),
+        directory_(commands_, options_, keys_, view_, answers),
         bus_(commands_, subscriber_, keys_, answers),
+        rosters_(commands_, options_, keys_, view_, answers),
+        rates_(commands_, keys_, answers),
         tables_(commands_, keys_) {}
 
   void start() override {
@@ -35,6 +40,8 @@ public:
   }
   wsr::Directory& directory() override { return directory_; }
   wsr::Bus& bus() override { return bus_; }
+  wsr::Rosters& rosters() override { return rosters_; }
+  wsr::Rates& rates() override { return rates_; }
   wsr::Tables& tables() override { return tables_; }
   void end_turn() override {
     commands_.flush();
@@ -54,10 +61,13 @@ private:
   Keys keys_;
   BusListener& listener_;
   std::optional<StoreState> told_;  // each state is told once, not with every failed attempt
+  ClusterView view_;
   Connection commands_;
   Subscriber subscriber_;
   Directory directory_;
   Bus bus_;
+  Rosters rosters_;
+  Rates rates_;
   Tables tables_;
 };
 

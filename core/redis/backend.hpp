@@ -1,4 +1,4 @@
-// redis::Backend: directory, bus and tables on one Redis or Valkey, for any number of servers.
+// redis::Backend: directory, bus, rosters, rates and tables on one Redis or Valkey, for any number of servers.
 //
 // Two connections: commands (pipelined, one write a turn) and subscriber. Both reconnect for ever with jittered
 // backoff, have a deadline on every call and an idle watchdog; after a reconnect the subscriber subscribes again, then
@@ -44,8 +44,9 @@ struct Options {
   std::chrono::milliseconds subscriber_ping_every{1'000};  // idle watchdog of the subscriber
   std::chrono::milliseconds backoff_min{50};
   std::chrono::milliseconds backoff_max{1'000};
-  std::uint64_t owners_max = 0;   // 0: no bound; else a soft one, see directory.hpp
-  std::uint64_t random_seed = 0;  // jitter of the backoff; 0: from the machine's entropy
+  std::uint64_t owners_max = 0;       // 0: no bound; else a soft one, see directory.hpp
+  std::uint64_t memberships_max = 0;  // the same, see rosters.hpp
+  std::uint64_t random_seed = 0;      // jitter of the backoff; 0: from the machine's entropy
   /// Sentences for people: why a connection failed, a setting of Redis that would lose rows. Never a password.
   std::function<void(std::string_view)> log;
 };

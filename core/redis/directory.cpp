@@ -53,37 +53,19 @@ std::vector<ServerId> server_ids(const Reply& names) {
 
 }  // namespace
 
-// ---------------------------------------------------------------- the order of answers
-
-std::uint64_t AnswerOrder::take_place(Ticket ticket) {
-  slots_.push_back({ticket, std::nullopt});
-  return first_ + slots_.size() - 1;
-}
-
-void AnswerOrder::fill(std::uint64_t place, Answer answer) {
-  assert(place >= first_ && place - first_ < slots_.size());
-  slots_[place - first_].answer = std::move(answer);
-  while (!slots_.empty() && slots_.front().answer) {
-    Slot slot = std::move(slots_.front());
-    slots_.pop_front();
-    ++first_;
-    answers_.on_answer(slot.ticket, std::move(*slot.answer));
-  }
-}
-
 // ---------------------------------------------------------------- claim, release, lookup
 
 void Directory::claim(Ticket ticket, const ClaimRequest& request) {
   const auto place = order_.take_place(ticket);
   const std::string at = request.at.str();
   const std::string index = keys_.index(request.at.server), entry = index_entry(request.client, request.at);
-  if (!leases_.is_live(request.at.server, SteadyClock::now())) {
+  if (!view_.leases.is_live(request.at.server, SteadyClock::now())) {
     // A claim that outlived its server's lease: only a server in the registry is ever swept.
     connection_.eval(scripts::register_server, {keys_.servers()}, {request.at.server.view(), "if_missing"}, {});
   }
   connection_.send({"SADD", index, entry}, {});
-  const bool has_room = options_.owners_max == 0 || owners_ < static_cast<std::int64_t>(options_.owners_max);
-  connection_.eval(scripts::claim, {keys_.own(request.client)},
+  const bool has_room = options_.owners_max == 0 || view_.owners < static_cast<std::int64_t>(options_.owners_max);
+  connection_.eval(scripts::claim, {keys_.own(request.client), keys_.client_rooms(request.client)},
                    {at, micros(request.accepted_at), text_of(request.epoch_min.value),
                     request.policy == SessionPolicy::single ? "single" : "multi",
                     text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0",
@@ -93,7 +75,7 @@ void Directory::claim(Ticket ticket, const ClaimRequest& request) {
 
 void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply) {
   if (reply.result() != Errc::ok) {
-    return order_.fill(place, Claimed{reply.result(), {}, {}, std::string{reply.error()}});
+    return order_.fill(place, Claimed{reply.result(), {}, {}, std::string{reply.error()}, {}});
   }
   const auto word = reply[0].text();
   if (word != "ok") {
@@ -103,15 +85,20 @@ void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, con
           place, Claimed{Errc::capacity,
                          {},
                          {},
-                         "the owner table is full (" + text_of(options_.owners_max) + " rows): raise --owners-max"});
+                         "the owner table is full (" + text_of(options_.owners_max) + " rows): raise --owners-max",
+                         {}});
     }
-    return order_.fill(place, Claimed{Errc::superseded, {}, {}, "a newer connection of this client holds the claim"});
+    return order_.fill(place,
+                       Claimed{Errc::superseded, {}, {}, "a newer connection of this client holds the claim", {}});
   }
-  Claimed claimed{Errc::ok, Epoch{parse_u64(reply[1].text()).value_or(0)}, {}, {}};
-  for (std::size_t i = 3; i < reply.size(); ++i) {
-    if (auto at = Attachment::parse(reply[i].text())) claimed.displaced.push_back(std::move(*at));
+  Claimed claimed{Errc::ok, Epoch{parse_u64(reply[1].text()).value_or(0)}, {}, {}, {}};
+  const Reply displaced = reply[3], rooms = reply[4];
+  for (std::size_t i = 0; i < displaced.size(); ++i) {
+    if (auto at = Attachment::parse(displaced[i].text())) claimed.displaced.push_back(std::move(*at));
   }
-  owners_ += reply[2].integer() - static_cast<std::int64_t>(claimed.displaced.size());
+  for (std::size_t i = 0; i < rooms.size(); ++i) claimed.rooms.push_back(RoomName::trusted(rooms[i].text()));
+  std::sort(claimed.rooms.begin(), claimed.rooms.end());
+  view_.owners += reply[2].integer() - static_cast<std::int64_t>(claimed.displaced.size());
   if (claimed.displaced.empty()) return order_.fill(place, std::move(claimed));
 
   // Their servers' counts must not name what is displaced, so the entries go before the claim is answered.
@@ -141,7 +128,7 @@ void Directory::release(Ticket ticket, const ClientId& client, const Attachment&
   // The field is the attachment itself: deleting it is a comparison, and a newer claim is another field.
   connection_.send({"HDEL", keys_.own(client), at.str()}, [this, place](const Reply& reply) {
     if (reply.result() != Errc::ok) return order_.fill(place, Released{reply.result()});
-    owners_ -= reply.integer();
+    view_.owners -= reply.integer();
     order_.fill(place, Released{reply.integer() > 0 ? Errc::ok : Errc::not_found});
   });
   connection_.send({"SREM", keys_.index(at.server), index_entry(client, at)}, {});
@@ -169,7 +156,7 @@ void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply
     return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
   });
   const auto now = SteadyClock::now();
-  if (std::all_of(servers.begin(), servers.end(), [&](const ServerId& s) { return leases_.is_live(s, now); })) {
+  if (std::all_of(servers.begin(), servers.end(), [&](const ServerId& s) { return view_.leases.is_live(s, now); })) {
     return order_.fill(place, std::move(owners));
   }
   ask_leases(std::move(servers), [this, place, owners](Errc result, const std::vector<ServerId>& live) mutable {
@@ -193,8 +180,8 @@ void Directory::ask_leases(std::vector<ServerId> servers, std::function<void(Err
   });
   for (const ServerId& server : servers) {
     connection_.send({"PTTL", keys_.lease(server)}, batch->each([this, live, server, asked_at](const Reply& reply) {
-      if (reply.integer() <= 0) return leases_.drop(server);
-      leases_.hold(server, asked_at, std::chrono::milliseconds{reply.integer()});
+      if (reply.integer() <= 0) return view_.leases.drop(server);
+      view_.leases.hold(server, asked_at, std::chrono::milliseconds{reply.integer()});
       live->push_back(server);
     }));
   }
@@ -328,11 +315,11 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
                      if (renewed->result != Errc::ok) return;
                      if (reply[0].text() != "ok") {
                        renewed->result = Errc::conflict;
-                       return leases_.drop(server);
+                       return view_.leases.drop(server);
                      }
                      renewed->before = reply[1].integer() == 1 ? Renewed::Before::held : Renewed::Before::missing;
                      renewed->now = from_micros(reply[2].integer());
-                     leases_.hold(server, asked_at, lease);
+                     view_.leases.hold(server, asked_at, lease);
                    });
   // Same pipeline: once the renewal is answered, every other server finds this one in the registry.
   connection_.eval(scripts::register_server, {keys_.servers()}, {server.view(), "renewed"},
@@ -343,17 +330,19 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
 }
 
 void Directory::resign(Ticket ticket, const ServerId& server) {
-  leases_.drop(server);
+  view_.leases.drop(server);
   auto was_known = std::make_shared<bool>(false);
   auto batch = std::make_shared<Batch>([this, ticket, server, was_known](Errc result) {
     if (result != Errc::ok) return answers_.on_answer(ticket, Released{result});
     // What it still holds goes with it: without a place in the registry no sweep would ever come by. Somebody else
     // already at it is as good.
-    Sweep::run(connection_, keys_, server, server, [this, ticket, was_known](const Swept& swept) {
-      const bool is_done = swept.result == Errc::ok || swept.result == Errc::conflict;
-      owners_ -= static_cast<std::int64_t>(swept.rows_removed);
-      answers_.on_answer(ticket, Released{!is_done ? swept.result : *was_known ? Errc::ok : Errc::not_found});
-    });
+    Sweep::run(
+        connection_, keys_, server, server, PresenceEvent::Kind::leave, [this, ticket, was_known](const Swept& swept) {
+          const bool is_done = swept.result == Errc::ok || swept.result == Errc::conflict;
+          view_.owners -= static_cast<std::int64_t>(swept.rows_removed);
+          view_.memberships -= static_cast<std::int64_t>(swept.memberships_removed);
+          answers_.on_answer(ticket, Released{!is_done ? swept.result : *was_known ? Errc::ok : Errc::not_found});
+        });
   });
   connection_.send({"ZSCORE", keys_.servers(), server.view()},
                    batch->each([was_known](const Reply& reply) { *was_known = !reply.is_nil(); }));
@@ -363,7 +352,7 @@ void Directory::resign(Ticket ticket, const ServerId& server) {
 struct Directory::Listing {
   Ticket ticket;
   Servers servers;
-  std::int64_t owners = 0;
+  std::int64_t owners = 0, memberships = 0;
 };
 
 void Directory::servers(Ticket ticket) {
@@ -394,7 +383,8 @@ void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
   const auto asked_at = SteadyClock::now();
   auto batch = std::make_shared<Batch>([this, listing](Errc result) {
     if (result != Errc::ok) return answers_.on_answer(listing->ticket, Servers{result, {}, {}});
-    owners_ = listing->owners;
+    view_.owners = listing->owners;
+    view_.memberships = listing->memberships;
     answers_.on_answer(listing->ticket, std::move(listing->servers));
   });
   for (std::size_t i = 0; i < listing->servers.rows.size(); ++i) {
@@ -405,20 +395,27 @@ void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
     }));
     connection_.send({"PTTL", lease}, batch->each([this, listing, i, asked_at](const Reply& reply) {
       ServerRow& row = listing->servers.rows[i];
-      if (reply.integer() <= 0) return leases_.drop(row.server);
+      if (reply.integer() <= 0) return view_.leases.drop(row.server);
       row.lease = ServerRow::Lease::held;
-      leases_.hold(row.server, asked_at, std::chrono::milliseconds{reply.integer()});
+      view_.leases.hold(row.server, asked_at, std::chrono::milliseconds{reply.integer()});
     }));
-    if (options_.owners_max == 0) continue;
-    connection_.send({"SCARD", keys_.index(listing->servers.rows[i].server)},
-                     batch->each([listing](const Reply& reply) { listing->owners += reply.integer(); }));
+    const ServerId& server = listing->servers.rows[i].server;
+    if (options_.owners_max != 0) {
+      connection_.send({"SCARD", keys_.index(server)},
+                       batch->each([listing](const Reply& reply) { listing->owners += reply.integer(); }));
+    }
+    if (options_.memberships_max != 0) {
+      connection_.send({"SCARD", keys_.room_index(server)},
+                       batch->each([listing](const Reply& reply) { listing->memberships += reply.integer(); }));
+    }
   }
 }
 
 void Directory::sweep(Ticket ticket, const ServerId& dead, const ServerId& by) {
-  leases_.drop(dead);
-  Sweep::run(connection_, keys_, dead, by, [this, ticket](const Swept& swept) {
-    owners_ -= static_cast<std::int64_t>(swept.rows_removed);
+  view_.leases.drop(dead);
+  Sweep::run(connection_, keys_, dead, by, PresenceEvent::Kind::swept, [this, ticket](const Swept& swept) {
+    view_.owners -= static_cast<std::int64_t>(swept.rows_removed);
+    view_.memberships -= static_cast<std::int64_t>(swept.memberships_removed);
     answers_.on_answer(ticket, swept);
   });
 }

@@ -13,40 +13,23 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/redis/answer_order.hpp"
+#include "core/redis/cluster_view.hpp"
 #include "core/redis/connection.hpp"
 #include "core/redis/keys.hpp"
-#include "core/redis/lease_cache.hpp"
 
 namespace wsr::redis {
 
-/// Answers handed out in the order in which their places were taken.
-class AnswerOrder {
-public:
-  explicit AnswerOrder(AnswerSink& answers) : answers_(answers) {}
-  [[nodiscard]] std::uint64_t take_place(Ticket ticket);
-  void fill(std::uint64_t place, Answer answer);
-
-private:
-  struct Slot {
-    Ticket ticket;
-    std::optional<Answer> answer;
-  };
-  AnswerSink& answers_;
-  std::deque<Slot> slots_;
-  std::uint64_t first_ = 0;  // the place of slots_.front()
-};
-
 class Directory final : public wsr::Directory {
 public:
-  Directory(Connection& connection, const Options& options, const Keys& keys, AnswerSink& answers)
-      : connection_(connection), options_(options), keys_(keys), answers_(answers), order_(answers) {}
+  Directory(Connection& connection, const Options& options, const Keys& keys, ClusterView& view, AnswerSink& answers)
+      : connection_(connection), options_(options), keys_(keys), view_(view), answers_(answers), order_(answers) {}
 
   void claim(Ticket ticket, const ClaimRequest& request) override;
   void release(Ticket ticket, const ClientId& client, const Attachment& at) override;
@@ -77,10 +60,9 @@ private:
   Connection& connection_;
   const Options& options_;
   const Keys& keys_;
+  ClusterView& view_;
   AnswerSink& answers_;
   AnswerOrder order_;
-  LeaseCache leases_;
-  std::int64_t owners_ = 0;  // in the cluster, as far as known; only kept when owners_max is set
 };
 
 }  // namespace wsr::redis

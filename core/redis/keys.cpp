@@ -1,5 +1,6 @@
 #include "core/redis/keys.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/redis/resp.hpp"
@@ -76,12 +77,27 @@ std::optional<Channel> without_kind(std::string_view prefix, std::string_view na
 }  // namespace
 
 Keys::Keys(std::string prefix)
-    : prefix_(std::move(prefix)), pattern_prefix_(glob_literal(prefix_)), servers_(prefix_ + "servers") {}
+    : prefix_(std::move(prefix)),
+      pattern_prefix_(glob_literal(prefix_)),
+      servers_(prefix_ + "servers"),
+      rooms_(prefix_ + "rooms") {}
 
 std::string Keys::own(const ClientId& client) const { return prefix_ + "{c:" + escaped(client.view()) + "}:own"; }
 std::string Keys::lease(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:lease"; }
 std::string Keys::index(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:idx"; }
 std::string Keys::sweep(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:sweep"; }
+
+RoomKeys Keys::room(const RoomName& room) const {
+  const std::string stem = prefix_ + "{r:" + escaped(room.view()) + "}:";
+  return {stem + "members", stem + "names", stem + "ver", stem + "servers"};
+}
+std::string Keys::client_rooms(const ClientId& client) const {
+  return prefix_ + "{c:" + escaped(client.view()) + "}:rooms";
+}
+std::string Keys::room_index(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:rooms"; }
+std::string Keys::rate(const RateKey& key) const {
+  return prefix_ + (key.kind == RateKey::Kind::client ? "{c:" : "{r:") + escaped(key.name) + "}:rate";
+}
 
 std::string Keys::table(std::string_view name, std::string_view part) const {
   return prefix_ + "{t:" + std::string{name} + "}:" + std::string{part};
@@ -105,6 +121,36 @@ std::optional<IndexEntry> parse_index_entry(const ServerId& server, std::string_
   auto at = Attachment::parse(server.str() + '/' + std::string{text.substr(0, space)});
   if (!at) return std::nullopt;
   return IndexEntry{ClientId::trusted(text.substr(space + 1)), *std::move(at)};
+}
+
+std::string room_index_entry(const RoomName& room, const ClientId& client, const Attachment& at) {
+  return index_entry(client, at).append(1, '\n').append(room.view());
+}
+
+std::optional<RoomIndexEntry> parse_room_index_entry(const ServerId& server, std::string_view text) {
+  const auto newline = text.find('\n');
+  if (newline == std::string_view::npos || newline + 1 == text.size()) return std::nullopt;
+  auto entry = parse_index_entry(server, text.substr(0, newline));
+  if (!entry) return std::nullopt;
+  return RoomIndexEntry{RoomName::trusted(text.substr(newline + 1)), std::move(entry->client), std::move(entry->at)};
+}
+
+std::string client_room(const RoomName& room, const Attachment& at) {
+  return at.str().append(1, ' ').append(room.view());
+}
+
+std::vector<std::pair<Attachment, Epoch>> parse_devices(std::string_view text) {
+  std::vector<std::pair<Attachment, Epoch>> devices;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const auto space = line.find(' ');
+    if (space == std::string_view::npos) continue;
+    auto at = Attachment::parse(line.substr(0, space));
+    const auto epoch = parse_u64(line.substr(space + 1));
+    if (at && epoch) devices.emplace_back(std::move(*at), Epoch{*epoch});
+  }
+  return devices;
 }
 
 std::optional<RowValue> parse_row_value(std::string_view text) {

@@ -7,10 +7,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/routing/ports.hpp"
 
 namespace wsr::redis {
+
+/// The keys of one room's roster, in the order in which its scripts take them.
+struct RoomKeys {
+  std::string members;  // HASH client -> "attachment epoch" lines
+  std::string names;    // ZSET clients, by name
+  std::string version;  // STRING
+  std::string servers;  // HASH server -> attachments
+};
 
 class Keys {
 public:
@@ -21,6 +31,12 @@ public:
   [[nodiscard]] std::string index(const ServerId& server) const;  // SET of index entries
   [[nodiscard]] std::string sweep(const ServerId& server) const;  // STRING with PX: who sweeps it
   [[nodiscard]] const std::string& servers() const { return servers_; }  // ZSET server -> last renewal in ms
+
+  [[nodiscard]] RoomKeys room(const RoomName& room) const;
+  [[nodiscard]] std::string client_rooms(const ClientId& client) const;  // HASH "attachment room" -> epoch
+  [[nodiscard]] std::string room_index(const ServerId& server) const;    // SET of room index entries
+  [[nodiscard]] const std::string& rooms() const { return rooms_; }      // ZSET rooms, by name
+  [[nodiscard]] std::string rate(const RateKey& key) const;              // STRING with PX: "level at_us"
 
   [[nodiscard]] std::string table(std::string_view name, std::string_view part) const;
   [[nodiscard]] std::string counter(std::string_view name) const;
@@ -34,7 +50,7 @@ public:
   [[nodiscard]] std::optional<Channel> pattern_of(std::string_view name) const;
 
 private:
-  std::string prefix_, pattern_prefix_, servers_;
+  std::string prefix_, pattern_prefix_, servers_, rooms_;
 };
 
 /// What a server's index says of one attachment: `shard/conn client`. The server is in the key's name.
@@ -44,6 +60,21 @@ struct IndexEntry {
   Attachment at;
 };
 [[nodiscard]] std::optional<IndexEntry> parse_index_entry(const ServerId& server, std::string_view text);
+
+/// The same of an attachment in a room: `shard/conn client`, a newline, the room. No name contains one.
+[[nodiscard]] std::string room_index_entry(const RoomName& room, const ClientId& client, const Attachment& at);
+struct RoomIndexEntry {
+  RoomName room;
+  ClientId client;
+  Attachment at;
+};
+[[nodiscard]] std::optional<RoomIndexEntry> parse_room_index_entry(const ServerId& server, std::string_view text);
+
+/// What a client notes of one of its attachments in a room: the field's name.
+[[nodiscard]] std::string client_room(const RoomName& room, const Attachment& at);
+
+/// What a roster says of one client: its attachments with their epochs.
+[[nodiscard]] std::vector<std::pair<Attachment, Epoch>> parse_devices(std::string_view text);
 
 /// The value of an owner row.
 struct RowValue {

@@ -22,6 +22,7 @@ std::string sha1_hex(std::string_view text) {
   return hex;
 }
 
+Script room_script(std::string_view operation) { return Script{std::string{lua::room_common}.append(operation)}; }
 Script table_script(std::string_view operation) { return Script{std::string{lua::table_common}.append(operation)}; }
 
 }  // namespace
@@ -37,6 +38,16 @@ const Script sweep_begin{std::string{lua::sweep_begin}};
 const Script sweep_page{std::string{lua::sweep_page}};
 const Script sweep_row{std::string{lua::sweep_row}};
 const Script sweep_end{std::string{lua::sweep_end}};
+const Script room_join = room_script(lua::room_join);
+const Script room_leave = room_script(lua::room_leave);
+const Script room_drop = room_script(lua::room_drop);
+const Script room_page = room_script(lua::room_page);
+const Script room_info = room_script(lua::room_info);
+const Script room_find = room_script(lua::room_find);
+const Script client_join{std::string{lua::client_join}};
+const Script client_leave{std::string{lua::client_leave}};
+const Script client_sweep{std::string{lua::client_sweep}};
+const Script rate_take{std::string{lua::rate_take}};
 const Script counter_add_bounded{std::string{lua::counter_add_bounded}};
 const Script table_declare{std::string{lua::table_declare}};
 const Script table_set = table_script(lua::table_set);
@@ -48,11 +59,19 @@ const Script table_count = table_script(lua::table_count);
 const Script table_page = table_script(lua::table_page);
 
 std::span<const Script* const> all() {
-  static constexpr std::array<const Script*, 16> list = {
-      &claim,     &renew,     &register_server,     &sweep_begin,           &sweep_page,
-      &sweep_row, &sweep_end, &counter_add_bounded, &table_declare,         &table_set,
-      &table_get, &table_del, &table_incr,          &table_compare_and_set, &table_count,
-      &table_page};
+  static constexpr std::array<const Script*, 26> list = {&claim,           &renew,
+                                                         &register_server, &sweep_begin,
+                                                         &sweep_page,      &sweep_row,
+                                                         &sweep_end,       &counter_add_bounded,
+                                                         &table_declare,   &table_set,
+                                                         &table_get,       &table_del,
+                                                         &table_incr,      &table_compare_and_set,
+                                                         &table_count,     &table_page,
+                                                         &room_join,       &room_leave,
+                                                         &room_drop,       &room_page,
+                                                         &room_info,       &room_find,
+                                                         &client_join,     &client_leave,
+                                                         &client_sweep,    &rate_take};
   return list;
 }
 

@@ -1,10 +1,11 @@
 -- claim: makes one attachment the owner of a client, or refuses it because a newer connection exists.
 --
 -- KEYS[1]  {c:CLIENT}:own, HASH attachment -> "epoch claimed_at_us"
+-- KEYS[2]  {c:CLIENT}:rooms, HASH "attachment room" -> epoch
 -- ARGV[1]  attachment          ARGV[2]  accepted_at in us       ARGV[3]  least epoch to grant
 -- ARGV[4]  single | multi      ARGV[5]  devices at most         ARGV[6]  room for a further row: 1 | 0
 -- ARGV[7]  how wrong accepted_at may be beside another server's, in us
--- returns  {"ok", epoch, 1 if the row is new, displaced attachment...} | {"superseded"} | {"capacity"}
+-- returns  {"ok", epoch, 1 if the row is new, {displaced attachment...}, {room...}} | {"superseded"} | {"capacity"}
 --
 -- Times and epochs are microseconds, below 2^53, so Lua's doubles hold them exactly.
 local own, at = KEYS[1], ARGV[1]
@@ -60,4 +61,13 @@ if not mine and #displaced == 0 and ARGV[6] == '0' then return {'capacity'} end
 for _, gone in ipairs(displaced) do redis.call('HDEL', own, gone) end
 local text = string.format('%.0f', epoch)
 redis.call('HSET', own, at, text .. ' ' .. ARGV[2])
-return {'ok', text, mine and 0 or 1, unpack(displaced)}
+
+local rooms, is_listed = {}, {}
+for _, note in ipairs(redis.call('HKEYS', KEYS[2])) do
+  local room = string.match(note, '^[^ ]+ (.*)$')
+  if room and not is_listed[room] then
+    is_listed[room] = true
+    rooms[#rooms + 1] = room
+  end
+end
+return {'ok', text, mine and 0 or 1, displaced, rooms}

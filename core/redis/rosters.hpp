@@ -1,0 +1,73 @@
+// redis::Rosters: who is in which room.
+//
+// The roster of a room is one slot, and each change of it one script that publishes the presence event as well. Three
+// other places name what stands there, each in a slot of its own, all in the pipeline of the same turn:
+//
+//   {s:SERVER}:rooms  what a server holds, for its sweep              written before the roster, a superset of it
+//   {c:CLIENT}:rooms  where a client's attachments are, for a claim   written before the roster
+//   rooms             names of rooms, for rooms()                     written before the roster, a superset of it
+//
+// One server's calls reach all slots in the order of the calls, so its own attachments are named exactly. Only a
+// leave() may cross another server's join(), as it removes what others hold. So what removes a name on such a guess
+// looks at the roster afterwards and puts the name back if it must stand (recheck, unlist).
+//
+// memberships_max is a soft bound here, as owners_max (directory.hpp): each server goes by the sum of all indexes as of
+// its last servers() call, plus what it added since. Here a further attachment of a client counts as well; it is never
+// refused.
+//
+// Thread-safety: none.
+// Order:         answers come in the order of the calls, except those of rooms().
+// Cost:          join, leave and drop are one round trip; what is cleaned up behind a leave goes on after its answer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/redis/answer_order.hpp"
+#include "core/redis/cluster_view.hpp"
+#include "core/redis/connection.hpp"
+#include "core/redis/keys.hpp"
+
+namespace wsr::redis {
+
+class Rosters final : public wsr::Rosters {
+public:
+  static constexpr std::uint32_t page_max = 1'000;  // what one script may read
+
+  Rosters(Connection& connection, const Options& options, const Keys& keys, ClusterView& view, AnswerSink& answers)
+      : connection_(connection), options_(options), keys_(keys), view_(view), answers_(answers), order_(answers) {}
+
+  void join(Ticket ticket, const JoinRequest& request) override;
+  void leave(Ticket ticket, const LeaveRequest& request) override;
+  void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) override;
+  void page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) override;
+  void info(Ticket ticket, const RoomName& room) override;
+  void find(Ticket ticket, const RoomName& room, const ClientId& client) override;
+  void rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
+
+private:
+  struct Recheck;
+  struct RoomListing;
+
+  void eval_room(const Script& script, const RoomName& room, std::initializer_list<std::string_view> args,
+                 Callback callback);
+  void undo_join(const JoinRequest& request);
+  /// After leave(): the entries of what was removed, and a look at what a join that crossed it has brought.
+  void clean_up(const LeaveRequest& request, const std::vector<Attachment>& removed);
+  void recheck(const std::shared_ptr<Recheck>& recheck);
+  /// Takes a name out of the list of rooms, and puts it back if the room is there again.
+  void unlist(const RoomName& room);
+  void list_rooms(const std::shared_ptr<RoomListing>& listing);
+  void end_listing(const std::shared_ptr<RoomListing>& listing, Errc result);
+
+  Connection& connection_;
+  const Options& options_;
+  const Keys& keys_;
+  ClusterView& view_;
+  AnswerSink& answers_;
+  AnswerOrder order_;
+};
+
+}  // namespace wsr::redis

@@ -1,0 +1,24 @@
+-- room_join: adds an attachment to a client's entry, or raises the epoch of the one that is there.
+--
+-- ARGV[1]  client        ARGV[2]  attachment     ARGV[3]  epoch
+-- ARGV[4]  channel       ARGV[5]  room for a further client: 1 | 0
+-- returns  {"ok", size, version, 1 if the attachment is new} | {"capacity", size}
+local client, at, epoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local list = read(client)
+for _, device in ipairs(list) do
+  if device.at == at then
+    if epoch > device.epoch then
+      device.epoch = epoch
+      write(client, list)
+    end
+    return {'ok', size(), version(), 0}
+  end
+end
+if #list == 0 and ARGV[5] == '0' then return {'capacity', size()} end
+list[#list + 1] = {at = at, epoch = epoch}
+write(client, list)
+count(at, 1)
+if #list > 1 then return {'ok', size(), version(), 1} end
+redis.call('ZADD', names, 0, client)
+local told = tell(ARGV[4], 'join', client)
+return {'ok', told[1], told[2], 1}
