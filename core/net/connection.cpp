@@ -29,8 +29,9 @@ Connection::Connection(Gate& gate, TcpSocket socket, ConnId conn)
   heard_at_ = spoken_at_ = ping_at_ = gate.shard().now();
 }
 
-Connection::Connection(Gate& gate, TcpSocket socket) : Connection(gate, std::move(socket), ConnId{}) {
-  own_outbox_ = std::make_unique<Outbox>(gate.options().limits.outbox_bytes_max);
+Connection::Connection(Gate& gate, TcpSocket socket, Role role) : Connection(gate, std::move(socket), ConnId{}) {
+  role_ = role;
+  own_outbox_ = std::make_unique<Outbox>(gate.own_outbox_rules());
 }
 
 Outbox* Connection::outbox() { return own_outbox_ ? own_outbox_.get() : gate_.shard().router().outbox(conn_); }
@@ -112,10 +113,12 @@ void Connection::on_event(const WsEvent& event) {
     case Kind::pong:
       return;
     case Kind::text:
-      if (!own_outbox_) return gate_.shard().input().text(conn_, event.payload);
+      if (role_ == Role::client) return gate_.shard().input().text(conn_, event.payload);
+      if (role_ == Role::mute) return;
       return say(WsOpcode::text, event.payload, Courtesy::due);
     case Kind::binary: {
-      if (own_outbox_) return say(WsOpcode::binary, event.payload, Courtesy::due);
+      if (role_ == Role::mute) return;
+      if (role_ == Role::echo) return say(WsOpcode::binary, event.payload, Courtesy::due);
       std::string error;
       append_error(error, {}, "bad_request", "wsr.v1 speaks JSON: send text frames, not binary ones");
       return say(WsOpcode::text, error, Courtesy::optional);
@@ -154,7 +157,8 @@ void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtes
   auto frame = Frame::copy_of({header, header_bytes}, payload);
   const bool is_data = opcode == WsOpcode::text || opcode == WsOpcode::binary;
   if (is_data) {
-    if (box->offer(std::move(frame)) == Outbox::Verdict::slow_consumer) return;
+    // Counted there if it does not fit; told in flush().
+    if (box->offer(std::move(frame), Topic::direct) == Outbox::Verdict::slow_consumer) return;
   } else {
     (void)box->offer_control(std::move(frame));
   }
@@ -184,8 +188,22 @@ void Connection::flush() {
     ++gate_.figures.writes;
     gate_.figures.bytes_out += static_cast<std::uint64_t>(written);
     box->taken(static_cast<std::size_t>(written));
+    if (box->is_tell_due()) tell_dropped();
   }
   finish_if_written();
+}
+
+void Connection::tell_dropped() {
+  if (role_ == Role::client) return gate_.shard().input().on_written(conn_);
+  const auto count = own_outbox_->take_dropped();
+  if (role_ != Role::mute || phase_ != Phase::open) return;
+  std::string text;
+  append_dropped(text, count, "slow_consumer");
+  tell(text);
+}
+
+void Connection::tell(std::string_view json) {
+  if (phase_ == Phase::open) say(WsOpcode::text, json, Courtesy::due);
 }
 
 void Connection::wait_writable() {

@@ -42,8 +42,10 @@ class Connection final : public ConnectionHook, public TimerEntry {
 public:
   /// A client's connection, known to the Router as `conn`.
   Connection(Gate& gate, TcpSocket socket, ConnId conn);
-  /// One that the Router does not know: echo, or one that is only told why it is refused.
-  Connection(Gate& gate, TcpSocket socket);
+  /// One that the Router does not know. echo: says back what it hears. mute: is only told things, such as why it is
+  /// refused, or what happens in a room.
+  enum class Role : std::uint8_t { client, echo, mute };
+  Connection(Gate& gate, TcpSocket socket, Role role);
 
   /// Takes what came behind the handshake, then reads.
   void start(std::string_view leftover);
@@ -51,6 +53,8 @@ public:
   void flush();
   /// A close frame behind what is queued; the socket ends when the peer has answered, or after two seconds.
   void close(CloseCode code, std::string_view reason);
+  /// One text message of ours. REQUIRES: not a client's.
+  void tell(std::string_view json);
   /// Ends it at once.
   void drop();
 
@@ -71,6 +75,7 @@ private:
   void wait_readable();
   void on_readable();
   void wait_writable();
+  void tell_dropped();
   void take(std::span<char> bytes);
   void on_event(const WsEvent& event);
   void on_close_frame(const WsEvent& event);
@@ -92,6 +97,7 @@ private:
   Time ping_at_{};                                   // the last ping, or the beginning
   std::array<char, ws_header_bytes_max> partial_{};  // the unparsed rest of what was read
   std::uint8_t partial_bytes_ = 0;
+  Role role_ = Role::client;
   Phase phase_ = Phase::open;
   Deafness deafness_ = Deafness::none;
   std::uint8_t handlers_ = 0;  // of Asio, still to run

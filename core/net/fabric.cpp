@@ -20,6 +20,7 @@ public:
     ClientId client;
     Fabric::OnMessage on_message;
     Fabric::OnClosed on_closed;
+    Fabric::OnEvent on_event;
   };
 
   void bind(Shard& shard) { shard_ = &shard; }
@@ -86,10 +87,12 @@ private:
       if (one == ones_.end() || outbox == nullptr || outbox->is_empty()) return;
       std::array<std::string_view, 1> piece;
       if (outbox->gather(piece) == 0) return;
+      const bool is_direct = outbox->next_topic() == Topic::direct;
       const std::string data(piece[0]);
       outbox->taken(data.size());
-      const auto on_message = one->second.on_message;
-      if (on_message) on_message(data);
+      if (outbox->is_tell_due()) shard_->input().on_written(conn);
+      const auto hear = is_direct ? one->second.on_message : one->second.on_event;
+      if (hear) hear(data);
     }
   }
 
@@ -113,6 +116,7 @@ struct Fabric::State {
                        .keys = options.keys,
                        .lease = options.lease,
                        .probe_every = options.probe_every,
+                       .linger = std::chrono::ceil<std::chrono::milliseconds>(options.limits.reconnect_grace),
                        .role = options.role},
             make_backend),
         shard(context, hub, 0, attached, options.limits) {
@@ -141,12 +145,12 @@ void Fabric::stop(std::function<void()> on_stopped) {
   state_->hub.stop(std::move(on_stopped));
 }
 
-Result<ConnId> Fabric::own(const ClientId& client, OnMessage on_message, OnClosed on_closed) {
+Result<ConnId> Fabric::own(const ClientId& client, OnMessage on_message, OnClosed on_closed, OnEvent on_event) {
   if (state_->role == KeeperOptions::Role::guest) {
     return Error{Errc::forbidden, "a guest owns no clients: start the fabric with the role `server`"};
   }
   auto conn = state_->shard.input().open(client, Framing::raw, state_->shard.store_time(clock_now()));
-  if (conn) state_->attached.add(*conn, {client, std::move(on_message), std::move(on_closed)});
+  if (conn) state_->attached.add(*conn, {client, std::move(on_message), std::move(on_closed), std::move(on_event)});
   return conn;
 }
 
@@ -171,6 +175,35 @@ SubscriptionId Fabric::subscribe(std::string_view channel_or_pattern, Match matc
 }
 
 void Fabric::unsubscribe(SubscriptionId id) { state_->hub.unsubscribe(id); }
+
+void Fabric::join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) {
+  state_->shard.join(room, client, std::move(reply));
+}
+void Fabric::leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) {
+  state_->shard.leave(room, client, std::move(reply));
+}
+void Fabric::push(const RoomName& room, const ClientId& from, std::string_view json, Echo echo,
+                  std::function<void(RoomPushed)> reply) {
+  state_->shard.push(room, from, json, echo, std::move(reply));
+}
+void Fabric::room_info(const RoomName& room, std::function<void(RoomInfo)> reply) {
+  state_->shard.room_info(room, std::move(reply));
+}
+void Fabric::room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
+                          std::function<void(RosterPage)> reply) {
+  state_->shard.room_members(room, cursor, count, std::move(reply));
+}
+void Fabric::is_member(const RoomName& room, const ClientId& client, std::function<void(Errc, bool)> reply) {
+  state_->shard.room_member(room, client,
+                            [reply = std::move(reply)](const RoomInfo& info) { reply(info.result, info.size != 0); });
+}
+void Fabric::rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) {
+  state_->shard.rooms(cursor, count, std::move(reply));
+}
+WatchId Fabric::watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply) {
+  return state_->shard.watch(room, std::move(handlers), std::move(reply));
+}
+void Fabric::unwatch(WatchId watch) { state_->shard.unwatch(watch); }
 
 void Fabric::online_count(std::function<void(Errc, std::uint64_t)> reply) {
   state_->shard.counts([reply = std::move(reply)](const OwnerCounts& counts) {

@@ -41,6 +41,9 @@ class Fabric {
 public:
   /// One JSON value that another client sent, byte for byte.
   using OnMessage = std::function<void(std::string_view data)>;
+  /// What else the client should hear, as wsr.v1 writes it (docs/protocol.md): messages and presence of its rooms, and
+  /// how many messages it was too slow for. To be handed on as it is.
+  using OnEvent = std::function<void(std::string_view json)>;
   /// The fabric let go of the connection: replaced elsewhere, kicked, refused. Not called after release().
   using OnClosed = std::function<void(CloseCode code, std::string_view reason)>;
 
@@ -54,7 +57,8 @@ public:
 
   // ---- own clients
   /// The client is connected to this process now. A newer connection elsewhere ends it: on_closed(replaced).
-  [[nodiscard]] Result<ConnId> own(const ClientId& client, OnMessage on_message, OnClosed on_closed);
+  [[nodiscard]] Result<ConnId> own(const ClientId& client, OnMessage on_message, OnClosed on_closed,
+                                   OnEvent on_event = {});
   void release(ConnId conn);
   /// All connections of the client here.
   void release(const ClientId& client);
@@ -68,6 +72,22 @@ public:
   SubscriptionId subscribe(std::string_view channel_or_pattern, Match match, ChannelHandler handler,
                            std::function<void(Errc)> reply);
   void unsubscribe(SubscriptionId id);
+
+  // ---- rooms (core/routing/room.hpp): the application is the authority, nobody else is asked
+  /// For a client on any server: its owner carries it out.
+  void join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply);
+  void leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply);
+  /// `json` is one JSON value; `from` may be empty. Echo::no: no connection of `from` gets it. At most once.
+  void push(const RoomName& room, const ClientId& from, std::string_view json, Echo echo,
+            std::function<void(RoomPushed)> reply);
+  void room_info(const RoomName& room, std::function<void(RoomInfo)> reply);
+  void room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
+                    std::function<void(RosterPage)> reply);
+  void is_member(const RoomName& room, const ClientId& client, std::function<void(Errc, bool)> reply);
+  void rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply);
+  /// Handlers for what happens in a room, in its order, with or without members here; `reply` comes when they stand.
+  [[nodiscard]] WatchId watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply);
+  void unwatch(WatchId watch);
 
   // ---- questions
   void online_count(std::function<void(Errc, std::uint64_t)> reply);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/wire/client_protocol.hpp"
+
 namespace wsr::net {
 namespace {
 
@@ -15,7 +17,9 @@ Gate::Gate(asio::io_context& io, GateShared& shared)
       wheel_(clock_now(), tick_every, wheel_slots),
       tick_(io),
       read_buffer_(read_buffer_bytes),
-      random_(std::random_device{}()) {}
+      random_(std::random_device{}()) {
+  own_outbox_rules_.bytes_max = shared.options.limits.outbox_bytes_max;
+}
 
 Gate::~Gate() { forget_all(); }
 
@@ -62,7 +66,7 @@ void Gate::open_chat(TcpSocket socket, const ClientId& client, std::string_view 
   // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later.
   auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(clock_now()), handshake);
   if (!opened) {
-    auto refused = std::make_unique<Connection>(*this, std::move(socket));
+    auto refused = std::make_unique<Connection>(*this, std::move(socket), Connection::Role::mute);
     auto* connection = refused.get();
     (void)connection->outbox()->offer_control(Frame::copy_of(handshake));
     adopt(std::move(refused), leftover);
@@ -77,7 +81,35 @@ void Gate::open_chat(TcpSocket socket, const ClientId& client, std::string_view 
 
 void Gate::open_echo(TcpSocket socket, std::string_view leftover) {
   shard_->touch();
-  adopt(std::make_unique<Connection>(*this, std::move(socket)), leftover);
+  adopt(std::make_unique<Connection>(*this, std::move(socket), Connection::Role::echo), leftover);
+}
+
+void Gate::open_watch(TcpSocket socket, const RoomName& room, std::string_view leftover) {
+  shard_->touch();
+  auto made = std::make_unique<Connection>(*this, std::move(socket), Connection::Role::mute);
+  auto* connection = made.get();
+  // The watch ends before its connection is destroyed, see bury().
+  RoomHandlers handlers;
+  handlers.on_message = [connection, room](std::string_view from, std::string_view data) {
+    std::string text;
+    append_room_message(text, room.view(), from, data);
+    connection->tell(text);
+  };
+  handlers.on_presence = [connection, room](const RoomPresence& presence) {
+    std::string text;
+    append_presence(text, room.view(), presence.kind == PresenceEvent::Kind::join ? "join" : "leave", presence.client,
+                    presence.size, presence.version);
+    connection->tell(text);
+  };
+  watches_[connection] = shard_->watch(room, std::move(handlers), [connection, room](Errc result) {
+    if (result != Errc::ok) {
+      return connection->close(CloseCode::internal_error, "the room's channel cannot be subscribed");
+    }
+    std::string text;
+    append_watching(text, room.view());
+    connection->tell(text);
+  });
+  adopt(std::move(made), leftover);
 }
 
 void Gate::adopt(std::unique_ptr<Connection> connection, std::string_view leftover) {
@@ -136,6 +168,7 @@ void Gate::flush() {
 
 void Gate::bury(Connection& connection) {
   connection.ConnectionHook::unlink();
+  if (const auto watch = watches_.extract(&connection); !watch.empty()) shard_->unwatch(watch.mapped());
   --open_;
   --shard_->hub().connections;
   --shared_.websockets;

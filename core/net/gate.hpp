@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/net/asio.hpp"
@@ -38,6 +39,8 @@ public:
   /// `handshake` is the answer to the upgrade: written once the client's claim is answered.
   void open_chat(TcpSocket socket, const ClientId& client, std::string_view handshake, std::string_view leftover);
   void open_echo(TcpSocket socket, std::string_view leftover);
+  /// Hears a room without being a client; what it says is read and dropped.
+  void open_watch(TcpSocket socket, const RoomName& room, std::string_view leftover);
   /// Every WebSocket is told 1001; HTTP sessions end with their answer.
   void drain();
   /// Ends what is left.
@@ -59,6 +62,7 @@ public:
   [[nodiscard]] const ServerOptions& options() const { return shared_.options; }
   [[nodiscard]] TimerWheel& wheel() { return wheel_; }
   [[nodiscard]] std::vector<char>& read_buffer() { return read_buffer_; }
+  [[nodiscard]] OutboxRules& own_outbox_rules() { return own_outbox_rules_; }
   [[nodiscard]] ClientId make_guest();
   /// `connection` wants flush() at the end of the turn though the Router did not say so.
   void wake_connection(Connection& connection);
@@ -89,7 +93,9 @@ private:
   TimerWheel wheel_;
   SteadyTimer tick_;
   std::vector<char> read_buffer_;
-  std::mt19937_64 random_;  // names of guests
+  std::mt19937_64 random_;        // names of guests
+  OutboxRules own_outbox_rules_;  // of connections that the Router does not know; before them
+  std::unordered_map<const Connection*, WatchId> watches_;
   boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>,
                          boost::intrusive::base_hook<ConnectionHook>>
       connections_;  // all that are not buried

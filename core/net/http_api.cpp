@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "core/net/home_page.hpp"
+#include "core/net/http_parts.hpp"
+#include "core/net/http_rooms.hpp"
 #include "core/wire/client_protocol.hpp"
 #include "core/wire/close_code.hpp"
 #include "core/wire/utf8.hpp"
@@ -22,71 +24,27 @@
 namespace wsr::net {
 namespace {
 
-using Json = nlohmann::ordered_json;  // members in the order in which a reader wants them
-using Reply = std::function<void(HttpResponse)>;
+using http::answer;
+using http::bad_request;
+using http::client_of;
+using http::Json;
+using http::method_not_allowed;
+using http::on_method;
+using http::PageQuery;
+using http::percent_decoded;
+using http::Plus;
+using http::read_body;
+using http::read_page;
+using http::refusal;
+using http::Reply;
+using http::store_refusal;
+using http::Target;
 using std::chrono::steady_clock;
 
-constexpr std::size_t recipients_max = 1'000;  // of one POST /api/send: one request cannot occupy a shard for long
-constexpr std::uint32_t page_count_max = 1'000;
-constexpr std::uint32_t page_count_default = 100;
-constexpr std::size_t cursor_bytes_max = 1'024;
+constexpr std::size_t recipients_max = 1'000;   // of one POST /api/send: one request cannot occupy a shard for long
 constexpr std::size_t channel_bytes_max = 256;  // ports.hpp: Channel::name
 
 std::string home_page;
-
-// ---------------------------------------------------------------- answers
-
-HttpResponse answer(const Json& body, unsigned status = 200) {
-  HttpResponse response;
-  response.status = status;
-  // A name that another program wrote into the store may hold anything: it must not end in an exception here.
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return response;
-}
-
-HttpResponse refusal(unsigned status, std::string_view code, std::string_view message) {
-  return answer({{"error", {{"code", code}, {"message", message}}}}, status);
-}
-
-HttpResponse bad_request(std::string_view message) { return refusal(400, "bad_request", message); }
-
-HttpResponse method_not_allowed(std::string_view method, std::string allow) {
-  auto response = refusal(405, "method_not_allowed", fmt::format("{} is not for this path: use {}", method, allow));
-  response.allow = std::move(allow);
-  return response;
-}
-
-unsigned status_of(Errc code) {
-  switch (code) {
-    case Errc::ok:
-      return 200;
-    case Errc::bad_request:
-      return 400;
-    case Errc::forbidden:
-      return 403;
-    case Errc::not_found:
-      return 404;
-    case Errc::superseded:
-    case Errc::conflict:
-      return 409;
-    case Errc::capacity:
-    case Errc::unavailable:
-      return 503;
-    case Errc::timeout:
-      return 504;
-    case Errc::internal:
-      return 500;
-  }
-  return 500;
-}
-
-HttpResponse store_refusal(Errc code) {
-  std::string_view sentence = "the store refused the request";
-  if (code == Errc::unavailable) sentence = "the store cannot be reached now; try again, and see /readyz";
-  if (code == Errc::timeout) sentence = "the store did not answer in time; try again, and see /readyz";
-  if (code == Errc::bad_request) sentence = "the store did not understand the request: is the cursor from an answer?";
-  return refusal(status_of(code), to_string(code), sentence);
-}
 
 HttpResponse offline(const ClientId& client) {
   return refusal(404, "offline", fmt::format("no server holds a connection of {}", client.view()));
@@ -151,6 +109,7 @@ Json keeper_json(const Keeper::Figures& f) {
           {"sweeps", f.sweeps},
           {"sweeps_lost", f.sweeps_lost},
           {"rows_swept", f.rows_swept},
+          {"memberships_swept", f.memberships_swept},
           {"reassertions", f.reassertions}};
 }
 
@@ -179,181 +138,6 @@ HttpResponse readiness_answer(const Readiness& readiness) {
                  {"lease", light(readiness.lease)},
                  {"inbox", light(readiness.inbox)}},
                 readiness.is_ready() ? 200 : 503);
-}
-
-// ---------------------------------------------------------------- the request's line
-
-enum class Plus : std::uint8_t { is_plus, is_space };
-
-std::optional<std::string> percent_decoded(std::string_view text, Plus plus) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      unsigned char byte = 0;
-      const auto* digits = text.data() + i + 1;
-      if (text.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) return std::nullopt;
-      out += static_cast<char>(byte);
-      i += 2;
-    } else {
-      out += plus == Plus::is_space && text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return out;
-}
-
-struct Target {
-  std::string_view path;
-  std::vector<std::pair<std::string, std::string>> query;
-};
-
-std::optional<Target> parse_target(std::string_view text) {
-  Target target;
-  const auto mark = text.find('?');
-  target.path = text.substr(0, mark);
-  auto rest = mark == std::string_view::npos ? std::string_view{} : text.substr(mark + 1);
-  while (!rest.empty()) {
-    const auto pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    auto name = percent_decoded(pair.substr(0, equals), Plus::is_space);
-    auto value = percent_decoded(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1),
-                                 Plus::is_space);
-    if (!name || !value) return std::nullopt;
-    target.query.emplace_back(std::move(*name), std::move(*value));
-  }
-  return target;
-}
-
-// ---------------------------------------------------------------- the request's body
-
-/// One member of a JSON object: the decoded name and the value's bytes as they came.
-struct Member {
-  std::string name;
-  std::string_view value;
-};
-
-/// Walks a document that is_json_value() has accepted, so it only needs to find where values end.
-class MemberScanner {
-public:
-  explicit MemberScanner(std::string_view valid_json) : rest_(valid_json) {}
-
-  /// nullopt: the document is not an object.
-  [[nodiscard]] std::optional<std::vector<Member>> members() {
-    std::vector<Member> found;
-    skip_space();
-    if (!take('{')) return std::nullopt;
-    for (skip_space(); !take('}'); skip_space()) {
-      take(',');
-      skip_space();
-      const auto name = value();
-      skip_space();
-      take(':');
-      skip_space();
-      found.push_back({nlohmann::json::parse(name).get<std::string>(), value()});
-    }
-    return found;
-  }
-
-private:
-  void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
-
-  bool take(char c) {
-    if (rest_.empty() || rest_.front() != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-
-  std::size_t string_end(std::size_t at) const {
-    for (++at; at < rest_.size() && rest_[at] != '"'; ++at) {
-      if (rest_[at] == '\\') ++at;
-    }
-    return at + 1;
-  }
-
-  std::string_view value() {
-    std::size_t end = 0;
-    if (rest_.empty()) return {};
-    if (rest_.front() == '"') {
-      end = string_end(0);
-    } else if (rest_.front() == '{' || rest_.front() == '[') {
-      std::size_t depth = 0;
-      do {
-        const char c = rest_[end];
-        if (c == '{' || c == '[') ++depth;
-        if (c == '}' || c == ']') --depth;
-        end = c == '"' ? string_end(end) : end + 1;
-      } while (depth > 0 && end < rest_.size());
-    } else {
-      end = rest_.find_first_of(",}] \t\r\n");
-    }
-    const auto found = rest_.substr(0, end);
-    rest_.remove_prefix(found.size());
-    return found;
-  }
-
-  std::string_view rest_;
-};
-
-/// The known members of a body; the first thing that is wrong with it is `error`.
-struct Body {
-  std::vector<Member> members;
-  std::optional<HttpResponse> error;
-
-  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const {
-    for (const auto& member : members) {
-      if (member.name == name) return member.value;
-    }
-    return std::nullopt;
-  }
-};
-
-bool is_json_type(std::string_view content_type) {
-  auto type = content_type.substr(0, content_type.find(';'));
-  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
-  constexpr std::string_view json = "application/json";
-  return std::equal(type.begin(), type.end(), json.begin(), json.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
-}
-
-Body read_body(const HttpRequest& request, std::initializer_list<std::string_view> known) {
-  Body body;
-  // Also a guard: a page of another origin cannot send this type without asking first (CORS preflight).
-  if (!is_json_type(request.content_type)) {
-    body.error = refusal(415, "unsupported_media_type", "send the body as Content-Type: application/json");
-    return body;
-  }
-  if (!is_utf8(request.body) || !is_json_value(request.body)) {
-    body.error = bad_request("the body is not one JSON value in UTF-8 (RFC 8259, at most 64 levels deep)");
-    return body;
-  }
-  auto members = MemberScanner(request.body).members();
-  if (!members) {
-    body.error = bad_request("the body must be a JSON object");
-    return body;
-  }
-  for (const auto& member : *members) {
-    if (std::find(known.begin(), known.end(), member.name) == known.end()) {
-      body.error =
-          bad_request(fmt::format("unknown member \"{}\"; known are: {}", member.name, fmt::join(known, ", ")));
-      return body;
-    }
-    if (body.find(member.name)) {
-      body.error = bad_request(fmt::format("\"{}\" stands twice in the body", member.name));
-      return body;
-    }
-    body.members.push_back(member);
-  }
-  return body;
-}
-
-Result<ClientId> client_of(const nlohmann::json& value, std::string_view what) {
-  if (!value.is_string()) {
-    return Error{Errc::bad_request, fmt::format("\"{}\" must be a client's name, as a string", what)};
-  }
-  auto client = ClientId::parse(value.get_ref<const std::string&>());
-  if (!client) return Error{Errc::bad_request, fmt::format("\"{}\": {}", what, client.error().message)};
-  return client;
 }
 
 // ---------------------------------------------------------------- POST /api/send
@@ -476,21 +260,9 @@ void broadcast(Services& services, const HttpRequest& request, Reply reply) {
 }
 
 void owners(Services& services, const Target& target, Reply reply) {
-  std::string cursor = "0";
-  std::uint32_t count = page_count_default;
-  for (const auto& [name, value] : target.query) {
-    if (name == "cursor" && !value.empty() && value.size() <= cursor_bytes_max) {
-      cursor = value;
-    } else if (name == "count") {
-      const auto* end = value.data() + value.size();
-      const auto [stopped, error] = std::from_chars(value.data(), end, count);
-      if (error != std::errc{} || stopped != end || count < 1 || count > page_count_max) {
-        return reply(bad_request(fmt::format("count must be a number from 1 to {}", page_count_max)));
-      }
-    } else {
-      return reply(bad_request("the query takes cursor= (from the previous answer) and count="));
-    }
-  }
+  const auto query = read_page(target);
+  if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
+  const auto& [cursor, count] = std::get<PageQuery>(query);
   services.page(cursor, count, [reply = std::move(reply)](const OwnerPage& page) {
     if (page.result != Errc::ok) return reply(store_refusal(page.result));
     reply(answer({{"owners", owners_json(page.rows)}, {"cursor", page.cursor}}));
@@ -550,13 +322,6 @@ HttpResponse page() {
   return response;
 }
 
-/// Calls `then` if the method fits. HEAD comes here as GET: whoever writes the answer leaves its body out.
-template <class Then>
-void on_method(const HttpRequest& request, std::string_view wanted, const Reply& reply, Then&& then) {
-  if (request.method == wanted) return then(reply);
-  reply(method_not_allowed(request.method, wanted == "GET" ? "GET, HEAD" : std::string(wanted)));
-}
-
 void on_owner_path(Services& services, const HttpRequest& request, std::string_view name, const Reply& reply) {
   const auto decoded = percent_decoded(name, Plus::is_plus);
   if (!decoded) return reply(bad_request("the path holds a % that is not followed by two hexadecimal digits"));
@@ -572,7 +337,7 @@ void on_owner_path(Services& services, const HttpRequest& request, std::string_v
 void set_home_page(std::string html) { home_page = std::move(html); }
 
 void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply) {
-  const auto target = parse_target(request.target);
+  const auto target = http::parse_target(request.target);
   if (!target) return reply(bad_request("the query holds a % that is not followed by two hexadecimal digits"));
   const auto path = target->path;
   auto& s = services_;
@@ -605,6 +370,7 @@ void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpRe
   if (path == "/") {
     return on_method(request, "GET", reply, [](const Reply& r) { r(page()); });
   }
+  if (path == "/api/rooms" || path.starts_with("/api/rooms/")) return handle_rooms(s, request, *target, reply);
   if (path.starts_with(owner_prefix) && path.size() > owner_prefix.size() &&
       path.find('/', owner_prefix.size()) == std::string_view::npos) {
     return on_owner_path(s, request, path.substr(owner_prefix.size()), reply);
@@ -612,7 +378,7 @@ void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpRe
   reply(
       refusal(404, "not_found",
               "nothing here; there are /chat (WebSocket), /api/send, /api/broadcast, /api/owners, /api/owners/CLIENT, "
-              "/api/count, /api/servers, /api/stats, /healthz, /readyz"));
+              "/api/rooms, /api/count, /api/servers, /api/stats, /healthz, /readyz"));
 }
 
 }  // namespace wsr::net

@@ -3,7 +3,9 @@
 // Thread-safety: none; one a shard. Errors: {"error":{"code","message"}} with the status that fits.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,7 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::string body;
   std::string allow;  // for 405
+  std::optional<std::chrono::seconds> retry_after;
 };
 
 class HttpApi {

@@ -119,6 +119,7 @@ void HttpSession::on_request() {
     response.result(made.status);
     response.set(http::field::content_type, made.content_type);
     if (!made.allow.empty()) response.set(http::field::allow, made.allow);
+    if (made.retry_after) response.set(http::field::retry_after, std::to_string(made.retry_after->count()));
     response.body() = std::move(made.body);
     self->answer(std::move(response), Persistence::keep);
   });
@@ -146,12 +147,14 @@ void HttpSession::accept(Upgrade upgrade) {
                            leftover);
   }
   set_deadline(gate_.options().handshake_within);
-  asio::async_write(socket_, asio::buffer(handshake_), [self = shared_from_this()](error_code error, std::size_t) {
-    if (self->phase_ != Phase::answering) return;
-    if (error) return self->drop();
-    const auto leftover = self->hand_over();
-    self->gate_.open_echo(std::move(self->socket_), leftover);
-  });
+  asio::async_write(socket_, asio::buffer(handshake_),
+                    [self = shared_from_this(), room = upgrade.room](error_code error, std::size_t) {
+                      if (self->phase_ != Phase::answering) return;
+                      if (error) return self->drop();
+                      const auto leftover = self->hand_over();
+                      if (room.is_empty()) return self->gate_.open_echo(std::move(self->socket_), leftover);
+                      self->gate_.open_watch(std::move(self->socket_), room, leftover);
+                    });
 }
 
 std::string_view HttpSession::hand_over() {

@@ -1,5 +1,6 @@
 #include "core/net/hub.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -27,6 +28,7 @@ Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_ba
                             .lease = options_.lease,
                             .probe_every = options_.probe_every,
                             .keys = options_.keys,
+                            .linger = options_.linger,
                             .role = options_.role},
               keeper_directory_, keeper_bus_, *this, *this),
       timer_(io),
@@ -81,7 +83,8 @@ void Hub::limit_stop_phase() {
 }
 
 void Hub::end_stop_phase() {
-  if (phase_ == Phase::resigning && options_.role == KeeperOptions::Role::server) {
+  const bool sweeps_itself = options_.role == KeeperOptions::Role::server && options_.linger.count() == 0;
+  if (phase_ == Phase::resigning && sweeps_itself) {
     phase_ = Phase::sweeping;
     limit_stop_phase();
     backend_->directory().sweep(await([this](Answer&&) { end_stop_phase(); }), options_.self, options_.self);
@@ -178,6 +181,25 @@ void Hub::hand_over(std::uint8_t from, Ticket ticket, std::string batch) {
   });
 }
 
+void Hub::enter(std::uint8_t shard, Ticket ticket, const Channel& room) {
+  auto& wanted = rooms_[room.name];
+  if (std::find(wanted.begin(), wanted.end(), shard) == wanted.end()) wanted.push_back(shard);
+  // Also when another shard is there already: the answer tells that the subscription stands.
+  backend_->bus().subscribe(ticket, room, Match::exact);
+}
+
+void Hub::exit(std::uint8_t shard, Ticket ticket, const Channel& room) {
+  const auto found = rooms_.find(room.name);
+  if (found != rooms_.end()) {
+    std::erase(found->second, shard);
+    if (!found->second.empty()) {
+      return answer_shard(shard, Ticket{ticket.value & ticket_mask}, Unsubscribed{});
+    }
+    rooms_.erase(found);
+  }
+  backend_->bus().unsubscribe(ticket, room, Match::exact);
+}
+
 SubscriptionId Hub::subscribe(const Subscriptions::Topic& topic, ChannelHandler handler,
                               std::function<void(Errc)> reply) {
   const auto added = subscriptions_.add(topic, std::move(handler));
@@ -222,6 +244,7 @@ void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
 
 void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
   if (channel.kind == ChannelKind::inbox) return on_inbox(payload);
+  if (channel.kind == ChannelKind::room) return on_room(channel.name, payload);
   subscriptions_.deliver(channel.name, pattern, payload);
 }
 
@@ -230,6 +253,19 @@ void Hub::on_inbox(std::string_view payload) {
   if (!header) return shards_.empty() ? void() : shards_[0]->take_batch(std::string(payload), {});  // counts it as bad
   if (header->to_shard == probe_shard) return on_probe_batch(payload);
   if (header->to_shard < shards_.size()) shards_[header->to_shard]->take_batch(std::string(payload), {});
+}
+
+void Hub::on_room(const std::string& room, std::string_view payload) {
+  // One copy for all shards, in the channel's order for each of them.
+  const auto event = std::make_shared<const RoomBytes>(RoomBytes{room, std::string(payload)});
+  const auto found = rooms_.find(room);
+  if (found == rooms_.end() || found->second.empty()) {
+    // Unsubscribed, and this was under way: somebody may wait for a receipt that says so.
+    if (!shards_.empty()) shards_[0]->take_room_event(event, 1);
+    return;
+  }
+  const auto parts = static_cast<std::uint32_t>(found->second.size());
+  for (const std::uint8_t shard : found->second) shards_[shard]->take_room_event(event, parts);
 }
 
 void Hub::on_probe_batch(std::string_view payload) {

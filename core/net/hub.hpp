@@ -46,6 +46,7 @@ struct HubOptions {
   BatchKeys keys;
   std::chrono::milliseconds lease{6'000};
   std::chrono::milliseconds probe_every{500};
+  std::chrono::milliseconds linger{0};  // see KeeperOptions
   KeeperOptions::Role role = KeeperOptions::Role::server;
 };
 
@@ -70,13 +71,17 @@ public:
   void post(Task task) { inlet_.push(std::move(task)); }
   /// A batch of one shard of this server for another; the answer comes when the other has taken it.
   void hand_over(std::uint8_t from, Ticket ticket, std::string batch);
-  std::atomic<std::uint64_t> connections{0};  // open now, over all shards
+  std::atomic<std::uint64_t> connections{0};   // open now, over all shards
+  std::atomic<std::uint64_t> outbox_bytes{0};  // waiting for them, as of the end of each shard's last turn
 
   // ---- calls of the shards; tickets carry their tag
   void claim(Ticket ticket, const ClaimRequest& request);
   void release(Ticket ticket, const ClientId& client, const Attachment& at);
   void lookup(Ticket ticket, const ClientId& client);
   void forget(ShardIndex shard, ConnId conn) { owners_.forget(shard, conn); }
+  /// A shard subscribes to a room, or lets it go: the bus is asked for the first and after the last of them.
+  void enter(std::uint8_t shard, Ticket ticket, const Channel& room);
+  void exit(std::uint8_t shard, Ticket ticket, const Channel& room);
   /// The store's ports, for calls that need no look on the way. The caller must touch().
   [[nodiscard]] Directory& directory() { return backend_->directory(); }
   [[nodiscard]] Bus& bus() { return backend_->bus(); }
@@ -119,6 +124,7 @@ private:
   void arm_timer();
   void on_inbox(std::string_view payload);
   void on_probe_batch(std::string_view payload);
+  void on_room(const std::string& room, std::string_view payload);
   void answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer);
   void end_stop_phase();
   void limit_stop_phase();
@@ -131,6 +137,7 @@ private:
   std::vector<Shard*> shards_;
   LocalOwners owners_;
   Subscriptions subscriptions_;
+  std::unordered_map<std::string, std::vector<std::uint8_t>> rooms_;  // subscribed -> the shards that want it
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>> calls_;
   std::uint64_t last_call_ = 0;
   std::unique_ptr<Backend> backend_;

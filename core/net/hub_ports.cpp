@@ -56,6 +56,43 @@ void HubDirectory::sweep(Ticket ticket, const ServerId& dead, const ServerId& by
   reach(hub_, place_, [ticket = tagged(tag_, ticket), dead, by](Hub& hub) { hub.directory().sweep(ticket, dead, by); });
 }
 
+void HubRosters::join(Ticket ticket, const JoinRequest& request) {
+  reach(hub_, place_,
+        [ticket = tagged(tag_, ticket), request](Hub& hub) { hub.backend().rosters().join(ticket, request); });
+}
+void HubRosters::leave(Ticket ticket, const LeaveRequest& request) {
+  reach(hub_, place_,
+        [ticket = tagged(tag_, ticket), request](Hub& hub) { hub.backend().rosters().leave(ticket, request); });
+}
+void HubRosters::drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), room, client, at](Hub& hub) {
+    hub.backend().rosters().drop(ticket, room, client, at);
+  });
+}
+void HubRosters::page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), room, cursor = std::string(cursor), count](Hub& hub) {
+    hub.backend().rosters().page(ticket, room, cursor, count);
+  });
+}
+void HubRosters::info(Ticket ticket, const RoomName& room) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), room](Hub& hub) { hub.backend().rosters().info(ticket, room); });
+}
+void HubRosters::find(Ticket ticket, const RoomName& room, const ClientId& client) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), room, client](Hub& hub) {
+    hub.backend().rosters().find(ticket, room, client);
+  });
+}
+void HubRosters::rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), cursor = std::string(cursor), count](Hub& hub) {
+    hub.backend().rosters().rooms(ticket, cursor, count);
+  });
+}
+
+void HubRates::take(Ticket ticket, const RateKey& key, const RateLimit& limit) {
+  reach(hub_, place_,
+        [ticket = tagged(tag_, ticket), key, limit](Hub& hub) { hub.backend().rates().take(ticket, key, limit); });
+}
+
 void HubBus::publish(Ticket ticket, const Channel& channel, std::string payload) {
   // The Keeper's probe has to go round through the store: that is what it probes.
   if (tag_ != keeper_tag && channel.kind == ChannelKind::inbox && channel.name == hub_.self().view()) {
@@ -66,10 +103,18 @@ void HubBus::publish(Ticket ticket, const Channel& channel, std::string payload)
   });
 }
 void HubBus::subscribe(Ticket ticket, const Channel& channel, Match match) {
+  if (channel.kind == ChannelKind::room) {
+    return reach(hub_, place_,
+                 [tag = tag_, ticket = tagged(tag_, ticket), channel](Hub& hub) { hub.enter(tag, ticket, channel); });
+  }
   reach(hub_, place_,
         [ticket = tagged(tag_, ticket), channel, match](Hub& hub) { hub.bus().subscribe(ticket, channel, match); });
 }
 void HubBus::unsubscribe(Ticket ticket, const Channel& channel, Match match) {
+  if (channel.kind == ChannelKind::room) {
+    return reach(hub_, place_,
+                 [tag = tag_, ticket = tagged(tag_, ticket), channel](Hub& hub) { hub.exit(tag, ticket, channel); });
+  }
   reach(hub_, place_,
         [ticket = tagged(tag_, ticket), channel, match](Hub& hub) { hub.bus().unsubscribe(ticket, channel, match); });
 }

@@ -20,6 +20,8 @@ public:
   void stop() override { backend().stop(); }
   Directory& directory() override { return backend().directory(); }
   Bus& bus() override { return backend().bus(); }
+  Rosters& rosters() override { return backend().rosters(); }
+  Rates& rates() override { return backend().rates(); }
   Tables& tables() override { return backend().tables(); }
   void end_turn() override { backend().end_turn(); }
 

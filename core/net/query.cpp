@@ -12,14 +12,13 @@ int hex_digit(char c) {
   return -1;
 }
 
-}  // namespace
-
-std::optional<std::string> query_decoded(std::string_view text) {
+/// Decodes %XX; a plus becomes `plus`.
+std::optional<std::string> decoded(std::string_view text, char plus) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      out += text[i] == '+' ? ' ' : text[i];
+      out += text[i] == '+' ? plus : text[i];
       continue;
     }
     if (text.size() - i < 3) return std::nullopt;
@@ -30,6 +29,11 @@ std::optional<std::string> query_decoded(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
+
+std::optional<std::string> query_decoded(std::string_view text) { return decoded(text, ' '); }
+std::optional<std::string> path_decoded(std::string_view text) { return decoded(text, '+'); }
 
 Target split_target(std::string_view target) {
   target = target.substr(0, target.find('#'));

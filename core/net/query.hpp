@@ -12,6 +12,9 @@ namespace wsr::net {
 /// Decodes %XX, and `+` as a space (application/x-www-form-urlencoded, what browsers' URLSearchParams write).
 [[nodiscard]] std::optional<std::string> query_decoded(std::string_view text);
 
+/// Decodes %XX in a piece of a path, where `+` is a plus.
+[[nodiscard]] std::optional<std::string> path_decoded(std::string_view text);
+
 struct Target {
   std::string_view path;
   std::string_view query;  // without the question mark

@@ -36,6 +36,10 @@ std::size_t raise_descriptors() {
                                          : static_cast<std::size_t>(limit.rlim_cur);
 }
 
+std::chrono::milliseconds lingers(const Limits& limits) {
+  return std::chrono::ceil<std::chrono::milliseconds>(limits.reconnect_grace);
+}
+
 ServerOptions checked(ServerOptions options) {
   if (options.shards < 1 || options.shards > shards_max) {
     throw std::runtime_error(fmt::format("{} shards: choose 1 to {}", options.shards, shards_max));
@@ -114,13 +118,15 @@ void Server::State::build() {
                                          .policy = options.policy,
                                          .keys = options.keys,
                                          .lease = options.lease,
-                                         .probe_every = options.probe_every},
+                                         .probe_every = options.probe_every,
+                                         .linger = lingers(options.limits)},
                               make_backend);
   auto limits = options.limits;
   limits.sessions_max = std::min(limits.sessions_max, shared.connections_max);
   for (std::size_t i = 0; i < units.size(); ++i) {
     auto& unit = *units[i];
-    unit.shard = std::make_unique<Shard>(unit.io, *hub, static_cast<ShardIndex>(i), unit.gate, limits);
+    unit.shard =
+        std::make_unique<Shard>(unit.io, *hub, static_cast<ShardIndex>(i), unit.gate, limits, options.authorizer);
     unit.gate.bind(*unit.shard);
     hub->add_shard(*unit.shard);
     unit.listener = std::make_unique<Listener>(std::move(acceptors[i]), unit.io,

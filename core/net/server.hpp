@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "core/net/room_authorizer.hpp"
 #include "core/routing/backend.hpp"
 #include "core/routing/ids.hpp"
 #include "core/routing/limits.hpp"
@@ -49,6 +50,7 @@ struct ServerOptions {
   std::size_t connections_max = 0;                     // per server; 0: what the descriptors allow
   std::vector<std::string> origins;                    // browsers' Origin allowed besides same-origin; "*": any
   std::string store = "memory";                        // how messages name the store: never with its password
+  RoomAuthorizer authorizer;                           // who may do what in rooms; none: everybody everything
   bool echo = false;                                   // serve /echo, for WebSocket conformance suites
 };
 

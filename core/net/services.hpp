@@ -12,6 +12,7 @@
 
 #include "core/routing/keeper.hpp"
 #include "core/routing/ports.hpp"
+#include "core/routing/room.hpp"
 #include "core/routing/router.hpp"
 #include "core/routing/stats.hpp"
 
@@ -30,6 +31,13 @@ struct ServerStats {
   double uptime_seconds = 0;
 };
 
+/// What a watcher of a room is told, on the thread of its shard, in the room's order. Either may be empty.
+struct RoomHandlers {
+  std::function<void(std::string_view from, std::string_view data)> on_message;
+  std::function<void(const RoomPresence& presence)> on_presence;
+};
+using WatchId = std::uint64_t;  // 0: none
+
 class Services {
 public:
   virtual ~Services() = default;
@@ -43,6 +51,24 @@ public:
   virtual void kick(const Attachment& at, CloseCode code, std::string_view reason) = 0;
   virtual void stats(std::function<void(ServerStats)> reply) = 0;
   virtual void broadcast(std::string_view channel, std::string_view payload, std::function<void(Published)> reply) = 0;
+
+  // ---- rooms (core/routing/room.hpp); the authorizer is not asked: the caller is the authority
+  /// For a client anywhere in the cluster: its owner carries it out.
+  virtual void join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) = 0;
+  virtual void leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) = 0;
+  /// `from` may be empty; Echo::no: no connection of `from` gets it.
+  virtual void push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
+                    std::function<void(RoomPushed)> reply) = 0;
+  virtual void room_info(const RoomName& room, std::function<void(RoomInfo)> reply) = 0;
+  virtual void room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
+                            std::function<void(RosterPage)> reply) = 0;
+  /// Whether this client is in the room: see Rosters::find().
+  virtual void room_member(const RoomName& room, const ClientId& client, std::function<void(RoomInfo)> reply) = 0;
+  virtual void rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) = 0;
+  /// Hears the room without being a member, until unwatch(). `reply` comes when the subscription stands.
+  virtual WatchId watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply) = 0;
+  virtual void unwatch(WatchId watch) = 0;
+
   /// As last reported by the Keeper.
   virtual Readiness readiness() const = 0;
 };

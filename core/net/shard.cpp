@@ -1,5 +1,6 @@
 #include "core/net/shard.hpp"
 
+#include <algorithm>
 #include <variant>
 
 namespace wsr::net {
@@ -24,19 +25,23 @@ void add(ServerStats& sum, const ServerStats& part) {
 
 }  // namespace
 
-Shard::Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world, Limits limits)
+Shard::Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world, Limits limits,
+             RoomAuthorizer authorizer)
     : io_(io),
       hub_(hub),
       index_(index),
       place_(index == 0 ? Place::hub_thread : Place::other_thread),
       world_(world),
       directory_(hub, static_cast<std::uint8_t>(index), place_),
+      rosters_(hub, static_cast<std::uint8_t>(index), place_),
+      rates_(hub, static_cast<std::uint8_t>(index), place_),
       bus_(hub, static_cast<std::uint8_t>(index), place_),
+      authorizer_(std::move(authorizer)),
       router_(RouterOptions{.self = ShardAddress{hub.self(), index},
                             .policy = hub.options().policy,
                             .limits = limits,
                             .keys = hub.options().keys},
-              Router::Ports{directory_, bus_, *this, *this, *this}),
+              Router::Ports{directory_, bus_, rosters_, rates_, *this, *this, *this, authorizer_ ? this : nullptr}),
       inlet_(io, [](Task&& task) { task(); }),
       timer_(io) {}
 
@@ -72,12 +77,24 @@ void Shard::on_end_of_turn() {
   is_turn_posted_ = false;
   now_ = clock_now();
   tell_callers();
+  tell_watchers();
   world_.flush();
   router_.end_turn();
   if (place_ == Place::hub_thread) hub_.end_turn();
   // What was said during this end of turn (a link that found a full outbox) has its own end.
-  if (!sent_.empty() || !owned_.empty()) touch();
+  if (!sent_.empty() || !owned_.empty() || !replies_.empty() || !heard_.empty()) touch();
+  share_outbox_bytes();
   arm_timer();
+}
+
+void Shard::share_outbox_bytes() {
+  auto& budget = router_.outbox_budget();
+  if (budget.bytes != outbox_bytes_) {
+    hub_.outbox_bytes.fetch_add(budget.bytes - outbox_bytes_, std::memory_order_relaxed);  // wraps when it shrinks
+    outbox_bytes_ = budget.bytes;
+  }
+  budget.bytes_elsewhere = hub_.outbox_bytes.load(std::memory_order_relaxed) - outbox_bytes_;
+  budget.connections = hub_.connections.load(std::memory_order_relaxed);
 }
 
 void Shard::tell_callers() {
@@ -86,6 +103,26 @@ void Shard::tell_callers() {
     if (!waiting.empty()) waiting.mapped()(std::move(sent));
   }
   for (auto& owned : std::exchange(owned_, {})) world_.on_owned(owned.conn, owned.result, owned.detail);
+  for (auto& reply : std::exchange(replies_, {})) reply();
+}
+
+void Shard::tell_watchers() {
+  for (const Heard& heard : std::exchange(heard_, {})) {
+    std::vector<WatchId> told;  // a handler may watch and unwatch
+    const auto [first, last] = watchers_.equal_range(heard.room);
+    for (auto each = first; each != last; ++each) told.push_back(each->second);
+    for (const WatchId id : told) {
+      const auto found = watches_.find(id);
+      if (found == watches_.end()) continue;
+      const auto watch = found->second;
+      if (heard.presence) {
+        if (!watch->handlers.on_presence) continue;
+        watch->handlers.on_presence(RoomPresence{*heard.presence, heard.from, heard.size, heard.version});
+      } else if (watch->handlers.on_message) {
+        watch->handlers.on_message(heard.from, heard.data);
+      }
+    }
+  }
 }
 
 void Shard::arm_timer() {
@@ -114,6 +151,10 @@ void Shard::take_batch(std::string batch, Task taken) {
   });
 }
 
+void Shard::take_room_event(std::shared_ptr<const RoomBytes> event, std::uint32_t parts) {
+  post([this, event = std::move(event), parts] { input().on_room_event(event->room, event->bytes, parts); });
+}
+
 void Shard::take_store_state(StoreState state) {
   post([this, state] { input().on_store_state(state); });
 }
@@ -135,6 +176,47 @@ void Shard::on_sent(Ticket ticket, const Sent& sent) {
 
 void Shard::on_owned(ConnId conn, Errc result, std::string_view detail) {
   owned_.push_back(Owned{conn, result, std::string(detail)});
+}
+
+void Shard::on_room_done(Ticket ticket, const RoomDone& done) {
+  auto call = room_calls_.extract(ticket.value);
+  if (!call.empty()) replies_.push_back([reply = std::move(call.mapped()), done] { reply(done); });
+}
+
+void Shard::on_pushed(Ticket ticket, const RoomPushed& pushed) {
+  auto call = pushes_.extract(ticket.value);
+  if (!call.empty()) replies_.push_back([reply = std::move(call.mapped()), pushed] { reply(pushed); });
+}
+
+void Shard::on_watching(const RoomName& room, Errc result) {
+  const auto [first, last] = watchers_.equal_range(room);
+  for (auto each = first; each != last; ++each) {
+    const auto& watch = watches_.at(each->second);
+    if (!watch->reply) continue;
+    replies_.push_back([reply = std::exchange(watch->reply, nullptr), result] { reply(result); });
+  }
+}
+
+void Shard::on_room_message(const RoomName& room, std::string_view from, std::string_view data) {
+  heard_.push_back({room, std::nullopt, std::string(from), std::string(data), 0, 0});
+}
+
+void Shard::on_room_presence(const RoomName& room, const RoomPresence& presence) {
+  heard_.push_back({room, presence.kind, std::string(presence.client), {}, presence.size, presence.version});
+}
+
+void Shard::authorize(Ticket ticket, RoomAction action, const RoomName& room, const ClientId& client) {
+  // In a turn of its own: the Router's ports never answer inline.
+  asio::post(io_, alive_.guard([this, ticket, action, room, client] {
+    const auto reply = [this, ticket](Permission permission) {
+      post([this, ticket, permission] { input().on_authorized(ticket, permission); });
+    };
+    try {
+      authorizer_(action, room, client, reply);
+    } catch (...) {
+      reply(Permission::denied);
+    }
+  }));
 }
 
 void Shard::close(ConnId conn, std::uint16_t code, std::string_view reason) {
@@ -206,6 +288,64 @@ void Shard::broadcast(std::string_view channel, std::string_view payload, std::f
   ask<Published>([channel = Channel{ChannelKind::app, std::string(channel)}, payload = std::string(payload)](
                      Hub& hub, Ticket ticket) { hub.bus().publish(ticket, channel, payload); },
                  std::move(reply));
+}
+
+void Shard::join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) {
+  const Ticket ticket{++last_send_};
+  room_calls_.emplace(ticket.value, std::move(reply));
+  input().join(ticket, room, client);
+}
+
+void Shard::leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) {
+  const Ticket ticket{++last_send_};
+  room_calls_.emplace(ticket.value, std::move(reply));
+  input().leave(ticket, room, client);
+}
+
+void Shard::push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
+                 std::function<void(RoomPushed)> reply) {
+  const Ticket ticket{++last_send_};
+  pushes_.emplace(ticket.value, std::move(reply));
+  input().push(ticket, room, from, data, echo, Wait::for_word);
+}
+
+void Shard::room_info(const RoomName& room, std::function<void(RoomInfo)> reply) {
+  ask<RoomInfo>([room](Hub& hub, Ticket ticket) { hub.backend().rosters().info(ticket, room); }, std::move(reply));
+}
+
+void Shard::room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
+                         std::function<void(RosterPage)> reply) {
+  ask<RosterPage>([room, cursor = std::string(cursor), count](
+                      Hub& hub, Ticket ticket) { hub.backend().rosters().page(ticket, room, cursor, count); },
+                  std::move(reply));
+}
+
+void Shard::room_member(const RoomName& room, const ClientId& client, std::function<void(RoomInfo)> reply) {
+  ask<RoomInfo>([room, client](Hub& hub, Ticket ticket) { hub.backend().rosters().find(ticket, room, client); },
+                std::move(reply));
+}
+
+void Shard::rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) {
+  ask<RoomPage>([cursor = std::string(cursor), count](
+                    Hub& hub, Ticket ticket) { hub.backend().rosters().rooms(ticket, cursor, count); },
+                std::move(reply));
+}
+
+WatchId Shard::watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply) {
+  const WatchId id = ++last_send_;
+  watches_.emplace(id, std::make_shared<Watch>(Watch{room, std::move(handlers), std::move(reply)}));
+  watchers_.emplace(room, id);
+  input().watch(room);
+  return id;
+}
+
+void Shard::unwatch(WatchId id) {
+  const auto watch = watches_.extract(id);
+  if (watch.empty()) return;
+  const RoomName room = watch.mapped()->room;
+  auto [first, last] = watchers_.equal_range(room);
+  watchers_.erase(std::find_if(first, last, [id](const auto& each) { return each.second == id; }));
+  input().unwatch(room);
 }
 
 void Shard::stats(std::function<void(ServerStats)> reply) {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 #include "core/net/hub.hpp"
 #include "core/net/hub_ports.hpp"
 #include "core/net/inlet.hpp"
+#include "core/net/room_authorizer.hpp"
 #include "core/net/services.hpp"
 #include "core/routing/router.hpp"
 
@@ -42,9 +44,16 @@ public:
   virtual void add_figures(ServerStats& stats) const = 0;
 };
 
-class Shard final : public Services, private Application, private Clock, private Connections {
+/// What a room's channel brought, shared by the shards that have the room.
+struct RoomBytes {
+  std::string room;
+  std::string bytes;
+};
+
+class Shard final : public Services, private Application, private Authorizer, private Clock, private Connections {
 public:
-  Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world, Limits limits);
+  Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world, Limits limits,
+        RoomAuthorizer authorizer = {});
   ~Shard() override;
 
   /// The Router, for one input: marks the turn.
@@ -65,6 +74,7 @@ public:
   void post(Task task) { inlet_.push(std::move(task)); }
   void take_answer(Ticket ticket, Answer&& answer);
   void take_batch(std::string batch, Task taken);
+  void take_room_event(std::shared_ptr<const RoomBytes> event, std::uint32_t parts);
   void take_store_state(StoreState state);
   void take_reassert();
   void take_server_gone(const ServerId& server);
@@ -79,11 +89,28 @@ public:
   void kick(const Attachment& at, CloseCode code, std::string_view reason) override;
   void stats(std::function<void(ServerStats)> reply) override;
   void broadcast(std::string_view channel, std::string_view payload, std::function<void(Published)> reply) override;
+  void join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override;
+  void leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override;
+  void push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
+            std::function<void(RoomPushed)> reply) override;
+  void room_info(const RoomName& room, std::function<void(RoomInfo)> reply) override;
+  void room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
+                    std::function<void(RosterPage)> reply) override;
+  void room_member(const RoomName& room, const ClientId& client, std::function<void(RoomInfo)> reply) override;
+  void rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) override;
+  WatchId watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply) override;
+  void unwatch(WatchId watch) override;
   Readiness readiness() const override { return hub_.readiness(); }
 
 private:
   void on_sent(Ticket ticket, const Sent& sent) override;
   void on_owned(ConnId conn, Errc result, std::string_view detail) override;
+  void on_room_done(Ticket ticket, const RoomDone& done) override;
+  void on_pushed(Ticket ticket, const RoomPushed& pushed) override;
+  void on_watching(const RoomName& room, Errc result) override;
+  void on_room_message(const RoomName& room, std::string_view from, std::string_view data) override;
+  void on_room_presence(const RoomName& room, const RoomPresence& presence) override;
+  void authorize(Ticket ticket, RoomAction action, const RoomName& room, const ClientId& client) override;
   [[nodiscard]] StoreTime store_now() const override { return store_time(now_); }
   [[nodiscard]] std::chrono::microseconds store_error() const override;
   void wake(ConnId conn) override { world_.wake(conn); }
@@ -92,6 +119,8 @@ private:
   void post_end_of_turn();
   void on_end_of_turn();
   void tell_callers();
+  void tell_watchers();
+  void share_outbox_bytes();
   void arm_timer();
   /// Asks the store on the hub's thread; the answer, if it is a T, comes back to `reply` on this one.
   template <class T>
@@ -104,7 +133,10 @@ private:
   ShardWorld& world_;
   Alive alive_;
   HubDirectory directory_;
+  HubRosters rosters_;
+  HubRates rates_;
   HubBus bus_;
+  RoomAuthorizer authorizer_;
   Time now_ = clock_now();
   Router router_;
   Inlet<Task> inlet_;
@@ -125,6 +157,28 @@ private:
     std::string detail;
   };
   std::vector<Owned> owned_;  // claims answered in this turn
+
+  struct Watch {
+    RoomName room;
+    RoomHandlers handlers;
+    std::function<void(Errc)> reply;  // until the channel stands
+  };
+  struct Heard {  // what a watched room brought in this turn
+    RoomName room;
+    std::optional<PresenceEvent::Kind> presence;  // none: a message
+    std::string from;                             // or the client that came or went
+    std::string data;
+    std::uint64_t size = 0;
+    std::uint64_t version = 0;
+  };
+  /// Later answers to the application, one kind of waiting each.
+  std::unordered_map<std::uint64_t, std::function<void(RoomDone)>> room_calls_;
+  std::unordered_map<std::uint64_t, std::function<void(RoomPushed)>> pushes_;
+  std::vector<std::function<void()>> replies_;  // of this turn
+  std::map<WatchId, std::shared_ptr<Watch>> watches_;
+  std::multimap<RoomName, WatchId> watchers_;  // by room
+  std::vector<Heard> heard_;
+  std::uint64_t outbox_bytes_ = 0;  // as last added to the hub's sum
 };
 
 }  // namespace wsr::net

@@ -35,9 +35,22 @@ bool is_key(std::string_view key) {
   return key.size() == 24 && key.ends_with("==") && std::all_of(key.begin(), key.end() - 2, is_digit);
 }
 
+/// ROOM of /api/rooms/ROOM/watch, still percent-encoded.
+std::optional<std::string_view> watched_room(std::string_view path) {
+  static constexpr std::string_view head = "/api/rooms/", tail = "/watch";
+  if (!path.starts_with(head) || !path.ends_with(tail) || path.size() <= head.size() + tail.size()) {
+    return std::nullopt;
+  }
+  path.remove_prefix(head.size());
+  path.remove_suffix(tail.size());
+  if (path.find('/') != std::string_view::npos) return std::nullopt;
+  return path;
+}
+
 std::optional<Upgrade::Kind> kind_of(std::string_view path, const UpgradeRules& rules) {
   if (path == "/chat") return Upgrade::Kind::chat;
   if (path == "/echo" && rules.has_echo) return Upgrade::Kind::echo;
+  if (watched_room(path)) return Upgrade::Kind::watch;
   return std::nullopt;
 }
 
@@ -68,8 +81,16 @@ std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, con
   if (rules.is_full) {
     return Refusal{503, "capacity", "this server holds as many connections as it may: raise --connections-max"};
   }
-  Upgrade upgrade{*kind, std::nullopt, ws_accept_key(request.ws_key), has_token(request.ws_protocol, "wsr.v1")};
+  Upgrade upgrade{*kind, std::nullopt, {}, ws_accept_key(request.ws_key), has_token(request.ws_protocol, "wsr.v1")};
   if (*kind == Upgrade::Kind::echo) return upgrade;
+  if (*kind == Upgrade::Kind::watch) {
+    const auto name = path_decoded(*watched_room(target.path));
+    if (!name) return Refusal{400, "bad_request", "the room's name holds a % without two hexadecimal digits"};
+    auto room = RoomName::parse(*name);
+    if (!room) return Refusal{400, "bad_request", room.error().message};
+    upgrade.room = std::move(*room);
+    return upgrade;
+  }
   const auto user = query_value(target.query, "user");
   if (user.state == QueryValue::State::malformed) {
     return Refusal{400, "bad_request", "user= holds a % that is not followed by two hexadecimal digits"};

@@ -36,8 +36,9 @@ struct UpgradeRules {
 };
 
 struct Upgrade {
-  enum class Kind { chat, echo } kind = Kind::chat;
-  std::optional<ClientId> client;  // none: a guest
+  enum class Kind { chat, echo, watch } kind = Kind::chat;
+  std::optional<ClientId> client;  // chat; none: a guest
+  RoomName room;                   // watch
   std::string accept;              // Sec-WebSocket-Accept
   bool speaks_v1 = false;          // the subprotocol wsr.v1 was offered
 };

@@ -1,0 +1,90 @@
+// Parts that the routes of the HTTP API share: answers, the request's target and body.
+//
+// Internal to core/net: http_api.cpp and http_rooms.cpp. Thread-safety: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/net/http_api.hpp"
+
+namespace wsr::net::http {
+
+using Json = nlohmann::ordered_json;  // members in the order in which a reader wants them
+using Reply = std::function<void(HttpResponse)>;
+
+// ---------------------------------------------------------------- answers
+
+[[nodiscard]] HttpResponse answer(const Json& body, unsigned status = 200);
+/// {"error":{"code","message"}}
+[[nodiscard]] HttpResponse refusal(unsigned status, std::string_view code, std::string_view message);
+[[nodiscard]] HttpResponse bad_request(std::string_view message);
+[[nodiscard]] HttpResponse method_not_allowed(std::string_view method, std::string allow);
+[[nodiscard]] unsigned status_of(Errc code);
+/// What the store said no to, as a sentence.
+[[nodiscard]] HttpResponse store_refusal(Errc code);
+
+// ---------------------------------------------------------------- the request's line
+
+enum class Plus : std::uint8_t { is_plus, is_space };
+[[nodiscard]] std::optional<std::string> percent_decoded(std::string_view text, Plus plus);
+
+struct Target {
+  std::string_view path;
+  std::vector<std::pair<std::string, std::string>> query;
+};
+
+/// nullopt: a `%` that is not followed by two hexadecimal digits.
+[[nodiscard]] std::optional<Target> parse_target(std::string_view text);
+
+struct PageQuery {
+  std::string cursor = "0";
+  std::uint32_t count = 100;
+};
+/// cursor= and count= of a listing, or what is wrong with them.
+[[nodiscard]] std::variant<PageQuery, HttpResponse> read_page(const Target& target);
+
+/// Calls `then` if the method fits. HEAD comes here as GET: whoever writes the answer leaves its body out.
+template <class Then>
+void on_method(const HttpRequest& request, std::string_view wanted, const Reply& reply, Then&& then) {
+  if (request.method == wanted) return then(reply);
+  reply(method_not_allowed(request.method, wanted == "GET" ? "GET, HEAD" : std::string(wanted)));
+}
+
+// ---------------------------------------------------------------- the request's body
+
+/// One member of a JSON object: the decoded name and the value's bytes as they came.
+struct Member {
+  std::string name;
+  std::string_view value;
+};
+
+/// The known members of a body; the first thing that is wrong with it is `error`.
+struct Body {
+  std::vector<Member> members;
+  std::optional<HttpResponse> error;
+
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const {
+    for (const auto& member : members) {
+      if (member.name == name) return member.value;
+    }
+    return std::nullopt;
+  }
+};
+
+/// A refusal unless the request says that its body is JSON. Also a guard: a page of another origin cannot say so
+/// without asking first (CORS preflight), so its form changes nothing here.
+[[nodiscard]] std::optional<HttpResponse> refused_type(const HttpRequest& request);
+/// Reads a JSON object; members other than `known`, and members twice, are errors.
+[[nodiscard]] Body read_body(const HttpRequest& request, std::initializer_list<std::string_view> known);
+[[nodiscard]] Result<ClientId> client_of(const nlohmann::json& value, std::string_view what);
+
+}  // namespace wsr::net::http
