@@ -23,6 +23,8 @@ public:
   /// `method` is GET, POST or DELETE; `target` is percent-encoded; a body is JSON.
   [[nodiscard]] HttpAnswer request(std::string_view method, std::string_view target, std::string body = {}) const;
   [[nodiscard]] const std::string& url() const { return url_; }
+  [[nodiscard]] const std::string& host() const { return host_; }
+  [[nodiscard]] const std::string& port() const { return port_; }
 
 private:
   std::string url_;  // without a slash at its end

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "cli/http_client.hpp"
+#include "cli/ws_watch.hpp"
 #include "core/wire/client_protocol.hpp"
 
 namespace wsr::cli {
@@ -91,8 +92,106 @@ public:
     return answer.is_null() ? 0 : answer.at("kicked").get<std::uint64_t>();
   }
 
+  RoomPage rooms(std::string_view cursor, std::uint32_t count) override {
+    const auto answer = ask("GET", fmt::format("/api/rooms?cursor={}&count={}", percent_encoded(cursor), count));
+    RoomPage page;
+    for (const auto& row : answer.at("rooms")) {
+      page.rooms.emplace_back(RoomName::trusted(row.at("room").get<std::string>()),
+                              row.at("size").get<std::uint64_t>());
+    }
+    page.cursor = answer.at("cursor").get<std::string>();
+    return page;
+  }
+
+  RoomInfo room_info(const RoomName& room) override {
+    const auto answer = ask("GET", path_of(room));
+    RoomInfo info{Errc::ok, answer.at("size").get<std::uint64_t>(), answer.at("version").get<std::uint64_t>(), {}};
+    for (const auto& row : answer.at("servers")) {
+      info.servers.emplace_back(ServerId::trusted(row.at("server").get<std::string>()),
+                                row.at("connections").get<std::uint64_t>());
+    }
+    return info;
+  }
+
+  RosterPage room_members(const RoomName& room, std::string_view cursor, std::uint32_t count) override {
+    const auto answer =
+        ask("GET", fmt::format("{}/members?cursor={}&count={}", path_of(room), percent_encoded(cursor), count));
+    RosterPage page;
+    for (const auto& member : answer.at("members"))
+      page.members.push_back(ClientId::trusted(member.get<std::string>()));
+    page.cursor = answer.at("cursor").get<std::string>();
+    page.size = answer.at("size").get<std::uint64_t>();
+    page.version = answer.at("version").get<std::uint64_t>();
+    return page;
+  }
+
+  bool is_member(const RoomName& room, const ClientId& client) override {
+    return ask("GET", path_of(room, client)).at("is_member").get<bool>();
+  }
+  RoomDone join(const RoomName& room, const ClientId& client) override {
+    return room_done(request("POST", path_of(room, client), "{}"));  // without a body it would have no type
+  }
+  RoomDone leave(const RoomName& room, const ClientId& client) override {
+    return room_done(request("DELETE", path_of(room, client)));
+  }
+
+  RoomPushed push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo) override {
+    std::string body = "{";
+    if (!from.is_empty()) {
+      body += "\"from\":";
+      append_json_string(body, from.view());
+      body += ',';
+    }
+    if (echo == Echo::no) body += "\"echo\":false,";
+    body.append("\"data\":").append(data).append("}");
+    const auto answer = request("POST", path_of(room) + "/push", std::move(body));
+    RoomPushed pushed;
+    if (answer.status == 200) {
+      pushed.servers = answer.body.at("servers").get<std::uint64_t>();
+      pushed.connections = answer.body.at("connections").get<std::uint64_t>();
+      pushed.unknown = answer.body.value("unknown", std::uint64_t{0});
+      return pushed;
+    }
+    pushed.result = answer_errc(answer);
+    pushed.detail = answer.message();
+    pushed.retry_after = std::chrono::milliseconds(answer.body.at("error").value("retry_after_ms", std::int64_t{0}));
+    return pushed;
+  }
+
+  void watch(const RoomName& room, const std::function<void(std::string_view)>& on_frame,
+             const Interruption& interruption) override {
+    watch_websocket(http_, path_of(room) + "/watch", on_frame, interruption);
+  }
+
 private:
+  struct Answered {
+    unsigned status = 0;
+    json body;
+    [[nodiscard]] json error() const { return body.is_object() ? body.value("error", json::object()) : json::object(); }
+    [[nodiscard]] std::string message() const { return error().value("message", ""); }
+  };
+
+  /// What a command treats as an answer; everything else ends it.
+  Errc answer_errc(const Answered& answer) const {
+    const auto code = answer.error().value("code", "");
+    for (const auto errc : {Errc::offline, Errc::not_found, Errc::capacity, Errc::forbidden, Errc::rate_limited,
+                            Errc::too_big, Errc::conflict}) {
+      if (to_string(errc) == code) return errc;
+    }
+    complain(answer);
+  }
+
+  RoomDone room_done(const Answered& answer) const {
+    if (answer.status != 200) return {answer_errc(answer), 0, 0, answer.message()};
+    return {Errc::ok, answer.body.at("size").get<std::uint64_t>(), answer.body.at("version").get<std::uint64_t>(), {}};
+  }
+
   enum class Missing : std::uint8_t { is_error, is_null };
+
+  static std::string path_of(const RoomName& room) { return "/api/rooms/" + percent_encoded(room.view()); }
+  static std::string path_of(const RoomName& room, const ClientId& client) {
+    return path_of(room) + "/members/" + percent_encoded(client.view());
+  }
 
   static std::string path_of(const ClientId& client) { return "/api/owners/" + percent_encoded(client.view()); }
 
@@ -115,12 +214,19 @@ private:
 
   json ask(std::string_view method, std::string_view target, std::string body = {},
            Missing missing = Missing::is_error) {
+    const auto answer = request(method, target, std::move(body));
+    if (answer.status == 200 && answer.body.is_object()) return answer.body;
+    if (answer.status == 404 && missing == Missing::is_null && answer.error().value("code", "") == "offline") return {};
+    complain(answer);
+  }
+
+  Answered request(std::string_view method, std::string_view target, std::string body = {}) {
     const auto answer = http_.request(method, target, std::move(body));
-    auto parsed = json::parse(answer.body, nullptr, false);
-    if (answer.status == 200 && parsed.is_object()) return parsed;
-    const auto error = parsed.is_object() ? parsed.value("error", json::object()) : json::object();
-    if (answer.status == 404 && missing == Missing::is_null && error.value("code", "") == "offline") return {};
-    const auto message = error.value("message", "");
+    return {answer.status, json::parse(answer.body, nullptr, false)};
+  }
+
+  [[noreturn]] void complain(const Answered& answer) const {
+    const auto message = answer.message();
     if (message.empty()) {
       throw std::runtime_error(fmt::format("{} answered {} and not as a wsr server does", http_.url(), answer.status));
     }

@@ -6,6 +6,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/options.hpp"
 #include "cli/owners.hpp"
+#include "cli/room.hpp"
 #include "cli/send.hpp"
 #include "cli/serve.hpp"
 
@@ -27,7 +28,8 @@ ExitCode run(int argc, char** argv) {
       "A minute to try it:\n"
       "  wsr serve -p 9090                 then open http://127.0.0.1:9090\n"
       "  wsr send alice \"hi\"               in another terminal\n"
-      "  wsr owners                        who is connected where\n\n"
+      "  wsr owners                        who is connected where\n"
+      "  wsr room push lobby \"hi\"          to everybody in a room\n\n"
       "wsr COMMAND --help says more. Every option is also an environment variable: --message-max is WSR_MESSAGE_MAX.");
   app.failure_message(
       [](const CLI::App*, const CLI::Error& error) { return "wsr: " + std::string(error.what()) + "\n"; });
@@ -35,10 +37,12 @@ ExitCode run(int argc, char** argv) {
   wsr::cli::ServeOptions serve_options;
   wsr::cli::SendOptions send_options;
   wsr::cli::OwnersOptions owners_options;
+  wsr::cli::RoomOptions room_options;
   auto* serve = wsr::cli::add_serve(app, serve_options);
   auto* send = wsr::cli::add_send(app, send_options);
+  auto* room = wsr::cli::add_room(app, room_options);
   auto* owners = wsr::cli::add_owners(app, owners_options);
-  for (auto* command : {serve, send, owners}) command->fallthrough();  // `wsr serve --config FILE` works too
+  for (auto* command : {serve, send, room, owners}) command->fallthrough();  // `wsr serve --config FILE` works too
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {  // --help and --version end this way too
@@ -46,6 +50,7 @@ ExitCode run(int argc, char** argv) {
   }
   if (serve->parsed()) return run_serve(serve_options);
   if (send->parsed()) return run_send(send_options);
+  if (room->parsed()) return run_room(room_options);
   if (owners->parsed()) return run_owners(owners_options);
   return ExitCode::usage;
 }

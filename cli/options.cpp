@@ -58,6 +58,10 @@ CLI::Option* add_size(CLI::App& app, const std::string& names, std::size_t& valu
   return add_parsed(app, names, value, what, parse_size, "SIZE", format_size(value));
 }
 
+CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value, const std::string& what) {
+  return add_parsed(app, names, value, what, parse_rate, "COUNT/TIME", format_rate(value));
+}
+
 std::shared_ptr<CLI::Config> make_config_reader() { return std::make_shared<ConfigReader>(); }
 
 }  // namespace wsr::cli

@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "core/routing/rates.hpp"
+
 namespace wsr::cli {
 
 /// Gives an option its environment variable: `--message-max` -> WSR_MESSAGE_MAX. Returns the option.
@@ -20,6 +22,8 @@ CLI::Option* with_environment(CLI::Option* option);
 CLI::Option* add_duration(CLI::App& app, const std::string& names, std::chrono::milliseconds& value,
                           const std::string& what);
 CLI::Option* add_size(CLI::App& app, const std::string& names, std::size_t& value, const std::string& what);
+
+CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value, const std::string& what);
 
 /// A reader of config files that leaves out what the environment says (CLI11 alone lets the file win).
 [[nodiscard]] std::shared_ptr<CLI::Config> make_config_reader();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 #include <ctime>
 #include <iostream>
 #include <map>
@@ -11,6 +10,7 @@
 #include <set>
 
 #include "cli/options.hpp"
+#include "cli/terminal.hpp"
 
 namespace wsr::cli {
 namespace {
@@ -47,15 +47,6 @@ Json json_of(const std::vector<OwnerRow>& rows) {
 }
 
 void print(const Json& json) { std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n'; }
-
-/// For a terminal: a name comes from a client and must not steer it.
-std::string shown(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return out;
-}
 
 std::string owner_table(const std::vector<OwnerRow>& rows) {
   std::vector<std::vector<std::string>> lines{{"CLIENT", "SERVER", "CONNECTION", "EPOCH", "SINCE"}};
@@ -183,25 +174,6 @@ ExitCode servers(FabricClient& fabric, const OwnersOptions& options) {
   return ExitCode::ok;
 }
 
-/// Blocks SIGINT and SIGTERM for the rest of the process, so that a watch ends between two looks and not within one.
-class Interruption {
-public:
-  Interruption() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  /// True if a signal came within `wait`.
-  [[nodiscard]] bool is_asked_within(std::chrono::milliseconds wait) const {
-    const timespec time{wait.count() / 1000, (wait.count() % 1000) * 1'000'000};
-    return sigtimedwait(&signals_, nullptr, &time) > 0;
-  }
-
-private:
-  sigset_t signals_{};
-};
-
 ExitCode watch(FabricClient& fabric, const OwnersOptions& options, const Interruption& interruption) {
   auto before = all_rows(fabric);
   if (options.json) {
@@ -224,28 +196,6 @@ ExitCode watch(FabricClient& fabric, const OwnersOptions& options, const Interru
 }
 
 }  // namespace
-
-std::string table(const std::vector<std::vector<std::string>>& lines) {
-  // Counted in code points: good enough for names, and never cuts one.
-  const auto width = [](const std::string& cell) {
-    return static_cast<std::size_t>(
-        std::count_if(cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-  };
-  std::vector<std::size_t> widths;
-  for (const auto& line : lines) {
-    widths.resize(std::max(widths.size(), line.size()));
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
-  }
-  std::string out;
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      out += line[i];
-      if (i + 1 < line.size()) out.append(widths[i] - width(line[i]) + 2, ' ');
-    }
-    out += '\n';
-  }
-  return out;
-}
 
 std::vector<std::string> changes(const std::vector<OwnerRow>& before, const std::vector<OwnerRow>& after) {
   using Rows = std::map<ClientId, std::set<Attachment>>;

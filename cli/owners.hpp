@@ -9,6 +9,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/fabric_client.hpp"
 #include "cli/find.hpp"
+#include "cli/terminal.hpp"
 
 namespace wsr::cli {
 
@@ -27,8 +28,5 @@ CLI::App* add_owners(CLI::App& app, OwnersOptions& options);
 
 /// What has changed between two looks, one line each: `+` came, `-` went, `~` moved.
 [[nodiscard]] std::vector<std::string> changes(const std::vector<OwnerRow>& before, const std::vector<OwnerRow>& after);
-
-/// Columns as wide as their widest cell.
-[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& lines);
 
 }  // namespace wsr::cli

@@ -3,38 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "cli/options.hpp"
-#include "core/wire/client_protocol.hpp"
-#include "core/wire/utf8.hpp"
 
 namespace wsr::cli {
 namespace {
-
-constexpr std::size_t stdin_bytes_max = 16 * 1024 * 1024;  // no server takes more in one message
-
-std::string read_stdin() {
-  std::string text;
-  std::string block(64 * 1024, '\0');
-  for (std::size_t n = 0; (n = std::fread(block.data(), 1, block.size(), stdin)) > 0;) {
-    text.append(block, 0, n);
-    if (text.size() > stdin_bytes_max) {
-      throw UsageError(fmt::format("the text on standard input is longer than {} MiB", stdin_bytes_max >> 20));
-    }
-  }
-  if (text.ends_with('\n')) text.pop_back();  // `echo hi | wsr send alice -` means hi
-  return text;
-}
-
-ClientId client_of(const std::string& text, std::string_view what) {
-  auto client = ClientId::parse(text);
-  if (!client) throw UsageError(fmt::format("{}: {}", what, client.error().message));
-  return *client;
-}
 
 std::string json_line(const SendResult& result) {
   nlohmann::ordered_json line = {{"to", result.to.view()}, {"state", result.state}};
@@ -75,17 +50,6 @@ CLI::App* add_send(CLI::App& app, SendOptions& options) {
   return command;
 }
 
-std::string payload_of(std::string_view text, TextIs what) {
-  if (!is_utf8(text)) throw UsageError("the text is not UTF-8");
-  if (what == TextIs::json) {
-    if (!is_json_value(text)) throw UsageError("--raw: the text is not one JSON value; a string needs its quotes");
-    return std::string(text);
-  }
-  std::string json;
-  append_json_string(json, text);
-  return json;
-}
-
 std::string describe(const SendResult& result, Recipients recipients) {
   if (result.state == "delivered") {
     return fmt::format("delivered to {} on {} in {:.1f} ms", result.to.view(), result.server.name(), result.ms);
@@ -112,9 +76,9 @@ ExitCode run_send(const SendOptions& options) {
   if (options.words.size() < 2) throw UsageError("say the clients, then the text: wsr send alice \"hi\"");
   std::vector<ClientId> to;
   for (std::size_t i = 0; i + 1 < options.words.size(); ++i)
-    to.push_back(client_of(options.words[i], options.words[i]));
-  const auto from = options.from.empty() ? ClientId() : client_of(options.from, "--from");
-  const auto text = options.words.back() == "-" ? read_stdin() : options.words.back();
+    to.push_back(client_named(options.words[i], options.words[i]));
+  const auto from = options.from.empty() ? ClientId() : client_named(options.from, "--from");
+  const auto text = text_of_word(options.words.back());
   const auto data = payload_of(text, options.raw ? TextIs::json : TextIs::text);
 
   const auto fabric = find_fabric(options.fabric);

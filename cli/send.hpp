@@ -10,6 +10,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/fabric_client.hpp"
 #include "cli/find.hpp"
+#include "cli/payload.hpp"
 
 namespace wsr::cli {
 
@@ -24,10 +25,6 @@ struct SendOptions {
 
 CLI::App* add_send(CLI::App& app, SendOptions& options);
 [[nodiscard]] ExitCode run_send(const SendOptions& options);
-
-/// The message as one JSON value: `text` itself if raw, else as a JSON string. Throws UsageError.
-enum class TextIs : unsigned char { text, json };
-[[nodiscard]] std::string payload_of(std::string_view text, TextIs what);
 
 /// What a shell shows of one result: `delivered to alice on web-1 in 0.8 ms`, `dropped: slow_consumer`, `bob: offline`.
 enum class Recipients : unsigned char { one, several };

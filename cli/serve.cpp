@@ -14,6 +14,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include "cli/identity.hpp"
 #include "cli/options.hpp"
@@ -33,6 +34,8 @@ using std::chrono::milliseconds;
 constexpr unsigned shards_max = 128;
 constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
 constexpr std::size_t outbox_bytes_min = 1024;
+constexpr std::size_t memory_bytes_min = 1024 * 1024;
+constexpr std::uint32_t burst_max = 1'000'000;  // core/routing/rates.hpp
 constexpr std::uint32_t devices_per_client_max = 64;
 constexpr int exit_by_signal = 128 + SIGINT;
 
@@ -88,8 +91,36 @@ void check_bounds(const ServeOptions& o) {
           "--devices-max is for --sessions multi: with single, a client has one connection");
   require(!o.devices_max || (*o.devices_max >= 1 && *o.devices_max <= devices_per_client_max),
           fmt::format("--devices-max must be from 1 to {}", devices_per_client_max));
+  require(o.memory_max >= memory_bytes_min,
+          fmt::format("--memory-max must be at least {}", format_size(memory_bytes_min)));
+  require(o.memory_max >= o.outbox_max,
+          fmt::format("--memory-max {} is below --outbox-max {}: one slow client would be all that the server holds",
+                      format_size(o.memory_max), format_size(o.outbox_max)));
+  require(!o.memberships_max || *o.memberships_max >= 1 || o.store != "memory",
+          "--memberships-max must be at least 1: the memory store has a bound");
   require(!o.owners_max || *o.owners_max >= 1 || o.store != "memory",
           "--owners-max must be at least 1: the memory store has a bound");
+}
+
+void check_rooms_and_rates(const ServeOptions& o) {
+  require(o.rooms_per_client_max >= 1 && o.rooms_per_client_max <= 100'000,
+          "--rooms-per-client-max must be from 1 to 100000: all of them are joined again when the client reconnects");
+  require(o.reconnect_grace <= milliseconds(600'000), "--reconnect-grace must be at most 10m");
+  for (const auto& [name, rate, burst] :
+       {std::tuple{"client", o.client_rate, o.client_burst}, std::tuple{"room", o.room_rate, o.room_burst}}) {
+    require(burst == 0 || rate.is_on(),
+            fmt::format("--{0}-burst needs --{0}-rate: without a rate there is no limit", name));
+    require(burst <= burst_max, fmt::format("--{}-burst must be at most {}", name, burst_max));
+  }
+  require(o.over_rate == "refuse" || o.client_rate.is_on() || o.room_rate.is_on(),
+          "--over-rate needs --client-rate or --room-rate: without a rate there is no limit");
+}
+
+SlowPolicy slow_policy(const std::string& name) {
+  for (const auto policy : {SlowPolicy::drop_oldest, SlowPolicy::keep_latest, SlowPolicy::disconnect}) {
+    if (to_string(policy) == name) return policy;
+  }
+  return SlowPolicy::drop;
 }
 
 void check_store(const ServeOptions& o) {
@@ -115,6 +146,7 @@ net::BackendFactory backend_of(const ServeOptions& o, const StoreLog& log) {
   if (o.store == "memory") {
     memory::Options options;
     if (o.owners_max) options.owners_max = *o.owners_max;
+    if (o.memberships_max) options.memberships_max = *o.memberships_max;
     return net::memory_backend(options);
   }
   redis::Options options;
@@ -123,6 +155,7 @@ net::BackendFactory backend_of(const ServeOptions& o, const StoreLog& log) {
   options.prefix = o.prefix;
   options.ca_file = o.store_ca;
   options.owners_max = o.owners_max.value_or(0);
+  options.memberships_max = o.memberships_max.value_or(0);
   std::random_device random;
   options.random_seed = (static_cast<std::uint64_t>(random()) << 32) | random();
   return [options](boost::asio::io_context& io, AnswerSink& answers, BusListener& listener) {
@@ -256,9 +289,48 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       ->group(group);
   add_size(*command, "--outbox-max", o.outbox_max, "Bytes that may wait for one slow client; at least 1KiB")
       ->group(group);
+  option("--slow-consumer", o.slow_consumer,
+         "What happens to a message for a client at that bound: drop it, drop_oldest, keep_latest of each room, or "
+         "disconnect (1013)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"drop", "drop_oldest", "keep_latest", "disconnect"}).description(""))
+      ->type_name("POLICY");
+  add_size(*command, "--memory-max", o.memory_max,
+           "Bytes that may wait for all clients together; above it each has its fair share of them")
+      ->group(group);
   duration("--ping", o.ping, "How often a silent client is pinged; 0: never");
   duration("--pong", o.pong, "A client that does not answer a ping for so long is gone");
   duration("--idle", o.idle, "Close a connection that says nothing for so long (4040); 0: never");
+
+  group = "Rooms";
+  option("--memberships-max", o.memberships_max,
+         "Clients in rooms, summed over rooms, that the store holds (default: 16384 in memory, no bound on Redis)")
+      ->type_name("N");
+  option("--rooms-per-client-max", o.rooms_per_client_max, "Rooms that one client can be in")
+      ->capture_default_str()
+      ->type_name("N");
+  option("--presence-events-max", o.presence_events_max,
+         "A room with more clients tells how many they are each second, instead of who comes and goes")
+      ->capture_default_str()
+      ->type_name("N");
+  duration("--reconnect-grace", o.reconnect_grace,
+           "A client that comes back within this time keeps its rooms, and nobody hears that it was away");
+
+  group = "Rates";
+  add_rate(*command, "--client-rate", o.client_rate, "Messages that one client may send and push; 0: any")
+      ->group(group);
+  option("--client-burst", o.client_burst, "Of those, how many at once; 0: as many as in its time")
+      ->capture_default_str()
+      ->type_name("N");
+  add_rate(*command, "--room-rate", o.room_rate, "Messages that may be pushed into one room, on all servers; 0: any")
+      ->group(group);
+  option("--room-burst", o.room_burst, "Of those, how many at once; 0: as many as in its time")
+      ->capture_default_str()
+      ->type_name("N");
+  option("--over-rate", o.over_rate, "A client above a rate: refuse its message, or close the connection (4029)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"refuse", "close"}).description(""))
+      ->type_name("refuse|close");
   return command;
 }
 
@@ -272,6 +344,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
           fmt::format("--url: '{}' must begin with http:// or https://", o.url));
   check_times(o);
   check_bounds(o);
+  check_rooms_and_rates(o);
   check_store(o);
 
   net::ServerOptions options;
@@ -288,6 +361,16 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.limits.link_bytes_max = std::max(options.limits.link_bytes_max, 2 * o.message_max);
   options.body_bytes_max = std::max(options.body_bytes_max, o.message_max + 64 * 1024);
   if (o.devices_max) options.limits.devices_max = *o.devices_max;
+  options.limits.slow_policy = slow_policy(o.slow_consumer);
+  options.limits.outboxes_bytes_max = o.memory_max;
+  options.limits.rooms_per_client_max = o.rooms_per_client_max;
+  options.limits.presence_events_max = o.presence_events_max;
+  options.limits.reconnect_grace = o.reconnect_grace;
+  options.limits.client_rate = o.client_rate;
+  options.limits.client_rate.burst = o.client_burst;
+  options.limits.room_rate = o.room_rate;
+  options.limits.room_rate.burst = o.room_burst;
+  options.limits.over_rate = o.over_rate == "close" ? Limits::OverRate::close : Limits::OverRate::refuse;
   options.keys = parse_bus_keys(o.bus_keys);
   options.lease = o.lease;
   options.probe_every = o.probe;

@@ -34,6 +34,19 @@ struct ServeOptions {
   std::size_t connections_max = 0;
   std::size_t message_max = 64 * 1024;
   std::size_t outbox_max = 4 * 1024 * 1024;
+  std::size_t memory_max = std::size_t{1} << 30;
+  std::string slow_consumer = "drop";
+
+  std::optional<std::uint64_t> memberships_max;
+  std::uint32_t rooms_per_client_max = 1'000;
+  std::uint32_t presence_events_max = 200;
+  std::chrono::milliseconds reconnect_grace{0};
+
+  RateLimit client_rate;
+  RateLimit room_rate;
+  std::uint32_t client_burst = 0;
+  std::uint32_t room_burst = 0;
+  std::string over_rate = "refuse";
 
   std::chrono::milliseconds lease{6'000};
   std::chrono::milliseconds probe{500};

@@ -19,6 +19,7 @@
 #include "cli/store_log.hpp"
 #include "core/net/fabric.hpp"
 #include "core/redis/backend.hpp"
+#include "core/wire/client_protocol.hpp"
 
 namespace wsr::cli {
 namespace {
@@ -31,6 +32,7 @@ constexpr milliseconds start_within = 5s;
 constexpr milliseconds answer_within = 15s;       // above every deadline of the core: it answers first
 constexpr milliseconds hand_over_within = 500ms;  // see send_without_waiting()
 constexpr milliseconds stop_within = 2s;
+constexpr milliseconds watch_look_every = 50ms;  // for a signal, or a store that is lost
 
 redis::Options redis_options(const FabricOptions& options) {
   auto address = redis::Address::parse(options.store);
@@ -120,9 +122,97 @@ public:
     return rows.size();
   }
 
+  RoomPage rooms(std::string_view cursor, std::uint32_t count) override {
+    return asked_store<RoomPage>(
+        [this, at = std::string(cursor), count](auto reply) { fabric_->rooms(at, count, std::move(reply)); });
+  }
+  RoomInfo room_info(const RoomName& room) override {
+    return asked_store<RoomInfo>([this, room](auto reply) { fabric_->room_info(room, std::move(reply)); });
+  }
+  RosterPage room_members(const RoomName& room, std::string_view cursor, std::uint32_t count) override {
+    return asked_store<RosterPage>([this, room, at = std::string(cursor), count](auto reply) {
+      fabric_->room_members(room, at, count, std::move(reply));
+    });
+  }
+  bool is_member(const RoomName& room, const ClientId& client) override {
+    auto future = asked<std::pair<Errc, bool>>([this, room, client](const Promise<std::pair<Errc, bool>>& done) {
+      fabric_->is_member(room, client, [done](Errc result, bool is_there) { done->set_value({result, is_there}); });
+    });
+    const auto [result, is_there] = awaited(future);
+    refuse_if_away(result, {});
+    return is_there;
+  }
+  RoomDone join(const RoomName& room, const ClientId& client) override {
+    return room_done([this, room, client](auto reply) { fabric_->join(room, client, std::move(reply)); });
+  }
+  RoomDone leave(const RoomName& room, const ClientId& client) override {
+    return room_done([this, room, client](auto reply) { fabric_->leave(room, client, std::move(reply)); });
+  }
+  RoomPushed push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo) override {
+    auto future =
+        asked<RoomPushed>([this, room, from, text = std::string(data), echo](const Promise<RoomPushed>& done) {
+          fabric_->push(room, from, text, echo, [done](RoomPushed pushed) { done->set_value(std::move(pushed)); });
+        });
+    auto pushed = awaited(future);
+    refuse_if_away(pushed.result, pushed.detail);
+    return pushed;
+  }
+
+  void watch(const RoomName& room, const std::function<void(std::string_view)>& on_frame,
+             const Interruption& interruption) override {
+    net::RoomHandlers handlers;
+    handlers.on_message = [room, on_frame](std::string_view from, std::string_view data) {
+      std::string frame;
+      append_room_message(frame, room.view(), from, data);
+      on_frame(frame);
+    };
+    handlers.on_presence = [room, on_frame](const RoomPresence& presence) {
+      std::string frame;
+      append_presence(frame, room.view(), presence.kind == PresenceEvent::Kind::join ? "join" : "leave",
+                      presence.client, presence.size, presence.version);
+      on_frame(frame);
+    };
+    const auto heard_of = log_.count();
+    auto stands = asked<std::pair<Errc, net::WatchId>>([this, room, handlers = std::move(handlers)](const auto& done) {
+      auto id = std::make_shared<net::WatchId>(0);
+      *id = fabric_->watch(room, handlers, [done, id](Errc result) { done->set_value({result, *id}); });
+    });
+    const auto [result, id] = awaited(stands);
+    refuse_if_away(result, {});
+    std::string frame;
+    append_watching(frame, room.view());
+    on_frame(frame);
+    // A connection that is lost is made anew, but what was said meanwhile is not said again: better to end than to
+    // look as if nothing had been said.
+    while (!interruption.is_asked_within(watch_look_every)) {
+      if (log_.count() != heard_of) throw std::runtime_error(log_.explain("what happens in the room is not heard"));
+    }
+    auto ended = asked<bool>([this, watch = id](const auto& done) {
+      fabric_->unwatch(watch);
+      done->set_value(true);
+    });
+    static_cast<void>(awaited(ended));
+  }
+
 private:
   template <class T>
   using Promise = std::shared_ptr<std::promise<T>>;
+
+  void refuse_if_away(Errc result, const std::string& detail) const {
+    if (result != Errc::unavailable && result != Errc::timeout) return;
+    throw std::runtime_error(
+        fmt::format("the store at {}: {}", store_name_, detail.empty() ? to_string(result) : detail));
+  }
+
+  template <class Call>
+  RoomDone room_done(Call call) {
+    auto future = asked<RoomDone>([call = std::move(call)](const Promise<RoomDone>& done) {
+      call([done](RoomDone ended) { done->set_value(std::move(ended)); });
+    });
+    auto ended = awaited(future);
+    refuse_if_away(ended.result, ended.detail);
+    return ended;
+  }
 
   /// Runs `call(promise)` on the fabric's thread. The promise is shared: an answer after its deadline finds it alive.
   template <class T, class Call>

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,7 @@ public:
   [[nodiscard]] std::function<void(std::string_view)> sink() const {
     return [state = state_](std::string_view why) {
       const std::lock_guard lock(state->mutex);
+      ++state->count;
       if (state->last == why) return;
       state->last = why;
       if (state->is_speaking) fmt::print(stderr, "wsr: {}\n", why);
@@ -31,6 +33,11 @@ public:
   void speak() {
     const std::lock_guard lock(state_->mutex);
     state_->is_speaking = true;
+  }
+  /// How many reasons there were. Once the store has answered, one more means that a connection to it was lost.
+  [[nodiscard]] std::uint64_t count() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->count;
   }
   /// `sentence`, with the last reason behind it if there was one.
   [[nodiscard]] std::string explain(const std::string& sentence) const {
@@ -42,6 +49,7 @@ private:
   struct State {
     std::mutex mutex;
     std::string last;
+    std::uint64_t count = 0;
     bool is_speaking = false;
   };
   std::shared_ptr<State> state_ = std::make_shared<State>();

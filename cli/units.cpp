@@ -17,6 +17,8 @@ constexpr Unit durations[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"m
 constexpr Unit sizes[] = {{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}};
 constexpr std::uint64_t duration_max = 30ull * 24 * 3'600'000;  // longer is a slip of the keyboard
 constexpr std::uint64_t size_max = 1ull << 40;
+constexpr std::uint32_t rate_count_max = 1'000'000;  // core/routing/rates.hpp
+constexpr std::uint64_t rate_window_max = 3'600'000;
 
 /// The number times its unit; nullopt if it is not written that way or exceeds `max`.
 template <std::size_t N>
@@ -69,5 +71,29 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 }
 
 std::string format_size(std::uint64_t bytes) { return format(bytes, sizes); }
+
+Result<RateLimit> parse_rate(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto number = text.substr(0, slash);
+  RateLimit limit;
+  const auto* end = number.data() + number.size();
+  const auto [stopped, error] = std::from_chars(number.data(), end, limit.count);
+  bool is_good = error == std::errc{} && stopped == end && limit.count <= rate_count_max;
+  if (is_good && slash != std::string_view::npos) {
+    const auto window = parse(text.substr(slash + 1), durations, rate_window_max);
+    is_good = window && *window >= 1;
+    if (is_good) limit.window = std::chrono::milliseconds(*window);
+  }
+  if (is_good) return limit;
+  return Error{
+      Errc::bad_request,
+      fmt::format("'{}' is not a rate: write messages and a time, such as 20/1s or 600/1m (0: no limit; at most "
+                  "{} messages, from 1ms to 1h)",
+                  text, rate_count_max)};
+}
+
+std::string format_rate(const RateLimit& limit) {
+  return limit.is_on() ? fmt::format("{}/{}", limit.count, format_duration(limit.window)) : "0";
+}
 
 }  // namespace wsr::cli

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/routing/errc.hpp"
+#include "core/routing/rates.hpp"
 
 namespace wsr::cli {
 
@@ -20,5 +21,9 @@ namespace wsr::cli {
 /// `64KiB`, `4MiB`, `1GiB`, `900B`, `900`. At most 1 TiB.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
+
+/// `20/1s`, `600/1m`; `600` alone means in 60s, `0` no limit. The burst is an option of its own.
+[[nodiscard]] Result<RateLimit> parse_rate(std::string_view text);
+[[nodiscard]] std::string format_rate(const RateLimit& limit);
 
 }  // namespace wsr::cli
