@@ -1,8 +1,9 @@
 // Harness: one store and the servers on it, as the contract suites see any backend.
 //
-// Each port has one suite of sentences (directory_contract.cpp, bus_contract.cpp, tables_contract.cpp); an executable
-// links all of them with one file that defines make_harness(): memory_harness.cpp, redis_harness.cpp, the simulator's.
-// A suite never sleeps and never reads a clock: it asks the harness, which turns its own clock or waits in real time.
+// Each port has one suite of sentences (directory_contract.cpp, bus_contract.cpp, rosters_contract.cpp, ...); an
+// executable links all of them with one file that defines make_harness(): memory_harness.cpp, redis_harness.cpp, the
+// simulator's. A suite never sleeps and never reads a clock: it asks the harness, which turns its own clock or waits in
+// real time.
 //
 // Each harness begins with an empty store. Server n is made, started and connected at its first use.
 #pragma once
@@ -68,7 +69,8 @@ public:
 };
 
 struct Setup {
-  std::uint64_t owners_max = 0;  // 0: the backend's default
+  std::uint64_t owners_max = 0;       // 0: the backend's default
+  std::uint64_t memberships_max = 0;  // the same
 };
 
 class Harness {
@@ -85,6 +87,8 @@ public:
   virtual void run_for(milliseconds duration) = 0;
   /// Runs the world until `is_true()` or until `deadline` has passed; is_true() at the end.
   [[nodiscard]] virtual bool wait_until(const std::function<bool()>& is_true, milliseconds deadline = patience) = 0;
+  /// Does time stand still while nobody runs the world?
+  [[nodiscard]] virtual bool is_time_virtual() const { return true; }
   /// Does `Setup::owners_max` bind exactly?
   [[nodiscard]] virtual bool is_owners_max_hard() const { return true; }
 
@@ -98,6 +102,8 @@ public:
 
   Directory& directory(int n) { return server(n).directory(); }
   Bus& bus(int n) { return server(n).bus(); }
+  Rosters& rosters(int n) { return server(n).rosters(); }
+  Rates& rates(int n) { return server(n).rates(); }
   Tables& tables(int n) { return server(n).tables(); }
   [[nodiscard]] Ticket next_ticket() { return Ticket{++last_ticket_}; }
 

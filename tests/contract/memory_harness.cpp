@@ -12,6 +12,7 @@ public:
   explicit MemoryHarness(const Setup& setup) {
     memory::Options options;
     if (setup.owners_max != 0) options.owners_max = setup.owners_max;
+    if (setup.memberships_max != 0) options.memberships_max = setup.memberships_max;
     options.now = [this] { return now_; };
     options.wake = [this] { is_awake_ = true; };
     recorders_.push_back(std::make_unique<Recorder>());

@@ -19,6 +19,7 @@ public:
       redis::Options options;
       options.address = redis::Address::parse(redis_.url()).value();
       options.owners_max = setup_.owners_max;
+      options.memberships_max = setup_.memberships_max;
       auto server = std::make_unique<Server>();
       server->backend = redis::make_backend(io_, options, server->heard, server->heard);
       server->backend->start();
@@ -48,8 +49,9 @@ public:
     return is_true();
   }
 
+  [[nodiscard]] bool is_time_virtual() const override { return false; }
   /// Each server goes by the sum that it has read last.
-  bool is_owners_max_hard() const override { return false; }
+  [[nodiscard]] bool is_owners_max_hard() const override { return false; }
 
 private:
   struct Server {

@@ -60,7 +60,7 @@ private:
     return {number(), data_.ConsumeIntegral<std::uint8_t>(), data_.ConsumeBool(), text(), text(), text()};
   }
   Entry entry() {
-    switch (data_.ConsumeIntegralInRange(0, 6)) {
+    switch (data_.ConsumeIntegralInRange(0, 9)) {
       case 0:
         return message();
       case 1:
@@ -76,6 +76,13 @@ private:
       }
       case 5:
         return EntryKick{number(), data_.ConsumeIntegral<std::uint16_t>(), text()};
+      case 6:
+        return EntryRoomReceipt{number(), number(), data_.ConsumeIntegral<std::uint32_t>()};
+      case 7:
+        return EntryRoomCommand{data_.ConsumeBool() ? EntryRoomCommand::Op::join : EntryRoomCommand::Op::leave,
+                                number(), text(), text()};
+      case 8:
+        return EntryRoomAnswer{number(), data_.ConsumeIntegral<std::uint8_t>(), number(), number(), text()};
       default:
         return EntryProbe{number()};
     }

@@ -145,6 +145,39 @@ TEST_CASE("the default owner table holds 4096 rows") {
   CHECK(refused.detail == "the owner table is full (4096 rows): raise --owners-max");
 }
 
+TEST_CASE("the default membership table holds 16384 pairs of room and client") {
+  World world;
+  const RoomName room = RoomName::trusted("hall");
+  for (std::uint64_t i = 1; i <= 16'385; ++i) {
+    const Attachment at{ServerId::trusted("s1~1"), 0, ConnId::make(i, 1)};
+    world.backend->rosters().join(Ticket{i}, {room, ClientId::trusted("c" + std::to_string(i)), at, Epoch{1}});
+  }
+  world.backend->pump();
+  CHECK(std::get<Joined>(world.heard.answers.at(Ticket{16'384})).size == 16'384);
+  const auto& refused = std::get<Joined>(world.heard.answers.at(Ticket{16'385}));
+  CHECK(refused.result == Errc::capacity);
+  CHECK(refused.detail == "the membership table is full (16384 rows): raise --memberships-max");
+}
+
+TEST_CASE("a room that is made anew while time stands still begins above its last version") {
+  World world;
+  const RoomName room = RoomName::trusted("hall");
+  const ClientId ada = ClientId::trusted("ada");
+  const Attachment at{ServerId::trusted("s1~1"), 0, ConnId::make(1, 1)};
+  Rosters& rosters = world.backend->rosters();
+  rosters.join(Ticket{1}, {room, ada, at, Epoch{1}});
+  rosters.drop(Ticket{2}, room, ada, at);
+  rosters.join(Ticket{3}, {room, ada, at, Epoch{1}});
+  world.now += 1s;
+  rosters.drop(Ticket{4}, room, ada, at);
+  rosters.join(Ticket{5}, {room, ada, at, Epoch{1}});
+  world.backend->pump();
+  const auto joined = [&](std::uint64_t t) { return std::get<Joined>(world.heard.answers.at(Ticket{t})).version; };
+  const auto left = [&](std::uint64_t t) { return std::get<Left>(world.heard.answers.at(Ticket{t})).version; };
+  CHECK(std::vector{joined(1), left(2), joined(3), left(4), joined(5)} ==
+        std::vector<std::uint64_t>{1'000'000, 1'000'001, 1'000'002, 1'000'003, 2'000'000});
+}
+
 TEST_CASE("a table without a bound of its own takes the store's") {
   Options options;
   options.table_rows_max = 2;

@@ -82,7 +82,7 @@ TEST_CASE("a guest sends and hears the word, and owns nobody") {
   cluster.leave(*server);
 }
 
-TEST_CASE("a newer owner elsewhere ends the older one as replaced; a release ends without a word") {
+TEST_CASE("a newer owner elsewhere ends the older one as replaced - a release ends without a word") {
   Cluster cluster;
   auto one = cluster.join("one");
   auto two = cluster.join("two");

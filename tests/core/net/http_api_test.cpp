@@ -56,6 +56,39 @@ public:
     reply(servers);
   }
   void kick(const Attachment& at, CloseCode code, std::string_view) override { kicked.emplace_back(at, code); }
+  void join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override {
+    joined.emplace_back(room.str(), client.str());
+    reply(done);
+  }
+  void leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override {
+    left.emplace_back(room.str(), client.str());
+    reply(done);
+  }
+  void push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
+            std::function<void(RoomPushed)> reply) override {
+    told.push_back({from.str(), room.str(), std::string(data)});
+    echoes.push_back(echo);
+    reply(pushed);
+  }
+  void room_info(const RoomName&, std::function<void(RoomInfo)> reply) override {
+    reply({result, 3, 77, {{self_, 2}, {ServerId::trusted("web-2~a"), 1}}});
+  }
+  void room_members(const RoomName&, std::string_view at, std::uint32_t count,
+                    std::function<void(RosterPage)> reply) override {
+    asked_cursor = at;
+    asked_count = count;
+    reply({result, {ClientId::trusted("ada"), ClientId::trusted("bob \"b\"")}, ">bob", 9, 78});
+  }
+  void room_member(const RoomName&, const ClientId& client, std::function<void(RoomInfo)> reply) override {
+    reply({result, client.view() == "ada" ? 1U : 0U, 77, {}});
+  }
+  void rooms(std::string_view at, std::uint32_t count, std::function<void(RoomPage)> reply) override {
+    asked_cursor = at;
+    asked_count = count;
+    reply({result, {{RoomName::trusted("chat:room:42"), 3}}, "0"});
+  }
+  WatchId watch(const RoomName&, RoomHandlers, std::function<void(Errc)>) override { return 0; }
+  void unwatch(WatchId) override {}
   void stats(std::function<void(ServerStats)> reply) override {
     ServerStats stats;
     stats.routing.sent = 10;
@@ -71,6 +104,10 @@ public:
   Readiness readiness() const override { return lights; }
 
   std::vector<Told> told;
+  std::vector<std::pair<std::string, std::string>> joined, left;
+  std::vector<Echo> echoes;
+  RoomDone done{Errc::ok, 4, 79, {}};
+  RoomPushed pushed{Errc::ok, 2, 5, 0, {}, {}};
   std::map<std::string, Word> words;
   std::vector<OwnerRow> rows;
   std::vector<std::pair<Attachment, CloseCode>> kicked;
@@ -330,4 +367,98 @@ TEST_CASE("the home page is there once it is set") {
   CHECK(response.body == "<p>hello</p>");
   CHECK(response.content_type == "text/html; charset=utf-8");
   set_home_page("");
+}
+
+TEST_CASE("rooms are listed, described and paged") {
+  Api a;
+  const auto rooms = json::parse(a.ask("GET", "/api/rooms?count=7&cursor=%3Ea").body);
+  CHECK(rooms["rooms"][0]["room"] == "chat:room:42");
+  CHECK(rooms["rooms"][0]["size"] == 3);
+  CHECK(rooms["cursor"] == "0");
+  CHECK(a.services.asked_cursor == ">a");
+  CHECK(a.services.asked_count == 7);
+  const auto room = json::parse(a.ask("GET", "/api/rooms/chat:room%3A42").body);
+  CHECK(room["room"] == "chat:room:42");
+  CHECK(room["size"] == 3);
+  CHECK(room["version"] == 77);
+  CHECK(room["servers"][1]["connections"] == 1);
+  const auto members = json::parse(a.ask("GET", "/api/rooms/r/members").body);
+  CHECK(members["members"] == json{"ada", "bob \"b\""});
+  CHECK(members["cursor"] == ">bob");
+  CHECK(members["size"] == 9);
+  CHECK(json::parse(a.ask("GET", "/api/rooms/r/members/ada").body)["is_member"] == true);
+  CHECK(json::parse(a.ask("GET", "/api/rooms/r/members/eve").body)["is_member"] == false);
+}
+
+TEST_CASE("a push goes out byte for byte and says how many took it") {
+  Api a;
+  const auto response = a.post("/api/rooms/a%2Fb/push", R"({"data":{ "n" : 1.0 },"from":"ops","echo":false})");
+  CHECK(response.status == 200);
+  CHECK(json::parse(response.body) == json{{"room", "a/b"}, {"servers", 2}, {"connections", 5}});
+  CHECK(a.services.told.at(0).to == "a/b");
+  CHECK(a.services.told.at(0).from == "ops");
+  CHECK(a.services.told.at(0).data == R"({ "n" : 1.0 })");
+  CHECK(a.services.echoes.at(0) == Echo::no);
+  a.services.pushed = RoomPushed{Errc::ok, 0, 0, 1, {}, {}};
+  CHECK(json::parse(a.post("/api/rooms/r/push", R"({"data":1})").body)["unknown"] == 1);
+  CHECK(a.services.echoes.at(1) == Echo::yes);
+}
+
+TEST_CASE("a push above the room's rate is 429 with a time to come back") {
+  Api a;
+  a.services.pushed =
+      RoomPushed{Errc::rate_limited, 0, 0, 0, std::chrono::microseconds{1'200'300}, "the limit of room r is reached"};
+  const auto response = a.post("/api/rooms/r/push", R"({"data":1})");
+  CHECK(response.status == 429);
+  CHECK(response.retry_after == std::chrono::seconds{2});
+  const auto error = json::parse(response.body)["error"];
+  CHECK(error["code"] == "rate_limited");
+  CHECK(error["retry_after_ms"] == 1'201);
+  a.services.pushed = RoomPushed{Errc::too_big, 0, 0, 0, {}, "send less"};
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1})").status == 413);
+  a.services.pushed = RoomPushed{Errc::unavailable, 0, 0, 0, {}, {}};
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1})").status == 503);
+}
+
+TEST_CASE("members are put in and taken out by path, wherever they are") {
+  Api a;
+  const auto joined = a.post("/api/rooms/chat:room:42/members/ada", "");
+  CHECK(joined.status == 200);
+  CHECK(json::parse(joined.body) == json{{"room", "chat:room:42"}, {"client", "ada"}, {"size", 4}, {"version", 79}});
+  CHECK(a.services.joined.at(0) == std::pair<std::string, std::string>{"chat:room:42", "ada"});
+  CHECK(a.ask("DELETE", "/api/rooms/r/members/b%20b").status == 200);
+  CHECK(a.services.left.at(0) == std::pair<std::string, std::string>{"r", "b b"});
+  const auto [result, status] = GENERATE(table<Errc, unsigned>({{Errc::offline, 404u},
+                                                                {Errc::not_found, 404u},
+                                                                {Errc::capacity, 503u},
+                                                                {Errc::unavailable, 503u},
+                                                                {Errc::timeout, 504u}}));
+  a.services.done = RoomDone{result, 0, 0, "a sentence"};
+  const auto refused = a.post("/api/rooms/r/members/ada", "");
+  CHECK(refused.status == status);
+  CHECK(error_code(refused) == to_string(result));
+}
+
+TEST_CASE("bad names, bodies and methods of rooms are refused with a sentence, and nothing is asked") {
+  Api a;
+  CHECK(a.ask("GET", "/api/rooms/%zz").status == 400);
+  CHECK(a.ask("GET", "/api/rooms/%00").status == 400);
+  CHECK(a.ask("GET", "/api/rooms/%ff").status == 400);
+  CHECK(a.ask("GET", "/api/rooms/" + std::string(129, 'r')).status == 400);
+  CHECK(a.ask("GET", "/api/rooms//members").status == 400);
+  CHECK(a.ask("GET", "/api/rooms/r/members/").status == 400);
+  CHECK(a.ask("GET", "/api/rooms/r/nothing").status == 404);
+  CHECK(a.ask("GET", "/api/rooms/r/members/a/b").status == 404);
+  CHECK(a.ask("GET", "/api/rooms?count=0").status == 400);
+  CHECK(a.ask("DELETE", "/api/rooms").allow == "GET, HEAD");
+  CHECK(a.ask("GET", "/api/rooms/r/push").allow == "POST");
+  CHECK(a.ask("PUT", "/api/rooms/r/members/ada").allow == "GET, HEAD, POST, DELETE");
+  CHECK(a.post("/api/rooms/r/push", "{}").status == 400);
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1,"echo":"no"})").status == 400);
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1,"echo":false})").status == 400);
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1,"from":""})").status == 400);
+  CHECK(a.post("/api/rooms/r/push", R"({"data":1,"x":1})").status == 400);
+  CHECK(a.ask("POST", "/api/rooms/r/push", R"({"data":1})", "text/plain").status == 415);
+  CHECK(a.services.told.empty());
+  CHECK(a.services.joined.empty());
 }

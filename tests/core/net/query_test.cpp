@@ -22,7 +22,7 @@ TEST_CASE("a target splits at the first question mark and ends at the fragment")
   CHECK(split_target("/chat?x=1#y").query == "x=1");
 }
 
-TEST_CASE("the first value of a name counts; absent, empty and malformed are told apart") {
+TEST_CASE("the first value of a name counts - absent, empty and malformed are told apart") {
   using State = QueryValue::State;
   CHECK(query_value("a=1&user=ada&user=bob", "user").value == "ada");
   CHECK(query_value("us%65r=ada", "user").value == "ada");

@@ -37,7 +37,7 @@ TEST_CASE("a well-formed upgrade names its client and gets the accept key of RFC
   CHECK_FALSE(upgrade.speaks_v1);
 }
 
-TEST_CASE("without a user a client is a guest; with a bad one it is refused") {
+TEST_CASE("without a user a client is a guest - with a bad one it is refused") {
   auto request = good();
   request.target = "/chat";
   CHECK_FALSE(std::get<Upgrade>(decide_upgrade(request, {.origins = no_origins})).client);

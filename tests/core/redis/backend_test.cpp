@@ -3,8 +3,10 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <random>
 
 #include "core/redis/backend.hpp"
+#include "core/redis/script.hpp"
 #include "tests/contract/harness.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -72,6 +74,22 @@ public:
       b.directory().claim(t, {client, at, StoreTime{1s}, {}, SessionPolicy::single, 1});
     });
   }
+  Joined join(const RoomName& room, const ClientId& client, const Attachment& at, Epoch epoch) {
+    return ask<Joined>([&](wsr::Backend& b, Ticket t) { b.rosters().join(t, {room, client, at, epoch}); });
+  }
+  Left leave(const RoomName& room, const ClientId& client, Epoch through) {
+    return ask<Left>([&](wsr::Backend& b, Ticket t) { b.rosters().leave(t, {room, client, through}); });
+  }
+  Left drop(const RoomName& room, const ClientId& client, const Attachment& at) {
+    return ask<Left>([&](wsr::Backend& b, Ticket t) { b.rosters().drop(t, room, client, at); });
+  }
+  Swept sweep(const ServerId& dead, const ServerId& by) {
+    return ask<Swept>([&](wsr::Backend& b, Ticket t) { b.directory().sweep(t, dead, by); });
+  }
+  /// What goes on behind answers has been done after as many calls as it has steps.
+  void sync() {
+    for (int i = 0; i < 10; ++i) REQUIRE(publish("sync", "") == Errc::ok);
+  }
   [[nodiscard]] bool has_logged(std::string_view part) const {
     return std::any_of(log.begin(), log.end(), [part](const auto& s) { return s.find(part) != std::string::npos; });
   }
@@ -85,6 +103,52 @@ public:
 };
 
 const ClientId ada = ClientId::trusted("ada");
+const ClientId bob = ClientId::trusted("bob");
+const RoomName hall = RoomName::trusted("hall");
+
+/// Holds what stands behind the rosters against them: an empty text, or what does not agree. Stands for every room,
+/// client and server in the store, so it needs a store that is quiet.
+std::string disagreements(RedisServer& redis) {
+  return redis.command({"EVAL", R"lua(
+    local wrong, rooms, attachments = {}, 0, 0
+    local function check(is_right, what) if not is_right then wrong[#wrong + 1] = what end end
+    for _, key in ipairs(redis.call('KEYS', 'wsr:{r:*}:members')) do
+      local room = string.match(key, '^wsr:{r:(.*)}:members$')
+      local stem = 'wsr:{r:' .. room .. '}:'
+      local by_server, flat = {}, redis.call('HGETALL', key)
+      rooms = rooms + 1
+      check(redis.call('ZSCORE', 'wsr:rooms', room), room .. ' is not listed')
+      check(redis.call('ZCARD', stem .. 'names') == #flat / 2, room .. ' has other names than members')
+      for i = 1, #flat, 2 do
+        check(redis.call('ZSCORE', stem .. 'names', flat[i]), flat[i] .. ' has no name in ' .. room)
+        for server, rest, epoch in string.gmatch(flat[i + 1], '([^/\n]+)/([^ ]+) (%d+)') do
+          local at = server .. '/' .. rest
+          attachments = attachments + 1
+          by_server[server] = (by_server[server] or 0) + 1
+          check(redis.call('HGET', 'wsr:{c:' .. flat[i] .. '}:rooms', at .. ' ' .. room) == epoch,
+                flat[i] .. ' does not know of ' .. at .. ' in ' .. room)
+          check(redis.call('SISMEMBER', 'wsr:{s:' .. server .. '}:rooms', rest .. ' ' .. flat[i] .. '\n' .. room) == 1,
+                at .. ' of ' .. flat[i] .. ' in ' .. room .. ' is in no index')
+        end
+      end
+      local counts = redis.call('HGETALL', stem .. 'servers')
+      for i = 1, #counts, 2 do
+        check(by_server[counts[i]] == tonumber(counts[i + 1]), room .. ' counts ' .. counts[i] .. ' wrong')
+        by_server[counts[i]] = nil
+      end
+      check(next(by_server) == nil, room .. ' does not count a server')
+    end
+    check(redis.call('ZCARD', 'wsr:rooms') == rooms, 'an empty room is listed')
+    check(#redis.call('KEYS', 'wsr:{r:*') == rooms * 4, 'a room has left a key behind')
+    local noted, indexed = 0, 0
+    for _, key in ipairs(redis.call('KEYS', 'wsr:{c:*}:rooms')) do noted = noted + redis.call('HLEN', key) end
+    for _, key in ipairs(redis.call('KEYS', 'wsr:{s:*}:rooms')) do indexed = indexed + redis.call('SCARD', key) end
+    check(noted == attachments, 'clients know of ' .. noted .. ' attachments, rosters of ' .. attachments)
+    check(indexed == attachments, 'indexes know of ' .. indexed .. ' attachments, rosters of ' .. attachments)
+    return table.concat(wrong, '; ')
+  )lua",
+                        "0"});
+}
 
 TEST_CASE("redis: a store that was killed is found again and subscriptions stand again") {
   NEEDS_REDIS();
@@ -301,6 +365,281 @@ TEST_CASE("redis: a full owner table is refused by number and flag and a move st
   CHECK(refused.detail.find("2 rows") != std::string::npos);
   CHECK(refused.detail.find("--owners-max") != std::string::npos);
   CHECK(world.claim(ClientId::trusted("b"), Harness::at(1, 4)).result == Errc::ok);
+}
+
+// ---------------------------------------------------------------- rooms
+
+TEST_CASE("redis: no key of room, client or index remains after the last client has left") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  for (int way = 0; way < 3; ++way) {
+    REQUIRE(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
+    REQUIRE(world.join(hall, ada, Harness::at(2, 1), Epoch{2}).result == Errc::ok);
+    REQUIRE(world.join(hall, bob, Harness::at(1, 2), Epoch{1}).result == Errc::ok);
+    CHECK(disagreements(redis).empty());
+    CHECK(world.leave(hall, bob, Epoch{1}).result == Errc::ok);
+    if (way == 0) {
+      CHECK(world.leave(hall, ada, Epoch{2}).result == Errc::ok);
+    } else if (way == 1) {
+      CHECK(world.drop(hall, ada, Harness::at(2, 1)).result == Errc::ok);
+      CHECK(world.drop(hall, ada, Harness::at(1, 1)).result == Errc::ok);
+    } else {
+      CHECK(world.sweep(Harness::id(1), Harness::id(3)).memberships_removed == 1);
+      CHECK(world.sweep(Harness::id(2), Harness::id(3)).memberships_removed == 1);
+    }
+    world.sync();
+    CHECK(disagreements(redis).empty());
+    redis.command({"DEL", "wsr:servers"});
+    CHECK(redis.command({"KEYS", "wsr:*"}).empty());
+  }
+}
+
+TEST_CASE("redis: a refused join leaves no name behind, and a room that has others stays listed") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.options.memberships_max = 1;
+  world.start_and_wait();
+  REQUIRE(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
+  CHECK(world.join(hall, bob, Harness::at(1, 2), Epoch{1}).result == Errc::capacity);
+  CHECK(world.join(RoomName::trusted("new"), ada, Harness::at(1, 1), Epoch{1}).result == Errc::capacity);
+  world.sync();
+  CHECK(disagreements(redis).empty());
+  CHECK(redis.command({"ZRANGE", "wsr:rooms", "0", "-1"}) == "hall");
+}
+
+TEST_CASE("redis: the bound on memberships goes by what all servers had when they were listed last") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World one{redis.url()}, other{redis.url()};
+  one.options.memberships_max = other.options.memberships_max = 2;
+  one.start_and_wait();
+  other.start_and_wait();
+  REQUIRE(one.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
+  REQUIRE(one.join(hall, bob, Harness::at(1, 2), Epoch{1}).result == Errc::ok);
+  const ClientId eve = ClientId::trusted("eve");
+  other.ask<Servers>([](wsr::Backend& b, Ticket t) { b.directory().servers(t); });
+  CHECK(other.join(hall, eve, Harness::at(2, 1), Epoch{1}).result == Errc::capacity);
+  REQUIRE(one.leave(hall, ada, Epoch{1}).result == Errc::ok);
+  one.sync();
+  other.ask<Servers>([](wsr::Backend& b, Ticket t) { b.directory().servers(t); });
+  CHECK(other.join(hall, eve, Harness::at(2, 1), Epoch{1}).result == Errc::ok);
+}
+
+TEST_CASE("redis: names behind the rosters agree with them however servers cross each other") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  constexpr int servers = 3;
+  std::mt19937 random{20'240'607};
+  const auto pick = [&random](std::uint64_t below) { return random() % below; };
+  World world{redis.url()};
+  world.start_and_wait();
+  Recorder heard[servers];
+  std::unique_ptr<wsr::Backend> backends[servers];
+  for (int i = 0; i < servers; ++i) {
+    backends[i] = make_backend(world.io, world.options, heard[i], heard[i]);
+    backends[i]->start();
+    REQUIRE(world.wait_until([&] { return !heard[i].states.empty(); }));
+  }
+  std::uint64_t last_ticket = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const auto n = pick(servers);
+    Rosters& rosters = backends[n]->rosters();
+    const RoomName room = RoomName::trusted("room" + std::to_string(pick(3)));
+    const ClientId client = ClientId::trusted("client" + std::to_string(pick(3)));
+    // Two connections a server and client; a server joins and drops its own only.
+    const Attachment at = Harness::at(static_cast<int>(n) + 1, pick(2) + 1);
+    const std::uint64_t now = 10 + static_cast<std::uint64_t>(step) / 40;  // epochs of one attachment never fall
+    const Ticket ticket{++last_ticket};
+    switch (pick(5)) {
+      case 0:
+      case 1:
+        rosters.join(ticket, {room, client, at, Epoch{now}});
+        break;
+      case 2:
+        rosters.drop(ticket, room, client, at);
+        break;
+      default:
+        rosters.leave(ticket, {room, client, Epoch{now - pick(4)}});
+    }
+    if (pick(3) != 0) continue;
+    // Turns of different lengths, and now and then the world stands still for a moment.
+    for (auto& backend : backends) {
+      if (pick(2) == 0) backend->end_turn();
+    }
+    if (pick(4) == 0) world.io.poll();
+  }
+  const auto answered = [&] {
+    std::size_t sum = 0;
+    for (const Recorder& one : heard) sum += one.answers.size();
+    return sum;
+  };
+  for (auto& backend : backends) backend->end_turn();
+  REQUIRE(world.wait_until([&] { return answered() == last_ticket; }));
+  for (const Recorder& one : heard) {
+    for (const auto& [ticket, answer] : one.answers) {
+      const auto* joined = std::get_if<Joined>(&answer);
+      const auto* left = std::get_if<Left>(&answer);
+      CHECK((joined != nullptr ? joined->result == Errc::ok
+                               : left->result == Errc::ok || left->result == Errc::not_found));
+    }
+  }
+  world.sync();
+  world.sync();
+  CHECK(disagreements(redis) == "");
+}
+
+TEST_CASE("redis: a sweep that broke off is carried on by the next one") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  Recorder listener;
+  auto observer = make_backend(world.io, world.options, listener, listener);
+  observer->start();
+  observer->bus().subscribe(Ticket{1}, {ChannelKind::room, hall.str()}, Match::exact);
+  observer->end_turn();
+  REQUIRE(world.wait_until([&] { return listener.has(Ticket{1}); }));
+  constexpr std::uint64_t members = 3'000;
+  for (std::uint64_t i = 1; i <= members; ++i) {
+    const ClientId client = ClientId::trusted("c" + std::to_string(i));
+    const Ticket ticket{++world.last_ticket};
+    world.backend->rosters().join(ticket, {hall, client, Harness::at(7, i), Epoch{i}});
+  }
+  world.backend->end_turn();
+  REQUIRE(world.wait_until([&] { return listener.messages.size() == members; }));
+  // Three sweepers die, each in the middle of it, and one more finishes.
+  for (const std::uint64_t ended : {1, 700, 1'900}) {
+    Recorder heard;
+    auto sweeper = make_backend(world.io, world.options, heard, heard);
+    sweeper->start();
+    REQUIRE(world.wait_until([&] { return !heard.states.empty(); }));
+    sweeper->directory().sweep(Ticket{1}, Harness::id(7), Harness::id(1));
+    sweeper->end_turn();
+    REQUIRE(world.wait_until([&] { return listener.messages.size() >= members + ended; }));
+    REQUIRE_FALSE(heard.has(Ticket{1}));
+  }
+  const Swept swept = world.sweep(Harness::id(7), Harness::id(1));
+  CHECK(swept.result == Errc::ok);
+  REQUIRE(world.wait_until([&] { return listener.messages.size() == 2 * members; }));
+  world.sync();
+  CHECK(listener.messages.size() == 2 * members);
+  CHECK(redis.command({"KEYS", "wsr:*"}).empty());
+}
+
+TEST_CASE("redis: a sweep takes along what a join that never came to the roster has left") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  const std::string at = Harness::at(7, 1).str(), in_index = at.substr(at.find('/') + 1);
+  const std::string index = "wsr:{s:" + Harness::id(7).str() + "}:rooms";
+  redis.command({"SADD", index, in_index + " ada\nhall"});
+  redis.command({"SADD", index, "what nobody of us has written"});
+  redis.command({"HSET", "wsr:{c:ada}:rooms", at + " hall", "5"});
+  redis.command({"ZADD", "wsr:rooms", "0", "hall"});
+  const Swept swept = world.sweep(Harness::id(7), Harness::id(1));
+  CHECK(swept.result == Errc::ok);
+  CHECK(swept.memberships_removed == 0);
+  CHECK(redis.command({"EXISTS", "wsr:{c:ada}:rooms"}) == "0");
+  CHECK(redis.command({"SMEMBERS", index}) == "what nobody of us has written");
+  // The name of the room goes when somebody comes across it.
+  const auto listed = world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); });
+  CHECK(listed.rooms.empty());
+  CHECK(listed.cursor == "0");
+  world.sync();
+  CHECK(redis.command({"EXISTS", "wsr:rooms"}) == "0");
+}
+
+TEST_CASE("redis: names of empty rooms never make a page empty while others follow") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  for (int i = 0; i < 30; ++i) redis.command({"ZADD", "wsr:rooms", "0", "ghost" + std::to_string(100 + i)});
+  REQUIRE(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
+  const auto listed = world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); });
+  REQUIRE(listed.rooms.size() == 1);
+  CHECK(listed.rooms[0].first == hall);
+  world.sync();
+  CHECK(disagreements(redis).empty());
+}
+
+TEST_CASE("redis: a sweep that read an older epoch leaves what has joined again") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  const Attachment at = Harness::at(7, 1);
+  REQUIRE(world.join(hall, ada, at, Epoch{6}).result == Errc::ok);
+  const auto drop_epoch = [&](const char* epoch) {
+    return redis.command({"EVALSHA", scripts::room_drop.sha, "4", "wsr:{r:hall}:members", "wsr:{r:hall}:names",
+                          "wsr:{r:hall}:ver", "wsr:{r:hall}:servers", "ada", at.str(), epoch, "wsr:{r:hall}:ch",
+                          "swept"});
+  };
+  CHECK(drop_epoch("5").starts_with("0\n1\n"));
+  CHECK(redis.command({"EVALSHA", scripts::client_sweep.sha, "1", "wsr:{c:ada}:rooms", at.str() + " hall", "5"}) ==
+        "0");
+  CHECK(disagreements(redis).empty());
+  CHECK(drop_epoch("6").starts_with("1\n0\n"));
+}
+
+TEST_CASE("redis: rosters live through a store that has forgotten the scripts") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  for (std::uint64_t serial = 1; serial <= 3; ++serial) {
+    REQUIRE(redis.command({"SCRIPT", "FLUSH"}) == "OK");
+    CHECK(world.join(hall, ada, Harness::at(1, serial), Epoch{serial}).size == 1);
+    REQUIRE(redis.command({"SCRIPT", "FLUSH"}) == "OK");
+    CHECK(world.drop(hall, ada, Harness::at(1, serial)).size == 0);
+    world.sync();
+    CHECK(disagreements(redis).empty());
+  }
+}
+
+TEST_CASE("redis: rosters and rates end as unavailable while the store is away") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  redis.kill();
+  REQUIRE(world.wait_until([&] { return world.is(StoreState::down); }));
+  CHECK(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::unavailable);
+  CHECK(world.leave(hall, ada, Epoch{1}).result == Errc::unavailable);
+  CHECK(world.drop(hall, ada, Harness::at(1, 1)).result == Errc::unavailable);
+  CHECK(world.ask<RosterPage>([](wsr::Backend& b, Ticket t) { b.rosters().page(t, hall, "0", 10); }).result ==
+        Errc::unavailable);
+  CHECK(world.ask<RoomInfo>([](wsr::Backend& b, Ticket t) { b.rosters().info(t, hall); }).result == Errc::unavailable);
+  CHECK(world.ask<RoomInfo>([](wsr::Backend& b, Ticket t) { b.rosters().find(t, hall, ada); }).result ==
+        Errc::unavailable);
+  CHECK(world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); }).result ==
+        Errc::unavailable);
+  CHECK(world
+            .ask<Taken>([](wsr::Backend& b, Ticket t) {
+              b.rates().take(t, {RateKey::Kind::client, "ada"}, {1, 1'000ms, 1});
+            })
+            .result == Errc::unavailable);
+}
+
+TEST_CASE("redis: a full bucket leaves no key behind and one that was taken from expires") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  const auto take = [&] {
+    return world.ask<Taken>([](wsr::Backend& b, Ticket t) {
+      b.rates().take(t, {RateKey::Kind::room, "hall"}, {10, 1'000ms, 3});  // full again after 100 ms a token
+    });
+  };
+  REQUIRE(take().result == Errc::ok);
+  const int expires_in = std::stoi(redis.command({"PTTL", "wsr:{r:hall}:rate"}));
+  CHECK(expires_in > 0);
+  CHECK(expires_in <= 102);
+  CHECK(world.wait_until([&] { return redis.command({"EXISTS", "wsr:{r:hall}:rate"}) == "0"; }));
 }
 
 TEST_CASE("redis: stop fails what is pending later and a destroyed backend says nothing") {

@@ -41,6 +41,43 @@ TEST_CASE("an index entry leads back to client and attachment") {
   CHECK_FALSE(parse_index_entry(server, "1/2 "));
 }
 
+TEST_CASE("an index entry of a room leads back to room, client and attachment") {
+  const ServerId server = ServerId::trusted("host:1~abc");
+  const Attachment at{server, 3, ConnId::make(7, 9)};
+  const RoomName room = RoomName::trusted("a room {r}/1 2");
+  const ClientId client = ClientId::trusted("a b {c}/d");
+  const auto entry = parse_room_index_entry(server, room_index_entry(room, client, at));
+  REQUIRE(entry);
+  CHECK(entry->room == room);
+  CHECK(entry->client == client);
+  CHECK(entry->at == at);
+  CHECK_FALSE(parse_room_index_entry(server, index_entry(client, at)));
+  CHECK_FALSE(parse_room_index_entry(server, index_entry(client, at) + "\n"));
+  CHECK_FALSE(parse_room_index_entry(server, "nonsense\nroom"));
+}
+
+TEST_CASE("what a roster says of a client is its attachments, and what is none is passed over") {
+  const Attachment one{ServerId::trusted("s1~a"), 0, ConnId::make(1, 1)};
+  const Attachment two{ServerId::trusted("s2~b"), 3, ConnId::make(7, 9)};
+  using Devices = std::vector<std::pair<Attachment, Epoch>>;
+  CHECK(parse_devices("") == Devices{});
+  CHECK(parse_devices(one.str() + " 5") == Devices{{one, Epoch{5}}});
+  CHECK(parse_devices(one.str() + " 5\n" + two.str() + " 17") == Devices{{one, Epoch{5}}, {two, Epoch{17}}});
+  CHECK(parse_devices("x\n" + one.str() + "\n" + one.str() + " y\n\n" + two.str() + " 17") ==
+        Devices{{two, Epoch{17}}});
+}
+
+TEST_CASE("the keys of one room share its slot and no two rooms share one") {
+  const RoomKeys odd = keys.room(RoomName::trusted("a}{b"));
+  CHECK(odd.members == "wsr:{r:a%7D%7Bb}:members");
+  CHECK(odd.names == "wsr:{r:a%7D%7Bb}:names");
+  CHECK(odd.version == "wsr:{r:a%7D%7Bb}:ver");
+  CHECK(odd.servers == "wsr:{r:a%7D%7Bb}:servers");
+  CHECK(keys.room(RoomName::trusted("a%7D")).members != keys.room(RoomName::trusted("a}")).members);
+  CHECK(keys.rate({RateKey::Kind::client, "a}"}) == "wsr:{c:a%7D}:rate");
+  CHECK(keys.rate({RateKey::Kind::room, "a}"}) == "wsr:{r:a%7D}:rate");
+}
+
 TEST_CASE("a row's value is its epoch and its time") {
   const auto value = parse_row_value("17 42");
   REQUIRE(value);

@@ -20,7 +20,7 @@ namespace {
 struct World;
 
 // One server: a router and everything that is on its way to it.
-struct Server final : AnswerSink, BusListener, Connections, Clock, Application, Directory, Bus {
+struct Server final : AnswerSink, BusListener, Connections, Clock, Application, Directory, Bus, Rosters, Rates {
   Server(World& world_in, std::string name);
 
   // ---- what the store says: queued, delivered when the test wants it
@@ -76,6 +76,20 @@ struct Server final : AnswerSink, BusListener, Connections, Clock, Application, 
   void subscribe(Ticket, const Channel&, Match) override {}
   void unsubscribe(Ticket, const Channel&, Match) override {}
   void resubscribe() override {}
+  // Rooms have a cluster test of their own.
+  void join(Ticket, const JoinRequest&) override {}
+  void leave(Ticket, const LeaveRequest&) override {}
+  void drop(Ticket, const RoomName&, const ClientId&, const Attachment&) override {}
+  void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
+  void info(Ticket, const RoomName&) override {}
+  void find(Ticket, const RoomName&, const ClientId&) override {}
+  void rooms(Ticket, std::string_view, std::uint32_t) override {}
+  void take(Ticket, const RateKey&, const RateLimit&) override {}
+  void on_room_done(Ticket, const RoomDone&) override {}
+  void on_pushed(Ticket, const RoomPushed&) override {}
+  void on_watching(const RoomName&, Errc) override {}
+  void on_room_message(const RoomName&, std::string_view, std::string_view) override {}
+  void on_room_presence(const RoomName&, const RoomPresence&) override {}
 
   World& world;
   ServerId id;
@@ -260,7 +274,7 @@ Server::Server(World& world_in, std::string name)
   options.policy = world_in.policy;
   // Here a message may be on its way for any number of virtual seconds: order is checked without the way out.
   options.limits.drain_max = 1h;
-  router = std::make_unique<Router>(options, Router::Ports{*this, *this, *this, *this, *this});
+  router = std::make_unique<Router>(options, Router::Ports{*this, *this, *this, *this, *this, *this, *this});
 }
 
 Time Server::now() const { return world.time; }

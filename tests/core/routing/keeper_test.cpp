@@ -180,7 +180,7 @@ TEST_CASE("a server that is being swept waits for the sweep's end and then claim
   CHECK(world.reassertions == 1);
 }
 
-TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made anew; heard again: ready") {
+TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made anew - heard again: ready") {
   World world;
   world.start();
   world.pass(1'400ms);
@@ -230,7 +230,7 @@ TEST_CASE("a server without lease is swept once, one that vanished from the regi
   CHECK(world.gone.size() == 1);
 }
 
-TEST_CASE("a sweep that another server does is left to it; its end shows in the registry") {
+TEST_CASE("a sweep that another server does is left to it - its end shows in the registry") {
   World world;
   world.start();
   world.pass(2s);

@@ -26,7 +26,8 @@ std::string drain(Outbox& outbox, std::size_t at_once) {
 }  // namespace
 
 TEST_CASE("the first frame wakes the writer, those behind it do not") {
-  Outbox outbox(1024);
+  OutboxRules outbox_rules{.bytes_max = 1024, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox outbox(outbox_rules);
   CHECK(outbox.offer(Frame::copy_of("a")) == Outbox::Verdict::queued_first);
   CHECK(outbox.offer(Frame::copy_of("b")) == Outbox::Verdict::queued);
   outbox.taken(2);
@@ -35,7 +36,8 @@ TEST_CASE("the first frame wakes the writer, those behind it do not") {
 }
 
 TEST_CASE("a frame above the byte bound is refused and changes nothing") {
-  Outbox outbox(10);
+  OutboxRules outbox_rules{.bytes_max = 10, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox outbox(outbox_rules);
   CHECK(outbox.offer(Frame::copy_of("12345")) == Outbox::Verdict::queued_first);
   CHECK(outbox.offer(Frame::copy_of("67890")) == Outbox::Verdict::queued);
   CHECK(outbox.offer(Frame::copy_of("x")) == Outbox::Verdict::slow_consumer);
@@ -47,7 +49,8 @@ TEST_CASE("a frame above the byte bound is refused and changes nothing") {
 }
 
 TEST_CASE("an empty outbox takes one frame of any size, a control frame passes the bound") {
-  Outbox outbox(4);
+  OutboxRules outbox_rules{.bytes_max = 4, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox outbox(outbox_rules);
   CHECK(outbox.offer(Frame::copy_of("0123456789")) == Outbox::Verdict::queued_first);
   CHECK(outbox.offer(Frame::copy_of("x")) == Outbox::Verdict::slow_consumer);
   CHECK(outbox.offer_control(Frame::copy_of("pong")) == Outbox::Verdict::queued);
@@ -57,7 +60,8 @@ TEST_CASE("an empty outbox takes one frame of any size, a control frame passes t
 TEST_CASE("what goes in comes out once and in order, however the writes fall") {
   std::mt19937 random(7);
   for (int round = 0; round < 200; ++round) {
-    Outbox outbox(1 << 20);
+    OutboxRules outbox_rules{.bytes_max = 1 << 20, .policy = SlowPolicy::drop, .budget = {}};
+    Outbox outbox(outbox_rules);
     std::string expected;
     std::string written;
     std::array<std::string_view, 64> pieces;
@@ -83,8 +87,10 @@ TEST_CASE("what goes in comes out once and in order, however the writes fall") {
 
 TEST_CASE("one frame is shared by many outboxes and freed after the last") {
   const Frame frame = Frame::copy_of("head", "body");
-  Outbox one(100);
-  Outbox two(100);
+  OutboxRules one_rules{.bytes_max = 100, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox one(one_rules);
+  OutboxRules two_rules{.bytes_max = 100, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox two(two_rules);
   (void)one.offer(frame);
   (void)two.offer(frame);
   one.clear();
@@ -95,7 +101,8 @@ TEST_CASE("one frame is shared by many outboxes and freed after the last") {
 }
 
 TEST_CASE("a held outbox shows the writer nothing until it begins, then its beginning comes first") {
-  Outbox outbox(10);
+  OutboxRules outbox_rules{.bytes_max = 10, .policy = SlowPolicy::drop, .budget = {}};
+  Outbox outbox(outbox_rules);
   outbox.hold();
   CHECK(outbox.offer(Frame::copy_of("12345")) == Outbox::Verdict::queued);
   CHECK(outbox.offer(Frame::copy_of("678901")) == Outbox::Verdict::slow_consumer);
@@ -105,4 +112,209 @@ TEST_CASE("a held outbox shows the writer nothing until it begins, then its begi
   const std::array<Frame, 2> first{Frame::copy_of("preface "), Frame::copy_of("welcome ")};
   CHECK(outbox.begin(first) == Outbox::Verdict::queued_first);
   CHECK(drain(outbox, 3) == "preface welcome 12345");
+}
+
+namespace {
+
+constexpr Topic room(std::uint32_t n) { return static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + n); }
+OutboxRules rules_of(SlowPolicy policy, std::size_t bytes_max) {
+  return OutboxRules{.bytes_max = bytes_max, .policy = policy, .budget = {}};
+}
+
+}  // namespace
+
+TEST_CASE("drop: the newest is refused, and the reader is told how many once half of the bound is free") {
+  auto rules = rules_of(SlowPolicy::drop, 10);
+  Outbox outbox(rules);
+  for (const char* each : {"11111", "22222", "33333", "44444"}) (void)outbox.offer(Frame::copy_of(each), Topic::direct);
+  CHECK(outbox.dropped() == 2);
+  CHECK_FALSE(outbox.is_tell_due());
+  outbox.taken(5);
+  CHECK(outbox.is_tell_due());
+  CHECK(outbox.take_dropped() == 2);
+  CHECK_FALSE(outbox.is_tell_due());
+  CHECK(drain(outbox, 100) == "22222");
+}
+
+TEST_CASE("drop_oldest: waiting messages go for newer ones - answers and what is partly written stay") {
+  auto rules = rules_of(SlowPolicy::drop_oldest, 20);
+  Outbox outbox(rules);
+  (void)outbox.offer(Frame::copy_of("partly"), Topic::direct);
+  (void)outbox.offer(Frame::copy_of("answer"), Topic::answer);
+  (void)outbox.offer(Frame::copy_of("old"), Topic::direct);
+  (void)outbox.offer(Frame::copy_of("older"), room(1));
+  outbox.taken(2);
+  CHECK(outbox.offer(Frame::copy_of("1234567"), Topic::direct) == Outbox::Verdict::queued);
+  CHECK(outbox.dropped() == 2);
+  CHECK(outbox.bytes() == 4 + 6 + 7);
+  CHECK(outbox.frames() == 3);
+  CHECK(outbox.offer(Frame::copy_of("much too large"), Topic::direct) == Outbox::Verdict::slow_consumer);
+  CHECK(outbox.dropped() == 4);
+  CHECK(drain(outbox, 3) == "rtlyanswer");
+}
+
+TEST_CASE("keep_latest: of each room the latest message waits, direct messages are refused") {
+  auto rules = rules_of(SlowPolicy::keep_latest, 12);
+  Outbox outbox(rules);
+  for (const char* each : {"a1", "a2"}) (void)outbox.offer(Frame::copy_of(each), room(0));
+  for (const char* each : {"b1", "b2"}) (void)outbox.offer(Frame::copy_of(each), room(1));
+  (void)outbox.offer(Frame::copy_of("dire"), Topic::direct);
+  CHECK(outbox.offer(Frame::copy_of("a3"), room(0)) == Outbox::Verdict::queued);
+  CHECK(outbox.dropped() == 3);
+  CHECK(outbox.offer(Frame::copy_of("b3"), room(1)) == Outbox::Verdict::queued);
+  CHECK(outbox.offer(Frame::copy_of("12345"), Topic::direct) == Outbox::Verdict::slow_consumer);
+  CHECK(outbox.offer(Frame::copy_of("c1"), room(2)) == Outbox::Verdict::queued);
+  CHECK(outbox.dropped() == 5);
+  CHECK(drain(outbox, 100) == "direa3b3c1");
+  CHECK(outbox.offer(Frame::copy_of("a4"), room(0)) == Outbox::Verdict::queued_first);
+  CHECK(outbox.offer(Frame::copy_of("a5"), room(0)) == Outbox::Verdict::queued);
+  CHECK(drain(outbox, 100) == "a4a5");
+}
+
+TEST_CASE("disconnect: the connection is to be closed, for a message and not for an answer") {
+  auto rules = rules_of(SlowPolicy::disconnect, 4);
+  Outbox outbox(rules);
+  (void)outbox.offer(Frame::copy_of("full"), Topic::direct);
+  CHECK(outbox.offer(Frame::copy_of("x"), Topic::answer) == Outbox::Verdict::slow_consumer);
+  CHECK(outbox.dropped() == 0);
+  CHECK(outbox.offer(Frame::copy_of("x"), room(3)) == Outbox::Verdict::disconnect);
+}
+
+TEST_CASE("above the process' budget each connection has its fair share, and the budget is given back") {
+  auto rules = rules_of(SlowPolicy::drop, 100'000);
+  rules.budget.bytes_max = 8'192;
+  rules.budget.connections = 4;
+  {
+    Outbox slow(rules);
+    Outbox other(rules);
+    for (int i = 0; i < 9; ++i) (void)slow.offer(Frame::copy_of(std::string(1'000, 's')), Topic::direct);
+    CHECK(rules.budget.bytes == 9'000);
+    CHECK(rules.budget.is_exceeded());
+    CHECK(rules.bound() == 2'048);
+    CHECK(slow.offer(Frame::copy_of("x"), Topic::direct) == Outbox::Verdict::slow_consumer);
+    CHECK(other.offer(Frame::copy_of(std::string(1'000, 'o')), Topic::direct) == Outbox::Verdict::queued_first);
+    CHECK(other.offer(Frame::copy_of(std::string(1'000, 'o')), Topic::direct) == Outbox::Verdict::queued);
+    CHECK(other.offer(Frame::copy_of(std::string(1'000, 'o')), Topic::direct) == Outbox::Verdict::slow_consumer);
+    rules.budget.connections = 1'000'000;
+    CHECK(rules.bound() == 1'024);
+    slow.taken(9'000);
+    CHECK_FALSE(rules.budget.is_exceeded());
+    rules.budget.bytes_elsewhere = 8'000;
+    CHECK(rules.budget.is_exceeded());
+  }
+  CHECK(rules.budget.bytes == 0);
+}
+
+TEST_CASE("a reader that takes nothing costs no more than its bound, however long the flood lasts") {
+  for (const auto policy : {SlowPolicy::drop, SlowPolicy::drop_oldest, SlowPolicy::keep_latest}) {
+    auto rules = rules_of(policy, 4'096);
+    Outbox outbox(rules);
+    for (std::uint32_t i = 0; i < 300'000; ++i) {
+      (void)outbox.offer(Frame::copy_of("0123456789"), i % 3 == 0 ? Topic::direct : room(i % 7));
+      REQUIRE(outbox.bytes() <= 4'096);
+      REQUIRE(outbox.frames() <= 410);
+    }
+    CHECK(outbox.slots() < 2'000);
+    CHECK(rules.budget.bytes == outbox.bytes());
+  }
+}
+
+TEST_CASE("every policy does what a plain list would do, whatever is offered and taken") {
+  struct Plain {
+    std::string text;
+    Topic topic;
+  };
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    std::mt19937 random(seed);
+    const auto policy = static_cast<SlowPolicy>(seed % 4);
+    auto rules = rules_of(policy, 200);
+    Outbox outbox(rules);
+    std::vector<Plain> plain;
+    std::size_t plain_offset = 0;
+    bool is_coalescing = false;
+    std::uint64_t dropped = 0;
+    const auto plain_bytes = [&] {
+      std::size_t sum = 0;
+      for (const auto& each : plain) sum += each.text.size();
+      return sum - plain_offset;
+    };
+    const auto forget_older = [&](Topic topic) {  // of a room: all its waiting messages
+      for (std::size_t i = plain_offset != 0 ? 1 : 0; i < plain.size();) {
+        if (plain[i].topic == topic) {
+          plain.erase(plain.begin() + static_cast<std::ptrdiff_t>(i));
+          ++dropped;
+        } else {
+          ++i;
+        }
+      }
+    };
+    for (int step = 0; step < 600; ++step) {
+      if (random() % 3 != 0) {
+        const std::uint32_t kind = random() % 8;
+        const Topic topic = kind == 0 ? Topic::answer : kind <= 2 ? Topic::direct : room(kind);
+        const std::string text(1 + random() % 30, static_cast<char>('a' + step % 26));
+        if (is_coalescing && topic >= Topic::first_room) forget_older(topic);
+        bool is_taken = plain_bytes() == 0 || plain_bytes() + text.size() <= 200;
+        if (!is_taken && policy == SlowPolicy::drop_oldest) {
+          for (std::size_t i = plain_offset != 0 ? 1 : 0; i < plain.size() && plain_bytes() + text.size() > 200;) {
+            if (plain[i].topic == Topic::answer) {
+              ++i;
+              continue;
+            }
+            plain.erase(plain.begin() + static_cast<std::ptrdiff_t>(i));
+            ++dropped;
+          }
+        }
+        if (!is_taken && policy == SlowPolicy::keep_latest && !is_coalescing) {
+          is_coalescing = true;
+          for (std::size_t i = plain.size(); i > (plain_offset != 0 ? 1U : 0U); --i) {
+            if (plain[i - 1].topic < Topic::first_room) continue;
+            for (std::size_t later = i; later < plain.size(); ++later) {
+              if (plain[later].topic != plain[i - 1].topic) continue;
+              plain.erase(plain.begin() + static_cast<std::ptrdiff_t>(i - 1));
+              ++dropped;
+              break;
+            }
+          }
+          if (topic >= Topic::first_room) forget_older(topic);
+        }
+        is_taken = plain_bytes() == 0 || plain_bytes() + text.size() <= 200;
+        const auto verdict = outbox.offer(Frame::copy_of(text), topic);
+        INFO("seed " << seed << " step " << step);
+        REQUIRE((verdict == Outbox::Verdict::queued || verdict == Outbox::Verdict::queued_first) == is_taken);
+        if (is_taken) {
+          plain.push_back({text, topic});
+        } else if (topic != Topic::answer) {
+          ++dropped;
+        }
+      } else if (!outbox.is_empty()) {
+        std::array<std::string_view, 3> pieces;
+        const std::size_t count = outbox.gather(pieces);
+        std::string shown, expected;
+        for (std::size_t i = 0; i < count; ++i) shown.append(pieces[i]);
+        for (const auto& each : plain) expected.append(each.text);
+        expected.erase(0, plain_offset);
+        INFO("seed " << seed << " step " << step);
+        REQUIRE(expected.substr(0, shown.size()) == shown);
+        REQUIRE(outbox.next_topic() == plain.front().topic);
+        std::size_t taken = random() % (shown.size() + 1);
+        outbox.taken(taken);
+        while (taken != 0) {
+          const std::size_t left = plain.front().text.size() - plain_offset;
+          if (taken < left) {
+            plain_offset += taken;
+            break;
+          }
+          taken -= left;
+          plain_offset = 0;
+          plain.erase(plain.begin());
+        }
+        if (plain.empty()) is_coalescing = false;
+      }
+      REQUIRE(outbox.bytes() == plain_bytes());
+      REQUIRE(outbox.frames() == plain.size());
+      REQUIRE(outbox.dropped() == dropped);
+      REQUIRE(rules.budget.bytes == plain_bytes());
+    }
+  }
 }

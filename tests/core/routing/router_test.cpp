@@ -20,9 +20,9 @@ const ClientId bob = ClientId::trusted("bob");
 const ServerId me = ServerId::trusted("a~1");
 const ServerId other = ServerId::trusted("b~1");
 
-struct World final : Directory, Bus, Connections, Clock, Application {
+struct World final : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   explicit World(RouterOptions options = defaults())
-      : router(options, Router::Ports{*this, *this, *this, *this, *this}) {}
+      : router(options, Router::Ports{*this, *this, *this, *this, *this, *this, *this}) {}
   static RouterOptions defaults() {
     RouterOptions options;
     options.self = {me, 0};
@@ -44,6 +44,19 @@ struct World final : Directory, Bus, Connections, Clock, Application {
   void subscribe(Ticket, const Channel&, Match) override {}
   void unsubscribe(Ticket, const Channel&, Match) override {}
   void resubscribe() override {}
+  void join(Ticket, const JoinRequest&) override {}
+  void leave(Ticket, const LeaveRequest&) override {}
+  void drop(Ticket, const RoomName&, const ClientId&, const Attachment&) override {}
+  void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
+  void info(Ticket, const RoomName&) override {}
+  void find(Ticket, const RoomName&, const ClientId&) override {}
+  void rooms(Ticket, std::string_view, std::uint32_t) override {}
+  void take(Ticket, const RateKey&, const RateLimit&) override {}
+  void on_room_done(Ticket, const RoomDone&) override {}
+  void on_pushed(Ticket, const RoomPushed&) override {}
+  void on_watching(const RoomName&, Errc) override {}
+  void on_room_message(const RoomName&, std::string_view, std::string_view) override {}
+  void on_room_presence(const RoomName&, const RoomPresence&) override {}
   void wake(ConnId conn) override { woken.push_back(conn); }
   void close(ConnId conn, std::uint16_t code, std::string_view) override { closed.emplace_back(conn, code); }
   Time now() const override { return time; }
@@ -56,7 +69,7 @@ struct World final : Directory, Bus, Connections, Clock, Application {
   ConnId connect(const ClientId& client, Framing framing = Framing::websocket) {
     const auto conn = router.open(client, framing);
     REQUIRE(conn.has_value());
-    router.on_answer(claims.back().first, Claimed{Errc::ok, Epoch{++epochs}, {}, {}});
+    router.on_answer(claims.back().first, Claimed{Errc::ok, Epoch{++epochs}, {}, {}, {}});
     return *conn;
   }
   /// All that waits for a connection, as the texts of its frames.
@@ -210,7 +223,7 @@ TEST_CASE("the word of a message elsewhere comes back as a receipt, and counts w
   CHECK(world.router.stats().unfinished == 0);
 }
 
-TEST_CASE("no receipt within its time: unknown; one that comes later changes nothing") {
+TEST_CASE("no receipt within its time: unknown - one that comes later changes nothing") {
   World world;
   world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
   world.found(other);

@@ -94,7 +94,7 @@ TEST_CASE("half a surrogate pair is refused where it would have to become text")
 TEST_CASE("an unknown op is refused by name, with what the server knows") {
   const auto error = refused(R"({"op":"snd","id":"a"})");
   CHECK(error.code == "unknown_op");
-  CHECK(error.message == R"(unknown op "snd": this server knows ping and send)");
+  CHECK(error.message == R"(unknown op "snd": this server knows ping, send, join, leave, push and members)");
   CHECK(error.id == "a");
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("texts are written as JSON strings that scan back") {
 }
 
 TEST_CASE("answers have the form of the protocol") {
-  CHECK(written(append_welcome, "ada", "a~1", "0/1") ==
+  CHECK(written(append_welcome, "ada", "a~1", "0/1", std::span<const std::string_view>{}) ==
         R"({"op":"welcome","client":"ada","server":"a~1","conn":"0/1"})");
   CHECK(written(append_message, "a\"da", "{ \"n\" : 1 }") == R"({"op":"message","from":"a\"da","data":{ "n" : 1 }})");
   CHECK(written(append_result, "c1", "delivered", "") == R"({"op":"result","id":"c1","state":"delivered"})");
@@ -203,4 +203,74 @@ TEST_CASE("answers have the form of the protocol") {
   CHECK(written(append_error, "", "bad_request", "no") == R"({"op":"error","code":"bad_request","message":"no"})");
   CHECK(written(append_error, "7", "bad_request", "say \"x\"") ==
         R"({"op":"error","id":"7","code":"bad_request","message":"say \"x\""})");
+}
+
+TEST_CASE("commands about rooms carry their room, and what is optional has its default") {
+  const auto join = taken(R"({"op":"join","room":"chat:room:42","id":"j1"})");
+  CHECK(join.op == Command::Op::join);
+  CHECK(join.room.view() == "chat:room:42");
+  CHECK(join.presence);
+  CHECK_FALSE(taken(R"({"op":"join","room":"r","presence":false})").presence);
+  CHECK(taken(R"({"op":"leave","room":"r"})").op == Command::Op::leave);
+  const auto push = taken(R"({"op":"push","room":"r","data":{"op":"leave","room":"x"}})");
+  CHECK(push.op == Command::Op::push);
+  CHECK(push.data == R"({"op":"leave","room":"x"})");
+  CHECK(push.echo);
+  CHECK_FALSE(taken(R"({"op":"push","room":"r","data":1,"echo":false})").echo);
+  const auto members = taken(R"({"op":"members","room":"r"})");
+  CHECK(members.op == Command::Op::members);
+  CHECK_FALSE(members.cursor.is_set());
+  CHECK(members.count == 100);
+  CHECK(taken(R"({"op":"members","room":"r","cursor":">bob","count":1000})").count == 1'000);
+}
+
+TEST_CASE("a wrong member of a room's command is named, with what it must be") {
+  CHECK(why(R"({"op":"join"})") == R"("room" is missing: name the room)");
+  CHECK(why(R"({"op":"push","room":"r"})") == R"("data" is missing: give the JSON value to send)");
+  CHECK(why(R"({"op":"join","room":7})") == R"("room" must be a string)");
+  CHECK(why(R"({"op":"push","room":"r","data":1,"echo":1})") == R"("echo" must be true or false)");
+  CHECK(why(R"({"op":"join","room":"r","presence":"no"})") == R"("presence" must be true or false)");
+  for (const std::string_view count : {"0", "1001", "-1", "1.5", "1e2", "\"7\"", "99999999999999999999", "null"}) {
+    CHECK(why(R"({"op":"members","room":"r","count":)" + std::string(count) + "}") ==
+          R"("count" must be a whole number from 1 to 1000)");
+  }
+  CHECK(mentions(why(R"({"op":"members","room":"r","cursor":")" + std::string(257, 'c') + "\"}"), "begin with"));
+  CHECK(why(R"({"op":"join","room":"r","room":"s"})") == R"("room" is given twice)");
+}
+
+TEST_CASE("what a server says about rooms is one JSON object each, with the payload byte for byte") {
+  std::string out;
+  append_room_message(out, "a \"b\"", "ada", R"({ "n" : 1.0 })");
+  CHECK(out == R"({"op":"room","room":"a \"b\"","from":"ada","data":{ "n" : 1.0 }})");
+  out.clear();
+  append_presence(out, "r", "join", "carol", 4, 9'007'199'254'740'991);
+  CHECK(out == R"({"op":"presence","room":"r","event":"join","client":"carol","size":4,"version":9007199254740991})");
+  out.clear();
+  append_presence(out, "r", "count", {}, 4, 5);
+  CHECK(out == R"({"op":"presence","room":"r","event":"count","size":4,"version":5})");
+  out.clear();
+  append_dropped(out, 17, "slow_consumer");
+  CHECK(out == R"({"op":"dropped","count":17,"reason":"slow_consumer"})");
+  out.clear();
+  append_joined(out, "j1", "r", 3, 7);
+  CHECK(out == R"({"op":"ok","id":"j1","room":"r","size":3,"version":7})");
+  out.clear();
+  append_left(out, {}, "r", 2);
+  CHECK(out == R"({"op":"ok","room":"r","size":2})");
+  out.clear();
+  append_pushed(out, "p", "r", 2, 5, 0);
+  CHECK(out == R"({"op":"ok","id":"p","room":"r","servers":2,"connections":5})");
+  out.clear();
+  append_pushed(out, "p", "r", 2, 5, 1);
+  CHECK(out == R"({"op":"ok","id":"p","room":"r","servers":2,"connections":5,"unknown":1})");
+  out.clear();
+  const std::string_view names[] = {"ada", "b\"b"};
+  append_members(out, "m", "r", names, "0", 2, 7);
+  CHECK(out == R"({"op":"ok","id":"m","room":"r","members":["ada","b\"b"],"cursor":"0","size":2,"version":7})");
+  out.clear();
+  append_members(out, "m", "r", {}, "0", 0, 0);
+  CHECK(out == R"({"op":"ok","id":"m","room":"r","members":[],"cursor":"0","size":0,"version":0})");
+  out.clear();
+  append_welcome(out, "ada", "a~1", "0/1", names);
+  CHECK(out == R"({"op":"welcome","client":"ada","server":"a~1","conn":"0/1","rooms":["ada","b\"b"]})");
 }

@@ -29,6 +29,9 @@ BatchWriter everything() {
   writer.add(account);
   writer.add(EntryKick{0x1000000, 4009, "a newer connection took over"});
   writer.add(EntryProbe{42});
+  writer.add(EntryRoomReceipt{biggest, 7, 2});
+  writer.add(EntryRoomCommand{EntryRoomCommand::Op::leave, 8, "chat:room:42", "bob"});
+  writer.add(EntryRoomAnswer{8, 3, 5, biggest, "the table is full"});
   return writer;
 }
 
@@ -59,8 +62,8 @@ void check_everything(const Batch& batch) {
   CHECK(batch.header.to_shard == 3);
   CHECK(batch.header.base == 100);
   CHECK(batch.header.first_seq == 105);
-  CHECK(batch.header.count == 7);
-  REQUIRE(batch.entries.size() == 7);
+  CHECK(batch.header.count == 10);
+  REQUIRE(batch.entries.size() == 10);
   check_message(std::get<EntryMessage>(batch.entries[0]), "\"hi\"");
   check_message(std::get<EntryReturned>(batch.entries[1]).message, "{ \"n\" : 1 }");
   CHECK(std::get<EntryReturned>(batch.entries[1]).base == 9);
@@ -77,6 +80,20 @@ void check_everything(const Batch& batch) {
   CHECK(kick.code == 4009);
   CHECK(kick.reason == "a newer connection took over");
   CHECK(std::get<EntryProbe>(batch.entries[6]).nonce == 42);
+  const auto& receipt = std::get<EntryRoomReceipt>(batch.entries[7]);
+  CHECK(receipt.receipt == biggest);
+  CHECK(receipt.connections == 7);
+  CHECK(receipt.parts == 2);
+  const auto& command = std::get<EntryRoomCommand>(batch.entries[8]);
+  CHECK(command.op == EntryRoomCommand::Op::leave);
+  CHECK(command.receipt == 8);
+  CHECK(command.room == "chat:room:42");
+  CHECK(command.client == "bob");
+  const auto& answer = std::get<EntryRoomAnswer>(batch.entries[9]);
+  CHECK(answer.result == 3);
+  CHECK(answer.size == 5);
+  CHECK(answer.version == biggest);
+  CHECK(answer.detail == "the table is full");
 }
 
 /// A batch by hand: the opening of an unsigned one from "a", then `tail`.
@@ -158,7 +175,7 @@ TEST_CASE("the header alone can be read, signed or not, whatever the keys") {
     const auto header = peek_batch(everything().finish(keys, "b~1", 1000ms));
     REQUIRE(header);
     CHECK(header->to_shard == 3);
-    CHECK(header->count == 7);
+    CHECK(header->count == 10);
   }
   CHECK_FALSE(peek_batch(""));
   CHECK_FALSE(peek_batch("garbage"));
