@@ -135,13 +135,19 @@ class WithoutServer(Case):
     def test_version_and_help(self):
         self.assertRegex(self.wsr("--version").stdout, r"^wsr \d+\.\d+\.\d+\n$")
         text = self.wsr("--help").stdout
-        for word in ("serve", "send", "owners", "--config"):
+        for word in ("serve", "send", "room", "owners", "--config"):
             self.assertIn(word, text)
         text = self.wsr("serve", "--help").stdout
-        for word in ("--store", "WSR_STORE", "--lease", "=6s", "--allow-public", "--message-max", "=64KiB"):
+        for word in ("--store", "WSR_STORE", "--lease", "=6s", "--allow-public", "--message-max", "=64KiB", "--client-rate",
+                     "--memberships-max", "--slow-consumer"):
             self.assertIn(word, text)
         self.assertIn("Exit code", self.wsr("send", "--help").stdout)
         self.assertIn("watch", self.wsr("owners", "--help").stdout)
+        text = self.wsr("room", "--help").stdout
+        for word in ("list", "size", "members", "is-member", "push", "watch", "join", "leave", "Exit code", "--json"):
+            self.assertIn(word, text)
+        for word in ("--from", "--no-echo", "--raw", "TEXT"):
+            self.assertIn(word, self.wsr("room", "push", "--help").stdout)
 
     def test_wrong_options_are_one_sentence_and_exit_2(self):
         for args in ([], ["nonsense"], ["serve", "--nonsense"], ["serve", "--lease", "6"], ["serve", "-p", "70000"],
@@ -149,12 +155,20 @@ class WithoutServer(Case):
                      ["serve", "--store", "mysql://x"], ["serve", "--name", "a b"], ["send", "alice"],
                      ["send", "", "hi"], ["send", "alice", "hi", "--server", "ftp://x"],
                      ["send", "alice", "hi", "--server", "http://127.0.0.1:1", "--store", "redis://127.0.0.1:1"],
-                     ["send", "alice", "--raw", "hi"], ["owners", "get"], ["owners", "--count", "0"]):
+                     ["send", "alice", "--raw", "hi"], ["owners", "get"], ["owners", "--count", "0"],
+                     ["serve", "--client-rate", "20/1"], ["serve", "--client-burst", "5"],
+                     ["serve", "--slow-consumer", "wait"], ["serve", "--memory-max", "1KiB"],
+                     ["room", "size"], ["room", "nonsense"], ["room", "size", ""], ["room", "size", "a" * 129],
+                     ["room", "size", "a\tb"], ["room", "is-member", "lobby"], ["room", "join", "lobby", ""],
+                     ["room", "push", "lobby"], ["room", "push", "lobby", "--raw", "hi"],
+                     ["room", "push", "lobby", "hi", "--no-echo"], ["room", "push", "lobby", "hi", "--from", "a\tb"],
+                     ["room", "members", "lobby", "--count", "0"], ["room", "list", "--count", "1001"],
+                     ["room", "watch", "lobby", "--server", "ftp://x"]):
             with self.subTest(args=args):
                 self.sentence(*args, code=2)
 
     def test_no_server_says_what_to_start_or_to_pass(self):
-        for args in (["send", "alice", "hi"], ["owners"]):
+        for args in (["send", "alice", "hi"], ["owners"], ["room", "list"], ["room", "watch", "lobby"]):
             text = self.sentence(*args, code=1)
             self.assertIn("wsr serve", text)
             self.assertIn("--server", text)
@@ -162,7 +176,8 @@ class WithoutServer(Case):
 
     def test_a_server_that_is_not_there(self):
         url = f"http://127.0.0.1:{free_port()}"
-        self.assertIn(url, self.sentence("send", "alice", "hi", "--server", url, code=1))
+        for args in (["send", "alice", "hi"], ["room", "push", "lobby", "hi"], ["room", "watch", "lobby"]):
+            self.assertIn(url, self.sentence(*args, "--server", url, code=1))
 
     def test_an_unreachable_redis_is_a_sentence(self):
         store = f"redis://127.0.0.1:{free_port()}"

@@ -34,7 +34,7 @@ TEST_CASE("a name that no server can have is refused") {
   CHECK_THROWS_AS(new_server_id(std::string(65, 'a')), UsageError);
 }
 
-TEST_CASE("bus keys are read in their order; a secret may hold colons") {
+TEST_CASE("bus keys are read in their order - a secret may hold colons") {
   const auto keys = parse_bus_keys({"k2:0123456789abcdef", "k1:a:b:0123456789abcdef"});
   REQUIRE(keys.keys.size() == 2);
   CHECK(keys.keys[0].id == "k2");

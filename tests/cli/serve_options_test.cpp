@@ -46,6 +46,14 @@ TEST_CASE("without options a server has the documented defaults") {
   CHECK(options.lease == milliseconds(6'000));
   CHECK(options.limits.message_bytes_max == 64 * 1024);
   CHECK(options.limits.outbox_bytes_max == 4 * 1024 * 1024);
+  CHECK(options.limits.outboxes_bytes_max == 1'024u << 20);
+  CHECK(options.limits.slow_policy == SlowPolicy::drop);
+  CHECK(options.limits.rooms_per_client_max == 1'000);
+  CHECK(options.limits.presence_events_max == 200);
+  CHECK(options.limits.reconnect_grace == Duration{0});
+  CHECK_FALSE(options.limits.client_rate.is_on());
+  CHECK_FALSE(options.limits.room_rate.is_on());
+  CHECK(options.limits.over_rate == Limits::OverRate::refuse);
   CHECK_FALSE(options.id.is_empty());
 }
 
@@ -90,6 +98,33 @@ TEST_CASE("options reach the server") {
   CHECK(options.echo);
 }
 
+TEST_CASE("options of rooms, rates and slow readers reach the server") {
+  const auto options = meant({"--rooms-per-client-max", "7", "--presence-events-max", "0", "--reconnect-grace", "3s",
+                              "--memory-max", "64MiB", "--slow-consumer", "keep_latest", "--client-rate", "20/1s",
+                              "--client-burst", "5", "--room-rate", "600", "--over-rate", "close"});
+  CHECK(options.limits.rooms_per_client_max == 7);
+  CHECK(options.limits.presence_events_max == 0);
+  CHECK(options.limits.reconnect_grace == std::chrono::seconds(3));
+  CHECK(options.limits.outboxes_bytes_max == 64u << 20);
+  CHECK(options.limits.slow_policy == SlowPolicy::keep_latest);
+  CHECK(options.limits.client_rate == RateLimit{20, milliseconds(1'000), 5});
+  CHECK(options.limits.client_rate.capacity() == 5);
+  CHECK(options.limits.room_rate == RateLimit{600, milliseconds(60'000), 0});
+  CHECK(options.limits.room_rate.capacity() == 600);
+  CHECK(options.limits.over_rate == Limits::OverRate::close);
+  CHECK(parsed({"--memberships-max", "9"}).memberships_max == 9u);
+  CHECK_FALSE(parsed({}).memberships_max);
+}
+
+TEST_CASE("each policy for slow readers has the name that the server uses for it") {
+  for (const auto policy :
+       {SlowPolicy::drop, SlowPolicy::drop_oldest, SlowPolicy::keep_latest, SlowPolicy::disconnect}) {
+    CHECK(meant({"--slow-consumer", std::string(to_string(policy))}).limits.slow_policy == policy);
+  }
+  CHECK_THROWS_AS(parsed({"--slow-consumer", "wait"}), CLI::ParseError);
+  CHECK_THROWS_AS(parsed({"--over-rate", "drop"}), CLI::ParseError);
+}
+
 TEST_CASE("a large message gets through every queue on its way") {
   const auto options = meant({"--message-max", "8MiB", "--outbox-max", "16MiB"});
   CHECK(options.limits.route_bytes_max >= 8u << 20);
@@ -117,15 +152,33 @@ TEST_CASE("options that contradict each other are refused with a sentence") {
   CHECK_THROWS_WITH(meant({"--message-max", "17MiB"}), Catch::Contains("--message-max"));
   CHECK_THROWS_WITH(meant({"--devices-max", "2"}), Catch::Contains("--sessions multi"));
   CHECK_THROWS_WITH(meant({"--owners-max", "0"}), Catch::Contains("--owners-max"));
+  CHECK_THROWS_WITH(meant({"--memberships-max", "0"}), Catch::Contains("--memberships-max"));
+  CHECK_NOTHROW(meant({"--memberships-max", "0", "--store", "redis://127.0.0.1:1"}));
   CHECK_THROWS_WITH(meant({"--store-ca", "ca.pem"}), Catch::Contains("rediss://"));
   CHECK_THROWS_WITH(meant({"--store", "mysql://x"}), Catch::Contains("--store"));
   CHECK_THROWS_WITH(meant({"--prefix", "a b"}), Catch::Contains("--prefix"));
   CHECK_THROWS_WITH(meant({"--name", "a b"}), Catch::Contains("--name"));
 }
 
+TEST_CASE("options of rooms and rates that contradict each other are refused with a sentence") {
+  CHECK_THROWS_WITH(meant({"--rooms-per-client-max", "0"}), Catch::Contains("--rooms-per-client-max"));
+  CHECK_THROWS_WITH(meant({"--rooms-per-client-max", "100001"}), Catch::Contains("--rooms-per-client-max"));
+  CHECK_THROWS_WITH(meant({"--reconnect-grace", "11m"}), Catch::Contains("at most 10m"));
+  CHECK_THROWS_WITH(meant({"--memory-max", "1023KiB", "--outbox-max", "1KiB"}), Catch::Contains("at least 1MiB"));
+  CHECK_THROWS_WITH(meant({"--memory-max", "2MiB"}), Catch::Contains("below --outbox-max 4MiB"));
+  CHECK(meant({"--memory-max", "1MiB", "--outbox-max", "1MiB"}).limits.outboxes_bytes_max == 1u << 20);
+  CHECK_THROWS_WITH(meant({"--client-burst", "5"}), Catch::Contains("needs --client-rate"));
+  CHECK_THROWS_WITH(meant({"--room-burst", "5", "--client-rate", "1/1s"}), Catch::Contains("needs --room-rate"));
+  CHECK_THROWS_WITH(meant({"--room-rate", "1/1s", "--room-burst", "1000001"}), Catch::Contains("at most 1000000"));
+  CHECK_THROWS_WITH(meant({"--over-rate", "close"}), Catch::Contains("--over-rate needs"));
+  CHECK_NOTHROW(meant({"--over-rate", "close", "--room-rate", "1/1s"}));
+}
+
 TEST_CASE("a value that cannot be read names its option and shows how to write it") {
   CHECK_THROWS_WITH(parsed({"--lease", "6"}), Catch::Contains("--lease") && Catch::Contains("such as 250ms"));
   CHECK_THROWS_WITH(parsed({"--message-max", "64k"}), Catch::Contains("--message-max") && Catch::Contains("64KiB"));
+  CHECK_THROWS_WITH(parsed({"--client-rate", "20/1"}), Catch::Contains("--client-rate") && Catch::Contains("20/1s"));
+  CHECK_THROWS_WITH(parsed({"--room-rate", "20/2h"}), Catch::Contains("--room-rate") && Catch::Contains("to 1h"));
   CHECK_THROWS_AS(parsed({"--port", "70000"}), CLI::ParseError);
   CHECK_THROWS_AS(parsed({"--sessions", "double"}), CLI::ParseError);
   CHECK_THROWS_AS(parsed({"--no-such"}), CLI::ParseError);

@@ -24,6 +24,7 @@ struct Swarm::Conn {
   bool is_dirty = false;
   bool has_said_close = false;
   bool is_ended = false;
+  bool is_paused = false;
 };
 
 Swarm::Swarm() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
@@ -100,6 +101,17 @@ void Swarm::flush(Id id) {
   if (const auto found = conns_.find(id); found != conns_.end()) write_out(*found->second);
 }
 
+void Swarm::pause(Id id) {
+  if (const auto found = conns_.find(id); found != conns_.end()) found->second->is_paused = true;
+}
+
+void Swarm::resume(Id id) {
+  const auto found = conns_.find(id);
+  if (found == conns_.end()) return;
+  found->second->is_paused = false;
+  on_readable(*found->second);
+}
+
 void Swarm::close(Id id, Farewell how) {
   const auto found = conns_.find(id);
   if (found == conns_.end()) return;
@@ -146,6 +158,7 @@ void Swarm::write_out(Conn& conn) {
 }
 
 void Swarm::on_readable(Conn& conn) {
+  if (conn.is_paused) return;
   std::array<char, 65'536> bytes;
   while (!conn.is_ended) {
     const auto n = ::recv(conn.fd, bytes.data(), bytes.size(), 0);
@@ -206,9 +219,11 @@ void Swarm::on_frame(Conn& conn, unsigned opcode, std::string_view payload) {
     }
     if (welcome.at("client") != seen.user) throw std::runtime_error("a welcome for somebody else: " + welcome.dump());
     seen.has_welcome = true;
+    ++welcome_count_;
     seen.conn = welcome.at("conn").get<std::string>();
     seen.server = welcome.at("server").get<std::string>();
-    ++welcome_count_;
+    if (welcome.contains("rooms")) seen.rooms = welcome.at("rooms").get<std::vector<std::string>>();
+    on_welcome(conn.id);
   } else if (opcode == 9) {
     frame(conn, 10, payload);
   } else if (opcode == 8) {

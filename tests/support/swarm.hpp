@@ -31,8 +31,9 @@ public:
     std::uint16_t close_code = 0;  // 1006: ended without a close frame; 0: not closed by the server
     unsigned status = 0;           // of the upgrade's answer
     std::string user;
-    std::string conn;    // from `welcome`
-    std::string server;  // from `welcome`
+    std::string conn;                // from `welcome`
+    std::string server;              // from `welcome`
+    std::vector<std::string> rooms;  // from `welcome`
   };
 
   Swarm();
@@ -42,6 +43,9 @@ public:
 
   /// Called for every text frame but `welcome`.
   std::function<void(Id, std::string_view)> on_text = [](Id, std::string_view) {};
+
+  /// Called for each `welcome`; seen() has it by then.
+  std::function<void(Id)> on_welcome = [](Id) {};
 
   [[nodiscard]] Id connect(std::uint16_t port, std::string_view user);
   /// Queued and written in the next pump. Ignored for a connection that is not open.
@@ -55,6 +59,10 @@ public:
     reset   // the socket is closed with RST
   };
   void close(Id id, Farewell how);
+
+  /// Reads nothing of this connection until resume(): a client that hangs.
+  void pause(Id id);
+  void resume(Id id);
 
   /// One turn of the loop; waits at most `wait` for something to happen.
   void pump(milliseconds wait);
