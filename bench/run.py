@@ -25,6 +25,10 @@ WORKLOADS = {
     "w1-open-20000": ["direct", "--pairs", "200", "--rate", "20000"],
     "fanin-64": ["fanin", "--pairs", "64", "--window", "4"],
     "local-p64-w16": ["direct", "--pairs", "64", "--window", "16"],
+    "w2-r100-w4": ["fanout", "--members", "100", "--window", "4"],
+    "w2-r1000-w4": ["fanout", "--members", "1000", "--window", "4"],
+    "w2-r5000-w4": ["fanout", "--members", "5000", "--window", "4"],
+    "w3-w64": ["rooms", "--rooms", "1000", "--members", "5", "--window", "64"],
     "w4-idle10k": ["idle", "--connections", "10000"],
 }
 SAYS = {
@@ -36,6 +40,10 @@ SAYS = {
     "w1-open-20000": "200 pairs A to B, open loop, 20 000/s",
     "fanin-64": "64 senders on A to one client on B, 4 in flight each",
     "local-p64-w16": "64 pairs, both ends on A, 16 in flight each",
+    "w2-r100-w4": "a room of 100 over both servers, 4 in flight",
+    "w2-r1000-w4": "a room of 1 000, 4 in flight",
+    "w2-r5000-w4": "a room of 5 000, 4 in flight",
+    "w3-w64": "1 000 rooms of 5, any member pushes, 64 in flight in all",
     "w4-idle10k": "10 000 idle connections on A",
 }
 

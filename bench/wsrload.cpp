@@ -3,11 +3,15 @@
 //   wsrload direct --a PORT --b PORT --pairs 64 --window 16 --seconds 5 --pids 123,124,125
 //   wsrload direct --a PORT --b PORT --pairs 200 --rate 5000           open loop
 //   wsrload fanin  --a PORT --b PORT --pairs 64 --window 4             64 senders on A, one receiver on B
+//   wsrload fanout --a PORT --b PORT --members 1000 --window 4         one sender on A, one room over A and B
+//   wsrload rooms  --a PORT --b PORT --rooms 1000 --members 5 --window 64   any member pushes, all hear it
 //   wsrload idle   --a PORT --connections 10000 --pids 123             RSS per idle connection
 //
-// Senders sit on A, receivers on B. A message carries its sender, a number and a stamp, so every loss, double and
-// change of order is seen at the receiver. Latency counts from the stamp to the recv() that brought the message; in an
-// open loop the stamp is the *scheduled* time, so a server that falls behind cannot hide it. One JSON object on stdout.
+// Direct: senders sit on A, receivers on B. Rooms: every second member sits on B. A message carries its sender, a
+// number and a stamp, so every loss, double and change of order is seen at each receiver; of a room, every member must
+// have heard the same order. A message is in flight until all have it. Latency counts from the stamp to the recv() that
+// brought the message; in an open loop the stamp is the *scheduled* time, so a server that falls behind cannot hide it.
+// One JSON object on stdout.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -24,6 +28,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <set>
@@ -60,6 +65,8 @@ struct Options {
   std::size_t window = 1;
   double rate = 0;  // messages a second over all pairs; 0: closed loop
   double warmup = 1, seconds = 5;
+  std::size_t rooms = 1;
+  std::size_t members = 1;
   std::size_t connections = 10'000;
   std::vector<int> pids;  // whose CPU time is summed; the first is A
 };
@@ -141,7 +148,8 @@ struct Connection {
   bool is_dirty = false;        // in Load::dirty_
   bool waits_writable = false;  // EPOLLOUT is asked for
   bool is_receiver = false;
-  std::uint32_t sender = 0;  // its index among the senders
+  std::uint32_t seat = 0;   // its place among those who hear the same senders
+  std::uint64_t heard = 0;  // a hash of what it heard, in its order
   std::string user;
   std::string in;  // a partial frame; empty while idle
   std::string out;
@@ -150,11 +158,23 @@ struct Connection {
 /// A sender's side of the books.
 struct Sender {
   Connection* connection = nullptr;
-  std::string to;
+  std::string begin;  // its command, up to the data
   std::uint64_t sent = 0;
   std::size_t outstanding = 0;
-  Nanos progress_at = 0;  // last delivery of one of its messages
-  Ledger ledger;
+  Nanos progress_at = 0;             // last delivery of one of its messages
+  std::vector<Ledger> ledgers;       // one for each who hears it, by its seat
+  std::deque<std::uint32_t> unread;  // how many have not got each message yet, from `complete` on
+  std::uint64_t complete = 0;
+
+  /// True: now all have it.
+  bool is_read(std::uint64_t number) {
+    if (number < complete || --unread[number - complete] != 0) return false;
+    while (!unread.empty() && unread.front() == 0) {
+      unread.pop_front();
+      ++complete;
+    }
+    return true;
+  }
 };
 
 class Load {
@@ -165,6 +185,8 @@ public:
 
   void direct();
   void fan_in();
+  void fan_out();
+  void rooms();
   void idle();
 
 private:
@@ -175,8 +197,10 @@ private:
   void read_from(Connection& c);
   std::size_t parse(Connection& c, std::string_view bytes);
   void on_text(Connection& c, std::string_view text);
-  void on_data(std::string_view data);
+  void on_data(Connection& c, std::string_view data);
+  void join_all(const std::string& room, std::size_t from, std::size_t to);
   void send_next(Sender& s, Nanos stamp);
+  void send_again(Sender& s);
   void frame(Connection& c, unsigned opcode, std::string_view payload);
   void mark_dirty(Connection& c);
   void flush(Connection& c);
@@ -188,9 +212,12 @@ private:
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> dirty_;
   std::vector<Sender> senders_;
-  std::size_t ready_ = 0;
+  std::size_t ready_ = 0, joined_ = 0;
+  bool is_shared_window_ = false;  // the window is for all senders together, and any of them is next
+  std::vector<std::pair<std::size_t, std::size_t>> audiences_;  // rooms: connections that must hear the same
   Nanos received_at_ = 0;
   std::uint32_t mask_ = 0x9E3779B9;
+  std::uint64_t random_ = 0x9E3779B97F4A7C15ULL;
 
   bool is_sending_ = false;
   Nanos window_from_ = 0, window_to_ = 0;  // the measured time
@@ -350,25 +377,27 @@ std::size_t Load::parse(Connection& c, std::string_view bytes) {
 
 void Load::on_text(Connection& c, std::string_view text) {
   constexpr std::string_view stamp_begins = R"("data":"@@)";
-  if (text.starts_with(R"({"op":"message")")) {
+  if (text.starts_with(R"({"op":"message")") || text.starts_with(R"({"op":"room")")) {
     const auto at = text.find(stamp_begins);
     if (at == std::string_view::npos || text.size() < at + stamp_begins.size() + payload_bytes - 2) {
       ++bad_;
       return;
     }
     if (!c.is_receiver) fail("a message came to " + c.user + ", who is a sender");
-    on_data(text.substr(at + stamp_begins.size(), payload_bytes - 2));
+    on_data(c, text.substr(at + stamp_begins.size(), payload_bytes - 2));
   } else if (text.starts_with(R"({"op":"welcome")")) {
     if (c.state != Connection::State::greeting) fail("a second welcome");
     c.state = Connection::State::open;
     ++ready_;
+  } else if (text.starts_with(R"({"op":"ok")")) {
+    ++joined_;
   } else if (text.starts_with(R"({"op":"error")") && errors_++ == 0) {
     std::fprintf(stderr, "wsrload: %.*s\n", static_cast<int>(text.size()), text.data());
   }
 }
 
 /// `data`: sender, number and stamp, each ten to twenty digits, then filling.
-void Load::on_data(std::string_view data) {
+void Load::on_data(Connection& c, std::string_view data) {
   const auto digits = [&](std::size_t from, std::size_t count) {
     std::uint64_t value = 0;
     for (const char d : data.substr(from, count)) value = value * 10 + static_cast<std::uint64_t>(d - '0');
@@ -382,7 +411,8 @@ void Load::on_data(std::string_view data) {
     return;
   }
   auto& s = senders_[sender];
-  s.ledger.saw(number);
+  s.ledgers[c.seat].saw(number);
+  c.heard = (c.heard ^ (sender << 40 ^ number)) * 0x9E3779B97F4A7C15ULL;
   ++received_;
   s.progress_at = received_at_;
   const bool in_window = received_at_ >= window_from_ && received_at_ < window_to_;
@@ -390,8 +420,20 @@ void Load::on_data(std::string_view data) {
   if (is_open_loop() ? (stamp >= window_from_ && stamp < window_to_) : in_window) {
     latencies_us_.push_back(static_cast<float>(received_at_ - stamp) / 1000.0F);
   }
+  if (!s.is_read(number)) return;
   if (s.outstanding > 0) --s.outstanding;
-  if (!is_open_loop() && is_sending_ && s.outstanding < o_.window) send_next(s, received_at_);
+  if (!is_open_loop() && is_sending_) send_again(s);
+}
+
+void Load::send_again(Sender& s) {
+  if (!is_shared_window_) {
+    if (s.outstanding < o_.window) send_next(s, received_at_);
+    return;
+  }
+  random_ ^= random_ << 13;
+  random_ ^= random_ >> 7;
+  random_ ^= random_ << 17;
+  send_next(senders_[random_ % senders_.size()], received_at_);
 }
 
 void Load::send_next(Sender& s, Nanos stamp) {
@@ -399,12 +441,13 @@ void Load::send_next(Sender& s, Nanos stamp) {
   const auto sender = static_cast<unsigned long>(&s - senders_.data());
   const int length = std::snprintf(stamped, sizeof stamped, "@@%010lu %020lu %020ld ", sender,
                                    static_cast<unsigned long>(s.sent), static_cast<long>(stamp));
-  std::string text = R"({"op":"send","to":")" + s.to + R"(","data":")";
+  std::string text = s.begin;
   text.append(stamped, static_cast<std::size_t>(length));
   text.append(payload_bytes - static_cast<std::size_t>(length), 'x');
   text += "\"}";
   ++s.sent;
   ++s.outstanding;
+  s.unread.push_back(static_cast<std::uint32_t>(s.ledgers.size()));
   frame(*s.connection, 1, text);
 }
 
@@ -432,6 +475,9 @@ void Load::frame(Connection& c, unsigned opcode, std::string_view payload) {
 
 // ---- workloads ----------------------------------------------------------------------------------------------------
 
+std::string to_client(const std::string& client) { return R"({"op":"send","to":")" + client + R"(","data":")"; }
+std::string to_room(const std::string& room) { return R"({"op":"push","room":")" + room + R"(","data":")"; }
+
 void Load::direct() {
   const auto tag = std::to_string(getpid());
   senders_.resize(o_.pairs);
@@ -440,7 +486,8 @@ void Load::direct() {
     receiver.is_receiver = true;
     auto& sender = dial(o_.port_a, "s" + tag + "-" + std::to_string(i));
     senders_[i].connection = &sender;
-    senders_[i].to = receiver.user;
+    senders_[i].begin = to_client(receiver.user);
+    senders_[i].ledgers.resize(1);
   }
   run_traffic("direct");
 }
@@ -452,9 +499,56 @@ void Load::fan_in() {
   senders_.resize(o_.pairs);
   for (std::size_t i = 0; i < o_.pairs; ++i) {
     senders_[i].connection = &dial(o_.port_a, "s" + tag + "-" + std::to_string(i));
-    senders_[i].to = receiver.user;
+    senders_[i].begin = to_client(receiver.user);
+    senders_[i].ledgers.resize(1);
   }
   run_traffic("fanin");
+}
+
+/// Connections `from` to `to` take their seats in the room.
+void Load::join_all(const std::string& room, std::size_t from, std::size_t to) {
+  for (std::size_t i = from; i < to; ++i) {
+    Connection& member = *connections_[i];
+    member.is_receiver = true;
+    member.seat = static_cast<std::uint32_t>(i - from);
+    frame(member, 1, R"({"op":"join","room":")" + room + R"(","presence":false})");
+  }
+  audiences_.emplace_back(from, to);
+}
+
+void Load::fan_out() {
+  const auto tag = std::to_string(getpid());
+  for (std::size_t i = 0; i < o_.members; ++i) {
+    dial(i % 2 == 0 ? o_.port_a : o_.port_b, "m" + tag + "-" + std::to_string(i));
+  }
+  dial_all_ready();
+  const std::string room = "room-" + tag;
+  join_all(room, 0, o_.members);
+  senders_.resize(1);
+  senders_[0].connection = &dial(o_.port_a, "s" + tag);
+  senders_[0].begin = to_room(room);
+  senders_[0].ledgers.resize(o_.members);
+  run_traffic("fanout");
+}
+
+void Load::rooms() {
+  const auto tag = std::to_string(getpid());
+  is_shared_window_ = true;
+  for (std::size_t i = 0; i < o_.rooms * o_.members; ++i) {
+    dial(i % 2 == 0 ? o_.port_a : o_.port_b, "m" + tag + "-" + std::to_string(i));
+  }
+  dial_all_ready();
+  senders_.resize(connections_.size());
+  for (std::size_t r = 0; r < o_.rooms; ++r) {
+    const std::string room = "room-" + tag + "-" + std::to_string(r);
+    join_all(room, r * o_.members, (r + 1) * o_.members);
+    for (std::size_t i = r * o_.members; i < (r + 1) * o_.members; ++i) {
+      senders_[i].connection = connections_[i].get();
+      senders_[i].begin = to_room(room);
+      senders_[i].ledgers.resize(o_.members);
+    }
+  }
+  run_traffic("rooms");
 }
 
 double percentile(std::vector<float>& values, double part) {
@@ -466,6 +560,12 @@ double percentile(std::vector<float>& values, double part) {
 
 void Load::run_traffic(const char* kind) {
   dial_all_ready();
+  std::size_t seats = 0;
+  for (const auto& [from, to] : audiences_) seats += to - from;
+  for (const Nanos give_up = now() + 30 * second; joined_ < seats;) {
+    turn(now() + second / 10);
+    if (now() > give_up) fail("not everybody is in its room within 30 s");
+  }
   // Owner rows and subscriptions are there when the welcome is; this only lets the handshakes' CPU time pass.
   for (const Nanos until = now() + second / 5; now() < until;) turn(until);
 
@@ -474,9 +574,14 @@ void Load::run_traffic(const char* kind) {
   window_to_ = window_from_ + static_cast<Nanos>(o_.seconds * 1e9);
   is_sending_ = true;
   if (!is_open_loop()) {
-    for (auto& s : senders_) {
-      s.progress_at = begin;
-      for (std::size_t i = 0; i < o_.window; ++i) send_next(s, now());
+    received_at_ = now();
+    for (auto& s : senders_) s.progress_at = begin;
+    if (is_shared_window_) {
+      for (std::size_t i = 0; i < o_.window; ++i) send_again(senders_[0]);
+    } else {
+      for (auto& s : senders_) {
+        for (std::size_t i = 0; i < o_.window; ++i) send_next(s, now());
+      }
     }
   }
 
@@ -495,7 +600,7 @@ void Load::run_traffic(const char* kind) {
       };
       for (; due_at(scheduled) <= at; ++scheduled) send_next(senders_[scheduled % senders_.size()], due_at(scheduled));
       wake = std::min(wake, due_at(scheduled));
-    } else if (at - stalls_checked > second / 10) {
+    } else if (!is_shared_window_ && at - stalls_checked > second / 10) {
       stalls_checked = at;
       for (auto& s : senders_) {
         if (at - s.progress_at < stall_after) continue;
@@ -511,22 +616,27 @@ void Load::run_traffic(const char* kind) {
   const double own = own_cpu_seconds() - own_from;
 
   is_sending_ = false;
-  std::uint64_t sent = 0;
-  for (const auto& s : senders_) sent += s.sent;
-  const auto distinct = [&] {
+  std::uint64_t sent = 0;  // counted once for each who is to get it
+  for (const auto& s : senders_) sent += s.sent * s.ledgers.size();
+  const auto sum_of = [&](std::uint64_t (Ledger::*figure)() const) {
     std::uint64_t sum = 0;
-    for (const auto& s : senders_) sum += s.ledger.distinct();
+    for (const auto& s : senders_) {
+      for (const auto& ledger : s.ledgers) sum += (ledger.*figure)();
+    }
     return sum;
   };
+  const auto distinct = [&] { return sum_of(&Ledger::distinct); };
   const Nanos drain_from = now();
   received_at_ = drain_from;
-  while (distinct() < sent && now() - received_at_ < drain_quiet && now() - drain_from < drain_max) {
+  while (received_ < sent && now() - received_at_ < drain_quiet && now() - drain_from < drain_max) {
     turn(now() + second / 20);
   }
-  std::uint64_t doubled = 0, misordered = 0;
-  for (const auto& s : senders_) {
-    doubled += s.ledger.doubled();
-    misordered += s.ledger.misordered();
+  const std::uint64_t doubled = sum_of(&Ledger::doubled);
+  std::uint64_t misordered = sum_of(&Ledger::misordered);
+  if (distinct() == sent) {  // else the hashes differ by what is missing
+    for (const auto& [from, to] : audiences_) {
+      for (std::size_t i = from; i < to; ++i) misordered += connections_[i]->heard != connections_[from]->heard ? 1 : 0;
+    }
   }
   const double per_million = deliveries_ == 0 ? 0 : cpu * 1e6 / static_cast<double>(deliveries_);
   std::printf(
@@ -563,7 +673,8 @@ void Load::idle() {
 
 Options parse_arguments(int count, char** values) {
   Options o;
-  if (count < 2) fail("usage: wsrload direct|fanin|idle --a PORT [--b PORT] ...; see the top of bench/wsrload.cpp");
+  if (count < 2)
+    fail("usage: wsrload direct|fanin|fanout|rooms|idle --a PORT [--b PORT] ...; see the top of bench/wsrload.cpp");
   o.workload = values[1];
   for (int i = 2; i < count; i += 2) {
     const std::string name = values[i];
@@ -584,6 +695,10 @@ Options parse_arguments(int count, char** values) {
       o.warmup = number;
     } else if (name == "--seconds") {
       o.seconds = number;
+    } else if (name == "--rooms") {
+      o.rooms = static_cast<std::size_t>(number);
+    } else if (name == "--members") {
+      o.members = static_cast<std::size_t>(number);
     } else if (name == "--connections") {
       o.connections = static_cast<std::size_t>(number);
     } else if (name == "--pids") {
@@ -595,7 +710,9 @@ Options parse_arguments(int count, char** values) {
   }
   if (o.port_a == 0) fail("--a PORT is missing");
   if (o.port_b == 0) o.port_b = o.port_a;
-  if (o.pairs == 0 || o.window == 0 || o.seconds <= 0) fail("--pairs, --window and --seconds start at 1");
+  if (o.pairs == 0 || o.window == 0 || o.rooms == 0 || o.members == 0 || o.seconds <= 0) {
+    fail("--pairs, --window, --rooms, --members and --seconds start at 1");
+  }
   return o;
 }
 
@@ -613,9 +730,13 @@ int main(int count, char** values) {
     load.direct();
   } else if (options.workload == "fanin") {
     load.fan_in();
+  } else if (options.workload == "fanout") {
+    load.fan_out();
+  } else if (options.workload == "rooms") {
+    load.rooms();
   } else if (options.workload == "idle") {
     load.idle();
   } else {
-    fail("no workload '" + options.workload + "': direct, fanin, idle");
+    fail("no workload '" + options.workload + "': direct, fanin, fanout, rooms, idle");
   }
 }
