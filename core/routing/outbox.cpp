@@ -35,22 +35,26 @@ std::size_t OutboxRules::bound() const {
 }
 
 Outbox::Verdict Outbox::offer(Frame frame, Topic topic) {
-  if (latest_ && is_room(topic)) coalesce(topic);
   const std::size_t bound = rules_->bound();
-  if (bytes_ != 0 && bytes_ + frame.size() > bound) {
+  // What a room's newer message would replace goes only if the newer one is taken.
+  std::size_t replaced = replaced_by(topic);
+  if (bytes_ != replaced && bytes_ - replaced + frame.size() > bound) {
     const std::size_t left = frame.size() >= bound ? 0 : bound - frame.size();
     if (rules_->policy == SlowPolicy::drop_oldest) drop_oldest(left);
     if (rules_->policy == SlowPolicy::keep_latest && !latest_) {
       begin_coalescing();
-      if (is_room(topic)) coalesce(topic);
+      replaced = replaced_by(topic);
     }
-    if (bytes_ > left) {
+    if (bytes_ - replaced > left) {
       if (!is_message(topic)) return Verdict::slow_consumer;
       ++dropped_;
       return rules_->policy == SlowPolicy::disconnect ? Verdict::disconnect : Verdict::slow_consumer;
     }
   }
-  if (latest_ && is_room(topic)) latest_->insert_or_assign(topic, erased_ + frames_.size());
+  if (latest_ && is_room(topic)) {
+    coalesce(topic);
+    latest_->insert_or_assign(topic, erased_ + frames_.size());
+  }
   return append(std::move(frame), topic);
 }
 
@@ -91,6 +95,13 @@ void Outbox::begin_coalescing() {
     if (!latest_->emplace(waiting.topic, erased_ + i - 1).second) drop(waiting);
   }
   compact();
+}
+
+std::size_t Outbox::replaced_by(Topic topic) const {
+  if (!latest_ || !is_room(topic)) return 0;
+  const auto older = latest_->find(topic);
+  if (older == latest_->end() || older->second < erased_ + first_whole()) return 0;
+  return frames_[older->second - erased_].frame.size();
 }
 
 void Outbox::coalesce(Topic topic) {

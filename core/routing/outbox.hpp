@@ -101,6 +101,8 @@ public:
   [[nodiscard]] Verdict begin(std::span<const Frame> first);
   [[nodiscard]] bool is_held() const { return is_held_; }
 
+  /// Messages for this connection that were lost before they got here: told with those dropped here.
+  void note_dropped(std::uint32_t count) { dropped_ += count; }
   /// Messages dropped since take_dropped().
   [[nodiscard]] std::uint32_t dropped() const { return dropped_; }
   /// True once the client can hear of them: half of the bound is free again.
@@ -129,6 +131,8 @@ private:
   void drop_oldest(std::size_t bytes_left);
   void begin_coalescing();
   void coalesce(Topic topic);
+  /// Bytes of the waiting message that a newer one of this room takes the place of.
+  [[nodiscard]] std::size_t replaced_by(Topic topic) const;
   void compact();
   /// The first frame of which no byte is written.
   [[nodiscard]] std::size_t first_whole() const { return head_ + (offset_ != 0 ? 1 : 0); }

@@ -228,7 +228,7 @@ void RoomFanout::take(LocalRoom& room, const PresenceEvent& event) {
   if (is_single) {
     const auto word = event.kind == PresenceEvent::Kind::join ? std::string_view("join") : std::string_view("leave");
     room.told_version = std::max(room.told_version, event.version);
-    tell_presence(room, word, event.client, event.version);
+    tell_presence(room, word, event.client, event.size, event.version);
   } else {
     channels_.count_later(room);
   }
@@ -240,14 +240,14 @@ void RoomFanout::take(LocalRoom& room, const PresenceEvent& event) {
   flow_.on_presence(room, event);
 }
 
-void RoomFanout::tell_presence(LocalRoom& room, std::string_view event, std::string_view client,
+void RoomFanout::tell_presence(LocalRoom& room, std::string_view event, std::string_view client, std::uint64_t size,
                                std::uint64_t version) {
   ++context_.stats.presence_events;
   std::optional<SharedFrame> shared;  // in a room where nobody wants presence nothing is encoded
   const auto frame_for = [&](const Session& session) -> const Frame& {
     if (!shared) {
       text_.clear();
-      append_presence(text_, room.name.view(), event, client, room.size, version);
+      append_presence(text_, room.name.view(), event, client, size, version);
       shared.emplace(text_);
     }
     return shared->as(session.framing);
@@ -307,7 +307,7 @@ void RoomFanout::on_time() {
   for (LocalRoom* room : channels_.take_due_counts()) {
     if (room->version <= room->told_version) continue;
     room->told_version = room->version;
-    tell_presence(*room, "count", {}, room->version);
+    tell_presence(*room, "count", {}, room->size, room->version);
   }
 }
 

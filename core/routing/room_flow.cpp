@@ -1,6 +1,7 @@
 #include "core/routing/room_flow.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -263,6 +264,7 @@ void RoomFlow::join_other_devices(const Session& session, const RoomName& room) 
 std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version) {
   std::vector<Held> held = std::exchange(flow.held, {});
   flow.held_bytes = 0;
+  if (flow.held_lost != 0) session.outbox.note_dropped(std::exchange(flow.held_lost, 0));
   const LocalRoom* room = channels_.rooms().find(flow.room.view());
   if (room == nullptr) return {};
   const Topic topic = static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room->number);
@@ -284,8 +286,10 @@ void RoomFlow::hold_back(const RoomMember& member, Frame frame, std::uint64_t ve
 }
 
 void RoomFlow::keep(Flow& flow, Held held) {
-  if (flow.held_bytes + held.frame.size() > context_.outbox_rules.bound()) {
+  // An end is kept whatever the bound: without it what came after would be heard, too.
+  if (!held.is_end && flow.held_bytes + held.frame.size() > context_.outbox_rules.bound()) {
     ++context_.stats.room_dropped;
+    if (held.version == 0) ++flow.held_lost;
     return;
   }
   flow.held_bytes += held.frame.size();
@@ -533,7 +537,11 @@ void RoomFlow::limit(std::uint64_t number, Flow& flow, Duration within) {
 // ---------------------------------------------------------------- connections come and go
 
 void RoomFlow::restore(Session& session, const std::vector<RoomName>& rooms, std::vector<Attachment> displaced) {
-  restores_[session.id] = Restore{rooms.size(), std::move(displaced), context_.now() + restore_max};
+  auto& running = restores_[session.id];  // a claim that was asserted again meanwhile adds to it
+  running.left += rooms.size();
+  running.displaced.insert(running.displaced.end(), std::make_move_iterator(displaced.begin()),
+                           std::make_move_iterator(displaced.end()));
+  running.until = context_.now() + restore_max;
   const ConnId conn = session.id;
   for (const RoomName& room : rooms) {
     Flow flow(Kind::join, {}, room, session.client, conn);
@@ -609,14 +617,27 @@ void RoomFlow::drop(Drop what) {
 
 void RoomFlow::on_dropped(std::uint64_t number, const Left& left) {
   auto node = drops_.extract(number);
-  if (node.empty() || (left.result != Errc::unavailable && left.result != Errc::timeout)) return;
-  // The lease's end would remove it, too; a store that comes back sooner hears of it again.
-  if (drops_to_retry_.size() >= context_.limits().sessions_max) drops_to_retry_.pop_front();
-  drops_to_retry_.push_back(std::move(node.mapped()));
+  if (node.empty() || left.result == Errc::ok || left.result == Errc::not_found) return;
+  // Whatever the store's reason was: until this is done the roster lists somebody who is not there.
+  Drop& what = node.mapped();
+  unfinished_drops_.insert_or_assign({what.at.conn, what.room}, std::move(what));
+  if (!retry_drops_at_) retry_drops_at_ = context_.now() + retry_drops_every;
 }
 
 void RoomFlow::on_store_up() {
-  for (Drop& what : std::exchange(drops_to_retry_, {})) drop(std::move(what));
+  if (!unfinished_drops_.empty()) retry_drops_at_ = context_.now();
+}
+
+void RoomFlow::retry_drops() {
+  retry_drops_at_.reset();
+  for (std::uint32_t n = 0; n < context_.limits().reassert_batch && !unfinished_drops_.empty(); ++n) {
+    Drop what = std::move(unfinished_drops_.extract(unfinished_drops_.begin()).mapped());
+    // The same connection may have joined again since: it is there now.
+    LocalRoom* room = channels_.rooms().find(what.room.view());
+    if (room != nullptr && room->find(what.at.conn) != nullptr) continue;
+    drop(std::move(what));
+  }
+  if (!unfinished_drops_.empty()) retry_drops_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 // ---------------------------------------------------------------- the roster speaks
@@ -658,11 +679,13 @@ std::optional<Time> RoomFlow::next_deadline() const {
   if (!deadlines_.empty()) earlier(deadlines_.begin()->first);
   if (!departures_.empty()) earlier(departures_.begin()->first);
   for (const auto& [conn, restore] : restores_) earlier(restore.until);
+  if (retry_drops_at_) earlier(*retry_drops_at_);
   return next;
 }
 
 void RoomFlow::on_time() {
   const Time now = context_.now();
+  if (retry_drops_at_ && *retry_drops_at_ <= now) retry_drops();
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const std::uint64_t number = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());

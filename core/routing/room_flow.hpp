@@ -15,12 +15,11 @@
 // For a client elsewhere the command goes to its owner's shard and is carried out there (EntryRoomCommand).
 //
 // Thread-safety: none; part of one Router.
-// Bounds:        room_flows_max under way: above, `capacity`. Drops that the store did not take are kept and made
-// again.
+// Bounds:        room_flows_max under way: above, `capacity`. Drops that the store did not take are kept and made again
+//                once a second, one for each room of each connection that is gone.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -94,7 +93,8 @@ public:
   [[nodiscard]] std::size_t departed() const { return departed_.size(); }
 
 private:
-  static constexpr Duration restore_max = std::chrono::seconds{2};   // then the client is welcomed without the rest
+  static constexpr Duration restore_max = std::chrono::seconds{2};  // then the client is welcomed without the rest
+  static constexpr Duration retry_drops_every = std::chrono::seconds{1};
   static constexpr Duration handover_max = std::chrono::seconds{2};  // how long the new connection may take to join
 
   enum class Kind : std::uint8_t { join, leave, members };
@@ -133,6 +133,7 @@ private:
     std::uint32_t count = 0;
     std::vector<Held> held;
     std::size_t held_bytes = 0;
+    std::uint32_t held_lost = 0;  // messages for which there was no room in `held`
     std::optional<Time> deadline;
   };
   struct Restore {
@@ -178,6 +179,7 @@ private:
   void tell_left(Session& session, const Flow& flow, const Left& left);
   void end_membership(LocalRoom& room, Session& session);
   void drop(Drop what);
+  void retry_drops();
   void drop_all(ConnId conn, const Departed& departed);
   void note_restored(ConnId conn);
   void limit(std::uint64_t number, Flow& flow, Duration within);
@@ -194,7 +196,8 @@ private:
   std::map<ConnId, Departed> departed_;
   std::set<std::pair<Time, ConnId>> departures_;
   std::unordered_map<std::uint64_t, Drop> drops_;
-  std::deque<Drop> drops_to_retry_;
+  std::map<std::pair<ConnId, RoomName>, Drop> unfinished_drops_;  // that the store did not take
+  std::optional<Time> retry_drops_at_;
   std::string text_;  // an answer being written
 };
 

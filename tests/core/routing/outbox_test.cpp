@@ -171,6 +171,16 @@ TEST_CASE("keep_latest: of each room the latest message waits, direct messages a
   CHECK(drain(outbox, 100) == "a4a5");
 }
 
+TEST_CASE("keep_latest: a newer message that does not fit leaves the older one in its place") {
+  auto rules = rules_of(SlowPolicy::keep_latest, 10);
+  Outbox outbox(rules);
+  (void)outbox.offer(Frame::copy_of("dire5"), Topic::direct);
+  for (const char* each : {"a1", "a2", "a3"}) (void)outbox.offer(Frame::copy_of(each), room(0));
+  CHECK(outbox.offer(Frame::copy_of("toolong"), room(0)) == Outbox::Verdict::slow_consumer);
+  CHECK(outbox.dropped() == 3);
+  CHECK(drain(outbox, 100) == "dire5a3");
+}
+
 TEST_CASE("disconnect: the connection is to be closed, for a message and not for an answer") {
   auto rules = rules_of(SlowPolicy::disconnect, 4);
   Outbox outbox(rules);
@@ -248,13 +258,24 @@ TEST_CASE("every policy does what a plain list would do, whatever is offered and
         }
       }
     };
+    const auto older_bytes = [&](Topic topic) {  // what a newer message of that room takes the place of
+      std::size_t sum = 0;
+      if (!is_coalescing || topic < Topic::first_room) return sum;
+      for (std::size_t i = plain_offset != 0 ? 1 : 0; i < plain.size(); ++i) {
+        if (plain[i].topic == topic) sum += plain[i].text.size();
+      }
+      return sum;
+    };
     for (int step = 0; step < 600; ++step) {
       if (random() % 3 != 0) {
         const std::uint32_t kind = random() % 8;
         const Topic topic = kind == 0 ? Topic::answer : kind <= 2 ? Topic::direct : room(kind);
         const std::string text(1 + random() % 30, static_cast<char>('a' + step % 26));
-        if (is_coalescing && topic >= Topic::first_room) forget_older(topic);
-        bool is_taken = plain_bytes() == 0 || plain_bytes() + text.size() <= 200;
+        const auto fits = [&] {
+          const std::size_t left = plain_bytes() - older_bytes(topic);
+          return left == 0 || left + text.size() <= 200;
+        };
+        bool is_taken = fits();
         if (!is_taken && policy == SlowPolicy::drop_oldest) {
           for (std::size_t i = plain_offset != 0 ? 1 : 0; i < plain.size() && plain_bytes() + text.size() > 200;) {
             if (plain[i].topic == Topic::answer) {
@@ -276,9 +297,9 @@ TEST_CASE("every policy does what a plain list would do, whatever is offered and
               break;
             }
           }
-          if (topic >= Topic::first_room) forget_older(topic);
         }
-        is_taken = plain_bytes() == 0 || plain_bytes() + text.size() <= 200;
+        is_taken = fits();
+        if (is_taken && is_coalescing && topic >= Topic::first_room) forget_older(topic);
         const auto verdict = outbox.offer(Frame::copy_of(text), topic);
         INFO("seed " << seed << " step " << step);
         REQUIRE((verdict == Outbox::Verdict::queued || verdict == Outbox::Verdict::queued_first) == is_taken);

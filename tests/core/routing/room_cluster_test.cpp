@@ -615,3 +615,61 @@ TEST_CASE("a client that comes back in time causes neither leave nor join, and i
     check_presence(world);
   }
 }
+
+namespace {
+
+/// Time goes on, and the store stays as it is.
+void go_on(World& world, Duration until) {
+  for (Duration passed{0}; passed < until; passed += 50ms) {
+    world.pass(50ms);
+    while (world.step()) {
+    }
+    world.drain_all();
+  }
+}
+
+void fail_calls(World& world, bool is_failing) {
+  world.fault_percent = 100;
+  for (auto& server : world.servers) server->is_failing = is_failing;
+}
+
+}  // namespace
+
+TEST_CASE("what a failed join left behind is taken back, but not from a connection that has joined again since") {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    World world(seed, 1, SessionPolicy::single);
+    world.connect(0, "liv");
+    world.settle(200ms);
+    fail_calls(world, true);
+    world.say(*world.newest["liv"], {{"op", "join"}, {"room", World::room_name(0)}, {"id", "1"}});
+    go_on(world, 100ms);
+    REQUIRE(world.newest["liv"]->frames.back().at("code") == "unavailable");
+    fail_calls(world, false);
+    world.say(*world.newest["liv"], {{"op", "join"}, {"room", World::room_name(0)}, {"id", "2"}});
+    go_on(world, 100ms);
+    REQUIRE(world.newest["liv"]->frames.back().at("op") == "ok");
+    world.servers[0]->router->on_store_state(StoreState::up);
+    go_on(world, 5s);
+    REQUIRE(world.roster(0) == std::set<std::string>{"liv"});
+    check_views(world);
+  }
+}
+
+TEST_CASE("a drop that the store refuses while it is up is made again") {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    World world(seed, 1, SessionPolicy::single, 1s);
+    world.connect(0, "alice");
+    world.settle(200ms);
+    world.say(*world.newest["alice"], {{"op", "join"}, {"room", World::room_name(0)}, {"id", "1"}});
+    go_on(world, 100ms);
+    world.close(*world.newest["alice"]);
+    go_on(world, 500ms);
+    fail_calls(world, true);
+    go_on(world, 2s);
+    fail_calls(world, false);
+    go_on(world, 3s);
+    REQUIRE(world.roster(0).empty());
+  }
+}
