@@ -158,7 +158,10 @@ void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtes
   const bool is_data = opcode == WsOpcode::text || opcode == WsOpcode::binary;
   if (is_data) {
     // Counted there if it does not fit; told in flush().
-    if (box->offer(std::move(frame), Topic::direct) == Outbox::Verdict::slow_consumer) return;
+    if (box->offer(std::move(frame), Topic::direct) == Outbox::Verdict::slow_consumer) {
+      ++gate_.figures.slow_dropped;
+      return;
+    }
   } else {
     (void)box->offer_control(std::move(frame));
   }

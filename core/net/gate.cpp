@@ -19,6 +19,7 @@ Gate::Gate(asio::io_context& io, GateShared& shared)
       read_buffer_(read_buffer_bytes),
       random_(std::random_device{}()) {
   own_outbox_rules_.bytes_max = shared.options.limits.outbox_bytes_max;
+  own_outbox_rules_.budget.bytes_max = shared.options.limits.outboxes_bytes_max;
 }
 
 Gate::~Gate() { forget_all(); }
@@ -223,6 +224,7 @@ void Gate::drop_all() {
 
 void Gate::add_figures(ServerStats& stats) const {
   stats.connections += open_;
+  stats.routing.slow_dropped += figures.slow_dropped;
   stats.bytes_in += figures.bytes_in;
   stats.bytes_out += figures.bytes_out;
   stats.writes += figures.writes;

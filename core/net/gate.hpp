@@ -49,6 +49,7 @@ public:
   void forget_all();
 
   // ---- ShardWorld
+  OutboxBudget* own_budget() override { return &own_outbox_rules_.budget; }
   void wake(ConnId conn) override { dirty_.push_back(conn); }
   void close(ConnId conn, std::uint16_t code, std::string_view reason) override;
   void on_owned(ConnId, Errc, std::string_view) override {}  // the Router itself closes a WebSocket whose claim failed
@@ -72,7 +73,8 @@ public:
   void drop_session(HttpSession& session);
 
   struct Figures {
-    std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, upgrades_refused = 0;
+    std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, upgrades_refused = 0,
+                  slow_dropped = 0 /* of connections that the Router does not know */;
   };
   Figures figures;
 

@@ -89,12 +89,19 @@ void Shard::on_end_of_turn() {
 
 void Shard::share_outbox_bytes() {
   auto& budget = router_.outbox_budget();
-  if (budget.bytes != outbox_bytes_) {
-    hub_.outbox_bytes.fetch_add(budget.bytes - outbox_bytes_, std::memory_order_relaxed);  // wraps when it shrinks
-    outbox_bytes_ = budget.bytes;
+  OutboxBudget* own = world_.own_budget();
+  const std::uint64_t bytes = budget.bytes + (own == nullptr ? 0 : own->bytes);
+  if (bytes != outbox_bytes_) {
+    hub_.outbox_bytes.fetch_add(bytes - outbox_bytes_, std::memory_order_relaxed);  // wraps when it shrinks
+    outbox_bytes_ = bytes;
   }
-  budget.bytes_elsewhere = hub_.outbox_bytes.load(std::memory_order_relaxed) - outbox_bytes_;
-  budget.connections = hub_.connections.load(std::memory_order_relaxed);
+  const std::uint64_t all = hub_.outbox_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t connections = hub_.connections.load(std::memory_order_relaxed);
+  for (OutboxBudget* part : {&budget, own}) {
+    if (part == nullptr) continue;
+    part->bytes_elsewhere = all - part->bytes;
+    part->connections = connections;
+  }
 }
 
 void Shard::tell_callers() {

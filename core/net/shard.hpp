@@ -42,6 +42,8 @@ public:
   /// The end of a turn: close and write what the notes say.
   virtual void flush() = 0;
   virtual void add_figures(ServerStats& stats) const = 0;
+  /// Of connections that the Router does not know (watches): they count in the process' budget, too.
+  virtual OutboxBudget* own_budget() { return nullptr; }
 };
 
 /// What a room's channel brought, shared by the shards that have the room.
