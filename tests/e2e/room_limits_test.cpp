@@ -17,6 +17,12 @@
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool is_sanitized = true;  // freed memory is kept for a while: resident bytes say nothing
+#else
+constexpr bool is_sanitized = false;
+#endif
+
 using namespace wsr::test;
 using namespace std::chrono_literals;
 using nlohmann::json;
@@ -80,17 +86,21 @@ struct Busy {
     return std::all_of(readers.begin(), readers.end(), [&](Swarm::Id id) { return heard[id] >= count; });
   }
 
-  /// `count` messages at an even pace; the swarm reads meanwhile. On a busy machine the pace waits for the readers:
-  /// they are to be readers that keep up, on any machine.
-  void publish(std::size_t count, std::chrono::microseconds every) {
-    auto next = Clock::now();
+  /// `count` messages at an even pace; the swarm reads meanwhile. A message carries the time at which it was due, so
+  /// that whoever holds up the sender shows as latency.
+  enum class Pace { even, with_readers };  // with_readers: waits for them, so that they keep up on any machine
+  void publish(std::size_t count, std::chrono::microseconds every, Pace pace = Pace::with_readers) {
+    auto due = Clock::now();
     for (std::size_t i = 0; i < count; ++i) {
-      while (Clock::now() < next) swarm.pump(0ms);
-      next = std::max(next + every, Clock::now());
-      REQUIRE(swarm.pump_until([&] { return have_all_heard(sent - std::min(sent, ahead_max)); }, 15s));
+      while (Clock::now() < due) swarm.pump(0ms);
+      if (pace == Pace::with_readers) {
+        REQUIRE(swarm.pump_until([&] { return have_all_heard(sent - std::min(sent, ahead_max)); }, 15s));
+        due = std::max(due, Clock::now());
+      }
       swarm.text(publisher, fmt::format(R"({{"op":"push","room":"busy","data":{{"n":{},"at":{},"fill":"{}"}}}})",
-                                        sent++, Clock::now().time_since_epoch().count(), filler));
+                                        sent++, due.time_since_epoch().count(), filler));
       swarm.flush(publisher);
+      due += every;
     }
     REQUIRE(swarm.pump_until([&] { return have_all_heard(sent); }, 15s));
   }
@@ -106,20 +116,21 @@ struct Busy {
 }  // namespace
 
 TEST_CASE("one of 200 readers hangs: its bytes stay bounded, the others get everything as fast as without it") {
-  Busy room({"--outbox-max", "64KiB"});
-  room.publish(300, 2ms);  // warm
+  const auto bound = GENERATE("64KiB", "4MiB");
+  Busy room({"--outbox-max", bound});
+  room.publish(300, 2ms, Busy::Pace::even);  // warm
   static_cast<void>(room.p99());
   // Runs with and without the hanging reader alternate: what else the machine does meets both.
   std::vector<double> with, without;
   std::size_t bytes_before = 0;
-  for (int round = 0; round < 4; ++round) {
-    room.publish(400, 2ms);
+  for (int round = 0; round < 5; ++round) {
+    room.publish(400, 2ms, Busy::Pace::even);
     without.push_back(room.p99());
     room.swarm.pause(room.slow);
     if (round == 0) bytes_before = resident_bytes(room.server.process().pid());
-    room.publish(400, 2ms);
+    room.publish(400, 2ms, Busy::Pace::even);
     with.push_back(room.p99());
-    if (round == 0) {
+    if (round == 0 && !is_sanitized) {
       // 400 messages of 1 KB, of which 64 KiB may wait here and some more in the kernel: far below what was sent.
       CHECK(resident_bytes(room.server.process().pid()) < bytes_before + 4 * 1024 * 1024);
     }
@@ -128,8 +139,10 @@ TEST_CASE("one of 200 readers hangs: its bytes stay bounded, the others get ever
   }
   std::sort(with.begin(), with.end());
   std::sort(without.begin(), without.end());
-  WARN(fmt::format("p99 of the others: {:.0f} us with, {:.0f} us without the hanging reader", with[1], without[1]));
-  CHECK(with[1] <= without[1] * 1.2 + 1'000.0);
+  WARN(fmt::format("{}: p99 of the others: {:.0f} us with, {:.0f} us without the hanging reader", bound, with[0],
+                   without[0]));
+  CHECK(with[0] <=
+        without[0] * 1.2 + 150.0);  // the best of five: what else the machine does only adds; 150 us: a wake-up
   const auto stats = room.server.stats();
   CHECK(stats.at("room_dropped").get<std::uint64_t>() + stats.at("room_delivered").get<std::uint64_t>() ==
         200 * room.sent);
@@ -199,7 +212,7 @@ TEST_CASE("above the memory budget every hanging reader has its fair share, and 
   room.readers.erase(room.readers.begin(), room.readers.begin() + 8);
   const auto before = resident_bytes(room.server.process().pid());
   room.publish(3'000, 300us);  // 24 MB each
-  CHECK(resident_bytes(room.server.process().pid()) < before + 12 * 1024 * 1024);
+  if (!is_sanitized) CHECK(resident_bytes(room.server.process().pid()) < before + 12 * 1024 * 1024);
   for (const auto id : hanging) room.swarm.resume(id);
   room.swarm.resume(room.slow);
   hanging.push_back(room.slow);
