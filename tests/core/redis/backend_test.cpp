@@ -507,9 +507,10 @@ TEST_CASE("redis: a sweep that broke off is carried on by the next one") {
     const ClientId client = ClientId::trusted("c" + std::to_string(i));
     const Ticket ticket{++world.last_ticket};
     world.backend->rosters().join(ticket, {hall, client, Harness::at(7, i), Epoch{i}});
+    if (i % 500 != 0) continue;  // in portions, so that no call waits as long as its deadline on a slow machine
+    world.backend->end_turn();
+    REQUIRE(world.wait_until([&] { return listener.messages.size() == i; }));
   }
-  world.backend->end_turn();
-  REQUIRE(world.wait_until([&] { return listener.messages.size() == members; }));
   // Three sweepers die, each in the middle of it, and one more finishes.
   for (const std::uint64_t ended : {1, 700, 1'900}) {
     Recorder heard;
