@@ -69,7 +69,11 @@ void Keeper::on_renewed(const Renewed& renewed) {
   const Time sent = *std::exchange(renew_sent_, std::nullopt);
   if (renewed.result != Errc::ok) {
     ++figures_.renewals_failed;
-    if (renewed.result != Errc::conflict) set_light(&Readiness::store, Readiness::Light::red);
+    if (renewed.result != Errc::conflict) {
+      set_light(&Readiness::store, Readiness::Light::red);
+      // It may have been carried out, and have found our lease missing: the answer that said so is lost.
+      is_renewal_unknown_ = true;
+    }
     keep_earlier(renew_at_, clock_.now() + retry_after);
     return;
   }
@@ -83,10 +87,12 @@ void Keeper::on_renewed(const Renewed& renewed) {
   } else {
     set_light(&Readiness::lease, light_if(*lease_until_ > clock_.now()));
   }
-  const bool is_lost = had_lease_ && renewed.before == Renewed::Before::missing;
+  const bool is_missing = renewed.before == Renewed::Before::missing;
+  const bool is_lost = had_lease_ && (is_missing || is_renewal_unknown_);
+  is_renewal_unknown_ = false;
   had_lease_ = true;
   if (is_lost) {
-    ++figures_.leases_lost;
+    if (is_missing) ++figures_.leases_lost;
     ++figures_.reassertions;
     events_.on_reassert();
   }

@@ -8,7 +8,8 @@
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
 // sweeper at a time, see Directory::sweep). A lease that was missing at a renewal means that the store
-// forgot us, or that we were too slow: all claims are re-asserted. Each probe_every it sends a batch to its own
+// forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was lost:
+// it may have been the one that found the lease missing. Each probe_every it sends a batch to its own
 // inbox; three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
 //
 // It also keeps the offset between the local clock and the store's: of the last eight renewals the one
@@ -147,6 +148,7 @@ private:
   std::uint32_t probes_unheard_ = 0;
   std::uint64_t calls_ = 0;
   bool had_lease_ = false;
+  bool is_renewal_unknown_ = false;  // a renewal was not answered: what it found is not known
   std::array<OffsetSample, 8> offsets_{};
   std::size_t offset_next_ = 0;
   std::chrono::microseconds store_error_{0};

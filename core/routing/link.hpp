@@ -98,6 +98,19 @@ public:
   };
   [[nodiscard]] Arrived arrive(const BatchHeader& header);
   EntryAccount account;  // what we tell the peer about its messages
+  /// What this end knows of what came. It outlives the link: a peer that was taken for dead and lives goes on with its
+  /// numbers, and its sums, where it was.
+  struct Inbound {
+    EntryAccount account;
+    std::uint64_t base = 0;
+    std::uint64_t expected = 0;
+  };
+  [[nodiscard]] Inbound inbound() const { return {account, in_base_, in_expected_}; }
+  void resume(const Inbound& known) {
+    account = known.account;
+    in_base_ = known.base;
+    in_expected_ = known.expected;
+  }
   bool is_account_due = false;
   /// Clients of whom a message was given back on this link. What follows on the link is given back, too, until the
   /// sender begins anew (EntryMessage::is_fresh): a client that leaves and returns would else get the later message

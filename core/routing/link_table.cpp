@@ -14,6 +14,7 @@ LinkTable::Entry LinkTable::to(const ShardAddress& peer) {
     free_.pop_back();
   }
   links_[index] = std::make_unique<Link>(context_, peer);
+  if (const auto known = remembered_.find(peer); known != remembered_.end()) links_[index]->resume(known->second);
   by_peer_.emplace(peer, index);
   return {index, *links_[index]};
 }
@@ -24,7 +25,15 @@ Link* LinkTable::find(const ShardAddress& peer) {
 }
 
 void LinkTable::drop(Index index) {
-  by_peer_.erase(links_[index]->peer());
+  const ShardAddress& peer = links_[index]->peer();
+  if (remembered_.insert_or_assign(peer, links_[index]->inbound()).second) {
+    remembered_order_.push_back(peer);
+    if (remembered_order_.size() > remembered_max) {
+      remembered_.erase(remembered_order_.front());
+      remembered_order_.pop_front();
+    }
+  }
+  by_peer_.erase(peer);
   links_[index].reset();
   free_.push_back(index);
 }

@@ -1,10 +1,14 @@
 // LinkTable: the links of one shard, by peer and by index; which of them have something to flush.
 //
-// Thread-safety: none. Bounds: one link a peer shard; the Router drops links of servers that are gone and
-// of absent peers that stay silent. An index is reused after drop(): see Link::handed_over for stale answers.
+// What came over a link is remembered when it is dropped: its peer may live, and go on where it was.
+//
+// Thread-safety: none. Bounds: one link a peer shard; the Router drops links of servers that are gone and of absent
+// peers that stay silent, and remembered_max of those are remembered. An index is reused after drop(): see
+// Link::handed_over for stale answers.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +23,7 @@ public:
   explicit LinkTable(LinkContext context) : context_(std::move(context)) {}
 
   using Index = std::uint32_t;
+  static constexpr std::size_t remembered_max = 4'096;
   struct Entry {
     Index index;
     Link& link;
@@ -42,6 +47,8 @@ private:
   std::vector<Index> free_;
   std::unordered_map<ShardAddress, Index> by_peer_;
   std::vector<Index> dirty_;
+  std::unordered_map<ShardAddress, Link::Inbound> remembered_;  // of links that were dropped
+  std::deque<ShardAddress> remembered_order_;
 };
 
 }  // namespace wsr

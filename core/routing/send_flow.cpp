@@ -65,24 +65,27 @@ void SendFlow::route(const EntryMessage& message) {
 void SendFlow::dispatch(Route& route, const EntryMessage& message) {
   // The newest device's word counts; the others get copies.
   EntryMessage outgoing = message;
-  for (std::size_t i = 0; i < route.targets.size(); ++i) {
-    RouteTarget& target = route.targets[i];
-    if (i == 1) {
+  bool has_word = false;
+  for (RouteTarget& target : route.targets) {
+    if (has_word) {
       outgoing.is_copy = true;
       outgoing.receipt = 0;
     }
-    if (outgoing.is_copy) ++context_.stats.copies;
     if (target.address == context_.options.self) {
       const auto word = deliver_here(outgoing);
-      if (word) {
-        finish(outgoing, *word);
-      } else {
-        // The row is older than the close of our own connection: it is being released now. Not to be kept.
+      if (!word) {
+        // The row is older than the close of our own connection: it is being released now. Not to be kept, and the
+        // next device's word counts.
         route.stale_at = context_.now();
-        finish(outgoing, Word::offline);
+        continue;
       }
+      if (outgoing.is_copy) ++context_.stats.copies;
+      finish(outgoing, *word);
+      has_word = true;
       continue;
     }
+    if (outgoing.is_copy) ++context_.stats.copies;
+    has_word = true;
     const auto link = links_.to(target.address);
     if (link.link.queued_bytes() + outgoing.data.size() > context_.limits().link_bytes_max) {
       finish(outgoing, Word::dropped_capacity);
@@ -94,6 +97,7 @@ void SendFlow::dispatch(Route& route, const EntryMessage& message) {
     target.last_seq = link.link.add(outgoing);
     links_.touch(link);
   }
+  if (!has_word) finish(outgoing, Word::offline);
 }
 
 void SendFlow::finish(const EntryMessage& message, Word word) {

@@ -169,6 +169,18 @@ TEST_CASE("a lease that was missing at a renewal makes every shard claim again")
   CHECK(world.reassertions == 1);
 }
 
+TEST_CASE("after a renewal whose answer was lost every shard claims again: it may have found the lease missing") {
+  World world;
+  world.start();
+  world.pass(2s);
+  world.renewed(Renewed::Before::held, Errc::unavailable);
+  CHECK(world.reassertions == 0);
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  CHECK(world.reassertions == 1);
+  CHECK(world.keeper.figures().leases_lost == 0);
+}
+
 TEST_CASE("a server that is being swept waits for the sweep's end and then claims again") {
   World world;
   world.start();
