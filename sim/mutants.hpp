@@ -1,0 +1,76 @@
+// Mutants: known bugs that can be switched on, each to be caught by a checker. A checker that no mutant turns red
+// proves nothing.
+//
+// They sit between the core and its ports, where the bug would show, and never in the core itself.
+//
+// Thread-safety: constants.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace wsr::sim {
+
+enum class Mutant : std::uint8_t {
+  none,
+  unfenced_release,
+  unepoched_claim,
+  forgotten_kick,
+  foreign_delivery,
+  doubled_frame,
+  swapped_frames,
+  lost_after_word,
+  lost_room_message,
+  false_offline,
+  unswept_server,
+  miscounted_words,
+  swallowed_answer,
+  lost_leave_event,
+  doubled_join_event,
+  unbounded_outbox,
+  silent_close,
+  deaf_for_ever,
+  never_reasserts,
+  planted,
+  count_
+};
+
+struct MutantName {
+  std::string_view name;
+  std::string_view checker;  // that must catch it
+  std::string_view says;
+};
+inline constexpr std::array<MutantName, static_cast<std::size_t>(Mutant::count_)> mutant_names{{
+    {"none", "", "no bug"},
+    {"unfenced-release", "fenced-release", "a release removes the client's row, whoever wrote it"},
+    {"unepoched-claim", "fenced-claim", "a late claim replaces a newer row"},
+    {"forgotten-kick", "comes-right", "a displaced connection is not told, and lives on"},
+    {"foreign-delivery", "nobody-elses-mail", "a frame goes to the connection that has the slot now"},
+    {"doubled-frame", "at-most-once", "a frame is written twice"},
+    {"swapped-frames", "sender-order", "two frames for a connection change places"},
+    {"lost-after-word", "no-loss", "a message that is said to be delivered is thrown away"},
+    {"lost-room-message", "nobody-deaf", "one member of a room is left out of a message"},
+    {"false-offline", "follows-the-client", "a lookup says that nobody is there"},
+    {"unswept-server", "stale-rows", "a sweep says that it is done, and does nothing"},
+    {"miscounted-words", "words-add-up", "a message is counted as sent, and its word is not"},
+    {"swallowed-answer", "one-answer", "an answer to a command is thrown away"},
+    {"lost-leave-event", "presence", "a leave changes the roster, and nobody is told"},
+    {"doubled-join-event", "presence", "a join is told twice"},
+    {"unbounded-outbox", "bounded-queue", "the outbox of a slow reader grows and grows"},
+    {"silent-close", "no-silence", "a refused connection is cut without a close frame"},
+    {"deaf-for-ever", "hears-itself", "a deaf server does not subscribe again"},
+    {"never-reasserts", "comes-right", "a server that was forgotten does not claim again"},
+    {"planted", "one-answer",
+     "one answer in a million is thrown away: one schedule of `takeover` in two thousand shows it"},
+}};
+
+[[nodiscard]] constexpr std::optional<Mutant> mutant_of(std::string_view name) {
+  for (std::size_t i = 0; i < mutant_names.size(); ++i) {
+    if (mutant_names[i].name == name) return static_cast<Mutant>(i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace wsr::sim

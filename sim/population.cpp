@@ -1,0 +1,494 @@
+#include "sim/population.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "sim/server.hpp"
+#include "sim/truth.hpp"
+
+namespace wsr::sim {
+namespace {
+
+constexpr Nanos keep_alive_slack = 100 * millisecond;
+
+}  // namespace
+
+Population::Population(Parts& parts)
+    : parts_(parts),
+      per_client_(std::max<std::uint32_t>(parts.scenario.devices, 1)),
+      devices_(std::size_t{parts.scenario.clients} * per_client_),
+      by_server_(parts.scenario.servers + 1) {}
+
+ConnIndex Population::conn_of_client(std::uint32_t client) const {
+  for (std::uint32_t k = 0; k < per_client_; ++k) {
+    const Device& device = devices_[client * per_client_ + k];
+    if (device.state == Device::State::open) return device.conn;
+  }
+  return nobody;
+}
+
+std::uint32_t Population::client_named(std::string_view name) {
+  std::uint32_t number = nobody;
+  if (name.size() < 2 || name.front() != 'c') return nobody;
+  const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), number);
+  return error == std::errc{} && end == name.data() + name.size() ? number : nobody;
+}
+
+ConnIndex Population::take_conn() {
+  if (free_.empty()) {
+    conns_.emplace_back();
+    free_.push_back(static_cast<ConnIndex>(conns_.size() - 1));
+  }
+  const ConnIndex index = free_.front();
+  free_.pop_front();
+  conns_[index] = Conn{};
+  conns_[index].serial = ++last_serial_;
+  return index;
+}
+
+void Population::free_conn(ConnIndex index) {
+  Conn& conn = conns_[index];
+  if (conn.state == Conn::State::none) return;
+  if (const auto slow = slow_.find(index); slow != slow_.end()) {
+    for (const std::uint32_t parcel : slow->second.waiting) static_cast<void>(parts_.kernel.bytes.take(parcel));
+    slow_.erase(slow);
+  }
+  conn.state = Conn::State::none;
+  conn.serial = 0;  // what is under way to it finds nobody
+  auto& others = by_server_[conn.server];
+  if (conn.place < others.size() && others[conn.place] == index) {
+    conns_[others.back()].place = conn.place;
+    others[conn.place] = others.back();
+    others.pop_back();
+  }
+  free_.push_back(index);
+}
+
+void Population::server_end_is_over(ConnIndex index) {
+  Conn& conn = conns_[index];
+  if (conn.device == nobody) return free_conn(index);
+  conn.is_server_gone = true;
+}
+
+// ---------------------------------------------------------------- coming and going
+
+void Population::arrive() {
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    connect(i, parts_.kernel.draws.of(parts_.scenario.arrive, Purpose::arrival, i, 0));
+  }
+}
+
+void Population::connect(DeviceIndex index, Nanos in) {
+  Device& device = devices_[index];
+  if (device.state != Device::State::away) return;
+  device.stays_away = false;
+  parts_.kernel.push(parts_.kernel.now() + in, EventKind::client_act, index, static_cast<std::uint32_t>(Act::connect),
+                     ++device.turns);
+}
+
+std::uint32_t Population::pick_server(DeviceIndex index) {
+  const Draws& draws = parts_.kernel.draws;
+  const std::uint32_t count = parts_.scenario.servers;
+  // A load balancer looks at readiness: a server that drains or is dead is not in its list, unless nobody is.
+  const auto is_listed = [&](std::uint32_t server) {
+    const VirtualServer* found = parts_.server(server);
+    return found != nullptr && !found->is_draining();
+  };
+  Device& device = devices_[index];
+  std::uint32_t wanted = 1;
+  const bool is_sticky = parts_.scenario.reconnect.is_sticky || parts_.scenario.balancing == Balancing::sticky;
+  if (is_sticky && device.server != 0 && is_listed(device.server)) return device.server;
+  switch (parts_.scenario.balancing) {
+    case Balancing::round_robin:
+      wanted = 1 + next_server_++ % count;
+      break;
+    case Balancing::hash:
+    case Balancing::sticky:
+      wanted = 1 + static_cast<std::uint32_t>(draws.below(count, Purpose::balance, client_of(index), 0));
+      break;
+    case Balancing::least_connections: {
+      std::size_t least = ~std::size_t{0};
+      for (std::uint32_t s = 1; s <= count; ++s) {
+        if (is_listed(s) && by_server_[s].size() < least) {
+          least = by_server_[s].size();
+          wanted = s;
+        }
+      }
+      break;
+    }
+    case Balancing::random:
+      wanted = 1 + static_cast<std::uint32_t>(draws.below(count, Purpose::balance, index, device.turns));
+      break;
+  }
+  for (std::uint32_t tries = 0; tries < count; ++tries) {
+    if (is_listed(wanted)) return wanted;
+    wanted = wanted % count + 1;
+  }
+  return wanted;
+}
+
+void Population::dial(DeviceIndex index) {
+  Device& device = devices_[index];
+  if (device.state != Device::State::away || device.stays_away) return;
+  ++device.attempts;
+  parts_.metrics.count(Metric::connect_attempt, client_of(index));
+  device.server = pick_server(index);
+  device.state = Device::State::connecting;
+  const ConnIndex at = device.conn = take_conn();
+  Conn& conn = conns_[at];
+  conn.state = Conn::State::connecting;
+  conn.device = index;
+  conn.server = device.server;
+  conn.place = static_cast<std::uint32_t>(by_server_[conn.server].size());
+  by_server_[conn.server].push_back(at);
+  const LinkSpec& link = parts_.network.client_link(client_of(index), conn.server);
+  // Three ways of a handshake before the request is there.
+  const Nanos handshake = 2 * parts_.kernel.draws.of(link.latency, Purpose::latency, index, device.turns);
+  const Nanos arrives = parts_.network.arrival(conn.up, link, 300, index) + handshake;
+  conn.up.last = arrives;
+  if (parts_.network.is_client_cut(client_of(index), conn.server)) return lose(at, 1006);
+  parts_.kernel.push(arrives, EventKind::server_accept, at, conn.serial);
+}
+
+void Population::close(DeviceIndex index) {
+  Device& device = devices_[index];
+  device.stays_away = true;
+  ++device.turns;
+  if (device.conn == nobody) return;
+  const ConnIndex at = device.conn;
+  lose(at, 1000);
+}
+
+void Population::drop(DeviceIndex index) {
+  const Device& device = devices_[index];
+  if (device.conn == nobody) return;
+  parts_.truth->disturb_client(client_of(index));
+  lose(device.conn, 1006);
+}
+
+void Population::half_open(DeviceIndex index, Nanos until) {
+  const Device& device = devices_[index];
+  if (device.conn == nobody || device.state != Device::State::open) return;
+  Conn& conn = conns_[device.conn];
+  conn.is_cut = true;
+  const std::uint32_t client = client_of(index);
+  parts_.truth->disturb_client(client);
+  const Draws& draws = parts_.kernel.draws;
+  const Nanos notice = draws.of(parts_.scenario.reconnect.notice, Purpose::notice, index, ++draws_);
+  parts_.kernel.push(parts_.kernel.now() + notice, EventKind::client_act, device.conn,
+                     static_cast<std::uint32_t>(Act::notice), conn.serial);
+  // The server pings who is silent, and gives up pong_within later; `until` bounds it: a reset that comes through.
+  const auto ping = static_cast<std::uint64_t>(std::chrono::nanoseconds(parts_.config.ping_every).count());
+  const auto pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
+  Nanos found = parts_.kernel.now() + pong + keep_alive_slack +
+                static_cast<Nanos>(draws.below(std::max<std::uint64_t>(ping, 1), Purpose::ping_phase, index, draws_));
+  if (until > parts_.kernel.now()) found = std::min(found, until);
+  parts_.kernel.push(found, EventKind::client_act, device.conn, static_cast<std::uint32_t>(Act::noticed_by_server),
+                     conn.serial);
+}
+
+/// The client's end is over. Its server hears of it unless nothing gets through.
+void Population::lose(ConnIndex index, std::uint16_t code) {
+  Conn& conn = conns_[index];
+  const DeviceIndex device = conn.device;
+  if (device == nobody) return;
+  parts_.truth->on_gone(index, code);
+  count_close(device, code);
+  if (conn.is_welcome) --open_;
+  conn.device = nobody;
+  conn.is_welcome = false;
+  const bool was_connecting = conn.state == Conn::State::connecting;
+  conn.state = Conn::State::closed;
+  devices_[device].conn = nobody;
+  devices_[device].state = Device::State::away;
+  const bool hears = !conn.is_cut && !conn.is_server_gone && parts_.server(conn.server) != nullptr;
+  if (hears) {
+    const LinkSpec& link = parts_.network.client_link(client_of(device), conn.server);
+    const Nanos at = parts_.network.arrival(conn.up, link, 0, device);
+    parts_.kernel.push(at, EventKind::server_fin, index, conn.serial);
+  } else if (was_connecting || conn.is_server_gone || parts_.server(conn.server) == nullptr) {
+    free_conn(index);
+  }
+  come_back(device, code);
+}
+
+void Population::come_back(DeviceIndex index, std::uint16_t code) {
+  Device& device = devices_[index];
+  const ReconnectSpec& spec = parts_.scenario.reconnect;
+  if (device.stays_away || !spec.is_on || code == 1000 || code == 4009) return;  // replaced: its newer one lives
+  Nanos delay = parts_.kernel.draws.of(spec.delay, Purpose::reconnect_delay, index, ++device.turns);
+  for (std::uint32_t failed = 1; failed < device.attempts && delay < spec.delay_max; ++failed) delay *= 2;
+  connect(index, std::min(delay, spec.delay_max));
+}
+
+void Population::refuse(ConnIndex index) {
+  Conn& conn = conns_[index];
+  if (conn.device != nobody) parts_.metrics.count(Metric::connect_refused, client_of(conn.device));
+  conn.is_cut = true;  // there is no server's end
+  if (conn.device != nobody) {
+    lose(index, 1006);
+  } else {
+    free_conn(index);
+  }
+}
+
+void Population::server_died(std::uint32_t server) {
+  const std::vector<ConnIndex> all = by_server_[server];
+  for (const ConnIndex index : all) {
+    Conn& conn = conns_[index];
+    if (conn.state == Conn::State::none || conn.server != server) continue;
+    if (conn.device == nobody) {
+      free_conn(index);
+      continue;
+    }
+    conn.is_cut = true;
+    const Nanos notice =
+        parts_.kernel.draws.of(parts_.scenario.reconnect.notice, Purpose::notice, conn.device, ++draws_);
+    parts_.kernel.push(parts_.kernel.now() + notice + 1, EventKind::client_act, index,
+                       static_cast<std::uint32_t>(Act::notice), conn.serial);
+  }
+}
+
+// ---------------------------------------------------------------- bytes
+
+bool Population::say(DeviceIndex index, std::string&& text) {
+  const Device& device = devices_[index];
+  if (device.state != Device::State::open) return false;
+  Conn& conn = conns_[device.conn];
+  if (conn.is_cut || conn.is_server_gone) return true;  // written into a dead connection: it does not know
+  const std::size_t bytes = text.size();
+  Event event{.at = 0,
+              .tie = parts_.kernel.draws.bits(Purpose::tie, index, conn.serial ^ parts_.kernel.events()),
+              .cause = parts_.kernel.events(),
+              .whom = device.conn,
+              .payload = parts_.kernel.bytes.put(std::move(text)),
+              .what = conn.serial,
+              .kind = EventKind::server_text};
+  if (parts_.network.is_client_cut(client_of(index), conn.server)) {
+    parts_.network.hold_client(event);
+    return true;
+  }
+  parts_.kernel.push(event, parts_.network.arrival(conn.up, parts_.network.client_link(client_of(index), conn.server),
+                                                   bytes, index, parts_.network.released_clients()));
+  return true;
+}
+
+void Population::write(ConnIndex index, std::string&& bytes) {
+  Conn& conn = conns_[index];
+  if (conn.state == Conn::State::none || conn.device == nobody) return;
+  conn.in_flight += static_cast<std::uint32_t>(bytes.size());
+  if (conn.is_cut) return;  // fills the window and stays there
+  const std::size_t size = bytes.size();
+  const std::uint32_t client = client_of(conn.device);
+  Event event{.at = 0,
+              .tie = parts_.kernel.draws.bits(Purpose::tie, index, conn.serial ^ parts_.kernel.events()),
+              .cause = parts_.kernel.events(),
+              .whom = index,
+              .payload = parts_.kernel.bytes.put(std::move(bytes)),
+              .what = conn.serial,
+              .kind = EventKind::client_bytes};
+  if (parts_.network.is_client_cut(client, conn.server)) return parts_.network.hold_client(event);
+  parts_.kernel.push(event, parts_.network.arrival(conn.down, parts_.network.client_link(client, conn.server), size,
+                                                   index, parts_.network.released_clients()));
+}
+
+void Population::close_by_server(ConnIndex index, std::uint16_t code) {
+  Conn& conn = conns_[index];
+  if (conn.device == nobody || conn.is_cut) return;  // it has gone, or finds out by itself
+  const LinkSpec& link = parts_.network.client_link(client_of(conn.device), conn.server);
+  const Nanos at = parts_.network.arrival(conn.down, link, 4, conn.device);
+  parts_.kernel.push(at, EventKind::client_fin, index, conn.serial, code);
+}
+
+void Population::on_act(const Event& event) {
+  switch (static_cast<Act>(event.what)) {
+    case Act::connect:
+      if (devices_[event.whom].turns == event.payload) dial(event.whom);
+      return;
+    case Act::notice: {
+      Conn& conn = conns_[event.whom];
+      if (conn.serial == event.payload && conn.device != nobody) lose(event.whom, 1006);
+      return;
+    }
+    case Act::noticed_by_server: {
+      Conn& conn = conns_[event.whom];
+      if (conn.serial != event.payload || conn.state == Conn::State::none) return;
+      if (VirtualServer* server = parts_.server(conn.server); server != nullptr && server->life() == conn.life) {
+        parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_fin, event.whom, conn.serial);
+      }
+      return;
+    }
+  }
+}
+
+void Population::on_bytes(const Event& event) {
+  std::string bytes = parts_.kernel.bytes.take(event.payload);
+  Conn& conn = conns_[event.whom];
+  if (conn.serial != event.what || conn.device == nobody || conn.is_cut) return;
+  if (conn.is_slow) {
+    SlowReader& reader = slow_[event.whom];
+    if (reader.bytes_per_second == 0) {
+      reader.waiting.push_back(parts_.kernel.bytes.put(std::move(bytes)));
+      return;
+    }
+    if (reader.busy_until > parts_.kernel.now()) {
+      Event later = event;
+      later.payload = parts_.kernel.bytes.put(std::move(bytes));
+      return parts_.kernel.push(later, reader.busy_until);
+    }
+    reader.busy_until = parts_.kernel.now() + static_cast<Nanos>(bytes.size() * second / reader.bytes_per_second);
+  }
+  read(event.whom, std::move(bytes));
+}
+
+void Population::read(ConnIndex index, std::string&& bytes) {
+  {
+    Conn& conn = conns_[index];
+    conn.in_flight -= std::min(conn.in_flight, static_cast<std::uint32_t>(bytes.size()));
+    if (conn.is_blocked) {
+      conn.is_blocked = false;
+      parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_writable, index, conn.serial);
+    }
+  }
+  const std::uint32_t serial = conns_[index].serial;
+  for (std::span<char> rest(bytes); !rest.empty();) {
+    Conn& conn = conns_[index];
+    if (conn.serial != serial || conn.device == nobody) return;  // a frame made it go
+    const WsEvent frame = conn.parser.next(rest);
+    rest = rest.subspan(frame.consumed);
+    if (frame.kind == WsEvent::Kind::need_more) break;
+    if (frame.kind == WsEvent::Kind::text) {
+      if (parts_.mutant == Mutant::none || !is_mutated(index, frame.payload)) on_text(index, frame.payload);
+    }
+    if (frame.kind == WsEvent::Kind::error) {
+      parts_.truth->find("no-silence", client_of(conn.device), "the server's bytes are no WebSocket frames");
+      return;
+    }
+  }
+}
+
+bool Population::is_mutated(ConnIndex index, std::string_view text) {
+  const bool is_message = text.starts_with(R"({"op":"message")"), is_room = text.starts_with(R"({"op":"room")");
+  const bool is_answer = text.starts_with(R"({"op":"ok")") || text.starts_with(R"({"op":"result")");
+  const bool is_picked = parts_.kernel.draws.chance(20'000, Purpose::mutant, index, ++draws_);
+  switch (parts_.mutant) {
+    case Mutant::foreign_delivery: {
+      if (!is_picked || !(is_message || is_room)) return false;
+      const auto other =
+          static_cast<ConnIndex>(parts_.kernel.draws.below(conns_.size(), Purpose::mutant, index, draws_));
+      if (other == index || conns_[other].device == nobody || !conns_[other].is_welcome) return false;
+      on_text(other, text);
+      return true;
+    }
+    case Mutant::doubled_frame:
+      if (is_picked && (is_message || is_room)) on_text(index, text);
+      return false;
+    case Mutant::swapped_frames: {
+      if (!is_message && !is_room) return false;
+      if (held_.first == index) {
+        on_text(index, text);
+        const std::string held = std::exchange(held_, {nobody, {}}).second;
+        on_text(index, held);
+        return true;
+      }
+      if (held_.first != nobody) return false;
+      held_ = {index, std::string(text)};
+      return true;
+    }
+    case Mutant::lost_after_word:
+      return is_picked && is_message;
+    case Mutant::lost_room_message:
+      return is_picked && is_room;
+    case Mutant::swallowed_answer:
+      return is_picked && is_answer;
+    case Mutant::planted:
+      return is_answer &&
+             parts_.kernel.draws.below(1'000'000, Purpose::mutant, client_of(conns_[index].device), ++draws_) == 0;
+    default:
+      return false;
+  }
+}
+
+void Population::on_text(ConnIndex index, std::string_view text) {
+  parts_.kernel.fold(hash_of(text));
+  Conn& conn = conns_[index];
+  if (parts_.kernel.is_traced()) {
+    parts_.kernel.note(
+        fmt::format("{} at s{} hears {}", name_of(client_of(conn.device)), conn.server, text.substr(0, 200)));
+  }
+  constexpr std::string_view head = R"({"op":")";
+  if (!text.starts_with(head)) return;
+  text.remove_prefix(head.size());
+  const auto is = [&text](std::string_view op) { return text.starts_with(op); };
+  if (is("message\"")) return parts_.truth->on_message(index, text);
+  if (is("room\"")) return parts_.truth->on_room_message(index, text);
+  if (is("presence\"")) return parts_.truth->on_presence(index, text);
+  if (is("welcome\"")) {
+    Device& device = devices_[conn.device];
+    device.state = Device::State::open;
+    device.attempts = 0;
+    conn.state = Conn::State::open;
+    conn.is_welcome = true;
+    conn.welcomed_at = parts_.kernel.now();
+    ++open_;
+    parts_.truth->on_welcome(index, text);
+    return parts_.metrics.count(Metric::connect_open, client_of(conn.device));
+  }
+  if (is("dropped\"")) {
+    std::uint64_t count = 0;
+    const auto at = text.find("\"count\":");
+    if (at != std::string_view::npos) std::from_chars(text.data() + at + 8, text.data() + text.size(), count);
+    return parts_.truth->on_told(index, count);
+  }
+  parts_.truth->on_answer(index, text);
+}
+
+void Population::on_fin(const Event& event) {
+  Conn& conn = conns_[event.whom];
+  if (conn.serial != event.what || conn.device == nobody) return;
+  const auto code = static_cast<std::uint16_t>(event.payload);
+  const VirtualServer* server = parts_.server(conn.server);
+  parts_.truth->on_server_close(event.whom, code, server != nullptr && server->life() == conn.life);
+  lose(event.whom, code);
+}
+
+// ---------------------------------------------------------------- slow readers
+
+void Population::slow(DeviceIndex index, std::uint64_t bytes_per_second) {
+  const Device& device = devices_[index];
+  if (device.state != Device::State::open) return;
+  conns_[device.conn].is_slow = true;
+  slow_[device.conn].bytes_per_second = bytes_per_second;
+}
+
+void Population::read_again(DeviceIndex index) {
+  const Device& device = devices_[index];
+  if (device.conn == nobody || !conns_[device.conn].is_slow) return;
+  const ConnIndex at = device.conn;
+  Conn& conn = conns_[at];
+  conn.is_slow = false;
+  SlowReader reader = std::move(slow_[at]);
+  slow_.erase(at);
+  Nanos when = parts_.kernel.now();
+  for (const std::uint32_t parcel : reader.waiting) {
+    parts_.kernel.push(++when, EventKind::client_bytes, at, conn.serial, parcel);
+  }
+  conn.down.last = std::max(conn.down.last, when);
+}
+
+void Population::count_close(DeviceIndex device, std::uint16_t code) {
+  const std::uint32_t client = client_of(device);
+  parts_.metrics.count(Metric::close_any, client);
+  static constexpr std::pair<std::uint16_t, Metric> codes[] = {
+      {1000, Metric::close_1000}, {1001, Metric::close_1001}, {1006, Metric::close_1006}, {1008, Metric::close_1008},
+      {1009, Metric::close_1009}, {1012, Metric::close_1012}, {1013, Metric::close_1013}, {4009, Metric::close_4009},
+      {4013, Metric::close_4013}, {4029, Metric::close_4029}};
+  for (const auto& [each, metric] : codes) {
+    if (each == code) return parts_.metrics.count(metric, client);
+  }
+}
+
+}  // namespace wsr::sim

@@ -1,0 +1,139 @@
+// Population: the clients: their devices, the connections these have, how they come back, and what they read.
+//
+//   away ──delay──▶ connecting ──101, welcome──▶ open ──close, or noticed dead──▶ away
+//
+// A device has one connection at a time; a client has one device, or several. A connection is TCP and WebSocket: what a
+// server writes goes through a send window, so that a reader who does not read fills it, and then the server's outbox.
+//
+// Thread-safety: none; part of one run. Cost: 100 bytes a device, 150 a connection.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/wire/ws_frame.hpp"
+#include "sim/parts.hpp"
+
+namespace wsr::sim {
+
+using DeviceIndex = std::uint32_t;
+using ConnIndex = std::uint32_t;
+
+struct Device {
+  enum class State : std::uint8_t { away, connecting, open } state = State::away;
+  ConnIndex conn = nobody;
+  std::uint32_t server = 0;    // where it is, or was last
+  std::uint32_t attempts = 0;  // since it was last welcome
+  std::uint32_t turns = 0;     // events of its own are numbered: older ones mean nothing
+  bool stays_away = false;     // told to (4009, or by a step)
+};
+
+struct Conn {
+  enum class State : std::uint8_t { none, connecting, open, closed } state = State::none;
+  bool is_cut = false;          // half open: nothing gets through any more
+  bool is_server_gone = false;  // the server's end is over: nothing more goes there
+  bool is_blocked = false;      // the server waits for the window
+  bool is_slow = false;
+  bool is_welcome = false;
+  DeviceIndex device = nobody;
+  std::uint32_t server = 0;
+  std::uint32_t life = 0;    // of that server
+  std::uint32_t serial = 0;  // never reused
+  std::uint32_t in_flight = 0;
+  std::uint32_t place = 0;  // among its server's
+  ConnId id;
+  Nanos opened_at = 0;    // at the server
+  Nanos welcomed_at = 0;  // at the client
+  Pipe up, down;
+  std::int64_t gap = 0;  // room messages that did not come, less those that it was told of
+  WsParser parser{WsRole::client, std::size_t{1} << 30};
+};
+
+class Population {
+public:
+  static constexpr std::uint32_t window_bytes = 64 * 1024;  // of one connection: the kernels' buffers
+
+  explicit Population(Parts& parts);
+
+  [[nodiscard]] std::uint32_t device_count() const { return static_cast<std::uint32_t>(devices_.size()); }
+  [[nodiscard]] std::uint32_t client_of(DeviceIndex device) const { return device / per_client_; }
+  [[nodiscard]] Device& device(DeviceIndex index) { return devices_[index]; }
+  [[nodiscard]] Conn& conn(ConnIndex index) { return conns_[index]; }
+  /// The open connection of a client's first device that has one; nobody otherwise.
+  [[nodiscard]] ConnIndex conn_of_client(std::uint32_t client) const;
+  [[nodiscard]] std::uint32_t devices_per_client() const { return per_client_; }
+  [[nodiscard]] std::size_t open_count() const { return open_; }
+  [[nodiscard]] static std::string name_of(std::uint32_t client) { return "c" + std::to_string(client); }
+  /// The number in `c17`; nobody if it is none.
+  [[nodiscard]] static std::uint32_t client_named(std::string_view name);
+
+  // ---- what a client does
+  /// All devices, as the scenario has them arrive.
+  void arrive();
+  void connect(DeviceIndex device, Nanos in);
+  void close(DeviceIndex device);                   // with 1000, and stays away
+  void drop(DeviceIndex device);                    // the connection breaks; both ends know
+  void half_open(DeviceIndex device, Nanos until);  // it breaks; nobody knows
+  void slow(DeviceIndex device, std::uint64_t bytes_per_second);
+  void read_again(DeviceIndex device);
+  /// Sends a command; false if the device is not open.
+  bool say(DeviceIndex device, std::string&& text);
+
+  // ---- what a server does
+  /// Bytes for the client; the caller keeps within window_left().
+  void write(ConnIndex conn, std::string&& bytes);
+  [[nodiscard]] std::uint32_t window_left(ConnIndex conn) const {
+    return window_bytes - std::min(window_bytes, conns_[conn].in_flight);
+  }
+  /// The server closes with a code, behind what it has written. 1006: it just hangs up.
+  void close_by_server(ConnIndex conn, std::uint16_t code);
+  /// The server is dead: its connections are, too.
+  void server_died(std::uint32_t server);
+  /// The server's end of it is gone, and was told nothing or has told everything.
+  void server_end_is_over(ConnIndex conn);
+  /// The server did not take the connection.
+  void refuse(ConnIndex conn);
+
+  // ---- events
+  void on_act(const Event& event);
+  void on_bytes(const Event& event);
+  void on_fin(const Event& event);
+
+private:
+  enum class Act : std::uint32_t { connect, notice, noticed_by_server };
+
+  void dial(DeviceIndex index);
+  [[nodiscard]] std::uint32_t pick_server(DeviceIndex index);
+  void on_text(ConnIndex index, std::string_view text);
+  void read(ConnIndex index, std::string&& bytes);
+  /// True if a mutant has done something else with the frame.
+  [[nodiscard]] bool is_mutated(ConnIndex index, std::string_view text);
+  void lose(ConnIndex index, std::uint16_t code);
+  void come_back(DeviceIndex index, std::uint16_t code);
+  [[nodiscard]] ConnIndex take_conn();
+  void free_conn(ConnIndex index);
+  void count_close(DeviceIndex device, std::uint16_t code);
+
+  struct SlowReader {
+    std::uint64_t bytes_per_second = 0;
+    Nanos busy_until = 0;
+    std::deque<std::uint32_t> waiting;  // parcels of bytes that it has not read
+  };
+
+  Parts& parts_;
+  std::uint32_t per_client_;
+  std::vector<Device> devices_;
+  std::deque<Conn> conns_;
+  std::deque<ConnIndex> free_;  // the one that is free longest goes first
+  std::vector<std::vector<ConnIndex>> by_server_;
+  std::unordered_map<ConnIndex, SlowReader> slow_;
+  std::uint32_t last_serial_ = 0;
+  std::uint32_t next_server_ = 0;
+  std::size_t open_ = 0;
+  std::uint64_t draws_ = 0;
+  std::pair<ConnIndex, std::string> held_{nobody, {}};  // by a mutant
+};
+
+}  // namespace wsr::sim

@@ -1,0 +1,76 @@
+// VirtualServer: one life of one server, as the rest of a run sees it: what comes to it as events, and the checkers'
+// view.
+//
+// RouterServer is `wsr serve`'s core; NaiveServer the hand-made pattern beside it. A killed server is this object
+// destroyed; its next life has a new incarnation.
+//
+// Thread-safety: none; part of one run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/routing/stats.hpp"
+#include "sim/parts.hpp"
+#include "sim/population.hpp"
+#include "sim/store_session.hpp"
+
+namespace wsr::sim {
+
+class VirtualServer : protected AnswerSink, protected BusListener {
+public:
+  VirtualServer(Parts& parts, std::uint32_t number, std::uint32_t life, Nanos clock_offset);
+  ~VirtualServer() override;
+
+  virtual void start() = 0;
+  /// Graceful: everybody hears 1001, then the lease is given up. is_over() says when it can be destroyed.
+  virtual void stop() = 0;
+  /// The time to drain is over.
+  virtual void resign() = 0;
+  [[nodiscard]] bool is_over() const { return is_over_; }
+  void pause(bool is_paused);
+  void skew(Nanos by) { clock_offset_ += by; }
+
+  // ---- events
+  /// True if the event is kept until the server wakes up again.
+  [[nodiscard]] bool is_delayed(const Event& event);
+  virtual void on_accept(ConnIndex conn) = 0;
+  virtual void on_text(ConnIndex conn, std::string&& text) = 0;
+  virtual void on_fin(ConnIndex conn) = 0;
+  virtual void on_writable(ConnIndex conn) = 0;
+  virtual void on_timer(std::uint32_t generation) = 0;
+  virtual void on_store_event(const Event& event) = 0;
+
+  // ---- probes of the checkers: into a room, or to a client, from nobody
+  virtual void push(const RoomName& room, std::string_view data) = 0;
+  virtual void send(const ClientId& to, std::string_view data) = 0;
+
+  // ---- views
+  [[nodiscard]] const ServerId& id() const { return id_; }
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  [[nodiscard]] std::uint32_t life() const { return life_; }
+  [[nodiscard]] bool is_paused() const { return is_paused_; }
+  [[nodiscard]] bool is_draining() const { return is_draining_; }
+  [[nodiscard]] virtual bool is_ready() const = 0;
+  [[nodiscard]] virtual Stats stats() const = 0;
+  [[nodiscard]] virtual std::size_t connections() const = 0;
+  [[nodiscard]] virtual ConnIndex conn_with(ConnId id) const = 0;
+  [[nodiscard]] StoreSession& session() { return session_; }
+  /// Changes whenever messages of the bus may have been missed.
+  [[nodiscard]] std::uint32_t bus_losses() const { return bus_losses_ + session_.subscriber_generation(); }
+  void note_bus_loss() { ++bus_losses_; }
+
+protected:
+  Parts& parts_;
+  std::uint32_t number_, life_;
+  Nanos clock_offset_;
+  ServerId id_;
+  StoreSession session_;
+  std::uint32_t bus_losses_ = 0;
+  bool is_draining_ = false, is_over_ = false, is_paused_ = false;
+
+private:
+  std::vector<Event> delayed_;  // what came while it was paused
+};
+
+}  // namespace wsr::sim

@@ -1,0 +1,464 @@
+#include "sim/store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/store_session.hpp"
+
+namespace wsr::sim {
+namespace {
+
+constexpr std::int64_t epoch_us = 1'700'000'000'000'000;  // the store's clock at the start of a run
+constexpr Ticket spy_ticket{~std::uint64_t{0}};
+
+}  // namespace
+
+/// What one server's peer hears from a copy of the store; only the primary's is passed on.
+struct StoreModel::PeerEnd final : AnswerSink, BusListener {
+  PeerEnd(StoreModel& model_in, Copy& copy_in, std::optional<SessionIndex> session_in)
+      : model(model_in), copy(copy_in), session(session_in) {}
+  void on_answer(Ticket ticket, Answer&& what) override;
+  void on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) override;
+  void on_resubscribed() override {}
+  void on_store_state(StoreState) override {}
+
+  StoreModel& model;
+  Copy& copy;
+  std::optional<SessionIndex> session;  // none: the spy
+  Answer spied;
+};
+
+struct StoreModel::Copy {
+  explicit Copy(StoreModel& model) : spy(model, *this, std::nullopt) {
+    memory::Options options;
+    options.owners_max = model.options_.owners_max == 0 ? ~std::uint64_t{0} : model.options_.owners_max;
+    options.memberships_max = model.options_.memberships_max == 0 ? ~std::uint64_t{0} : model.options_.memberships_max;
+    options.now = [this, &model] { return carried_at ? *carried_at : model.now(); };
+    root = std::make_unique<memory::Backend>(std::move(options), spy, spy);
+    root->start();
+    if (model.options_.has_rooms) root->bus().subscribe(spy_ticket, Channel{ChannelKind::room, "*"}, Match::pattern);
+    root->pump();
+  }
+  wsr::Backend& peer(StoreModel& model, SessionIndex session) {
+    if (session >= peers.size()) peers.resize(session + 1);
+    auto& found = peers[session];
+    if (!found.backend) {
+      found.end = std::make_unique<PeerEnd>(model, *this, session);
+      found.backend = root->join(*found.end, *found.end);
+    }
+    return *found.backend;
+  }
+
+  struct Peer {
+    std::unique_ptr<PeerEnd> end;
+    std::unique_ptr<wsr::Backend> backend;
+  };
+  PeerEnd spy;
+  std::unique_ptr<memory::Backend> root;
+  std::vector<Peer> peers;
+  std::optional<StoreTime> carried_at;  // a replica carries out at the time of its primary
+};
+
+void StoreModel::PeerEnd::on_answer(Ticket ticket, Answer&& what) {
+  if (!session) {
+    spied = std::move(what);
+  } else if (&copy == model.primary_.get()) {
+    model.answer(*session, AnswerParcel{ticket, std::move(what), {}});
+  }
+}
+
+void StoreModel::PeerEnd::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
+  if (&copy != model.primary_.get()) return;
+  for (int copies = model.copies_of(channel, payload); copies > 0; --copies) {
+    if (session) {
+      model.on_bus(*session, channel, pattern, payload);
+    } else {
+      model.on_spy(channel, payload);
+    }
+  }
+}
+
+int StoreModel::copies_of(const Channel& channel, std::string_view payload) const {
+  if (mutant_ != Mutant::lost_leave_event && mutant_ != Mutant::doubled_join_event) return 1;
+  if (channel.kind != ChannelKind::room || hash_of(payload) % 4 != 0) return 1;
+  const auto event = decode_room_event(payload, {}, channel.name, std::chrono::milliseconds{0});
+  const auto* presence = std::get_if<PresenceEvent>(&event);
+  if (presence == nullptr) return 1;
+  const bool is_join = presence->kind == PresenceEvent::Kind::join;
+  if (mutant_ == Mutant::lost_leave_event) return is_join ? 1 : 0;
+  return is_join ? 2 : 1;
+}
+
+StoreModel::StoreModel(Kernel& kernel, Network& network, Metrics& metrics, const Scenario& scenario,
+                       StoreOptions options, StoreWatcher& watcher, Mutant mutant)
+    : kernel_(kernel),
+      network_(network),
+      metrics_(metrics),
+      scenario_(scenario),
+      options_(options),
+      watcher_(watcher),
+      mutant_(mutant),
+      primary_(make_copy()) {
+  if (scenario.store.has_replica) replica_ = make_copy();
+}
+
+StoreModel::~StoreModel() = default;
+
+std::unique_ptr<StoreModel::Copy> StoreModel::make_copy() { return std::make_unique<Copy>(*this); }
+
+StoreTime StoreModel::now() const { return StoreTime{std::chrono::microseconds{epoch_us + kernel_.now() / 1'000}}; }
+
+StoreModel::SessionIndex StoreModel::add(StoreSession& session) {
+  sessions_.push_back(Session{.end = &session,
+                              .server = session.server(),
+                              .carried_generation = 0,
+                              .commands = {},
+                              .subscriber = {},
+                              .unread = 0,
+                              .channels = {}});
+  return static_cast<SessionIndex>(sessions_.size() - 1);
+}
+
+void StoreModel::remove(SessionIndex session) {
+  sessions_[session].end = nullptr;
+  sessions_[session].channels.clear();
+  for (Copy* copy : {primary_.get(), replica_.get()}) {
+    // Its subscriptions end with it; what it has called and is under way is still carried out.
+    if (copy != nullptr && session < copy->peers.size() && copy->peers[session].backend) {
+      copy->peers[session].backend->stop();
+    }
+  }
+}
+
+// ---------------------------------------------------------------- calls
+
+void StoreModel::on_call(const Event& event) {
+  if (!is_up_) {
+    static_cast<void>(calls.take(event.payload));
+    return;
+  }
+  if (kernel_.now() < stalled_until_) {
+    kernel_.push(event, stalled_until_ + static_cast<Nanos>(++carried_ & 0xFFFF));
+    return;
+  }
+  carry_out_now(event.whom, event.what, calls.take(event.payload));
+}
+
+void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call) {
+  Session& session = sessions_[index];
+  metrics_.count(Metric::store_call);
+  ++carried_;
+  kernel_.fold(call.ticket.value ^ call.request.index());
+  if (kernel_.is_traced()) kernel_.note(fmt::format("store: {} (s{})", describe(call.request), session.server));
+  session.carried_generation = generation;
+  if (const auto* subscribe = std::get_if<SubscribeCall>(&call.request)) {
+    if (session.end == nullptr || generation < session.subscriber_generation) return;  // that connection is gone
+    if (generation != session.subscriber_generation) {
+      clear_channels(index);  // those of the connection before
+      session.subscriber_generation = generation;
+    }
+    session.channels.emplace(subscribe->channel, subscribe->match);
+  } else if (const auto* unsubscribe = std::get_if<UnsubscribeCall>(&call.request)) {
+    if (session.end == nullptr || generation != session.subscriber_generation) return;
+    session.channels.erase({unsubscribe->channel, unsubscribe->match});
+  } else if (std::holds_alternative<PublishCall>(call.request)) {
+    metrics_.count(Metric::message_published);
+  }
+  if (replica_ != nullptr && is_change(call.request)) {
+    const Nanos lag = kernel_.draws.of(scenario_.store.replication_lag, Purpose::replication_lag, 0, ++logged_);
+    replication_.last = std::max(replication_.last + 1, kernel_.now() + lag);
+    kernel_.push(replication_.last, EventKind::store_act, replica_epoch_, 0, log_.put(Logged{index, call, now()}));
+  }
+  carry_out_watched(index, call);
+}
+
+void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
+  Backend& peer = primary_->peer(*this, index);
+  const auto deliver = [this, index](std::function<void()> reply) {
+    answer(index, AnswerParcel{.ticket = {}, .answer = {}, .table_reply = std::move(reply)});
+  };
+  if (auto* claim = std::get_if<ClaimRequest>(&call.request)) {
+    if (mutant_ == Mutant::unepoched_claim) {
+      claim->accepted_at = now() + std::chrono::hours{1};
+      if (claim->epoch_min.value != 0) claim->epoch_min = Epoch{1ULL << 52};
+    }
+    const auto before = row_of(claim->client);
+    carry_out(peer, call, deliver);
+    primary_->root->pump();
+    const auto after = row_of(claim->client);
+    const bool is_in = after && after->at == claim->at;
+    Claimed claimed;  // as far as the row tells
+    claimed.result = is_in ? Errc::ok : before ? Errc::superseded : Errc::capacity;
+    if (is_in) metrics_.count(Metric::owner_claimed);
+    if (is_in && before && before->at != claim->at) metrics_.count(Metric::owner_displaced);
+    if (!is_in) metrics_.count(before ? Metric::owner_superseded : Metric::owner_refused);
+    return watcher_.on_claim(*claim, claimed, before, after);
+  }
+  if (const auto* asked = std::get_if<ReleaseCall>(&call.request)) {
+    const ReleaseCall release = *asked;
+    const auto before = row_of(release.client);
+    if (mutant_ == Mutant::unfenced_release && before) {
+      call.request = ReleaseCall{release.client, before->at};
+    }
+    carry_out(peer, call, deliver);
+    primary_->root->pump();
+    const auto after = row_of(release.client);
+    const bool is_own = before && before->at == release.at;
+    metrics_.count(is_own ? Metric::owner_released : Metric::release_fenced);
+    return watcher_.on_release(release, before, after);
+  }
+  if (std::holds_alternative<SweepCall>(call.request)) {
+    if (mutant_ == Mutant::unswept_server) {
+      return answer(index, AnswerParcel{call.ticket, Swept{}, {}});
+    }
+  }
+  const auto* publish = std::get_if<PublishCall>(&call.request);
+  spies_publish_ = publish != nullptr && publish->channel.kind == ChannelKind::room && options_.has_rooms;
+  carry_out(peer, call, deliver);
+  primary_->root->pump();
+  spies_publish_ = false;
+}
+
+void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
+  Session& session = sessions_[index];
+  if (auto* published = std::get_if<Published>(&parcel.answer);
+      published != nullptr && spies_publish_ && published->receivers != 0) {
+    --published->receivers;  // the spy is no server
+  }
+  if (const auto* swept = std::get_if<Swept>(&parcel.answer); swept != nullptr && swept->result == Errc::ok) {
+    metrics_.count(Metric::owner_swept, nobody, static_cast<std::int64_t>(swept->rows_removed));
+  }
+  if (session.end == nullptr) return;
+  const bool is_subscriber =
+      std::holds_alternative<Subscribed>(parcel.answer) || std::holds_alternative<Unsubscribed>(parcel.answer);
+  const std::uint32_t generation = session.carried_generation;
+  if (!is_subscriber && loses_replies_.contains(session.server)) {
+    metrics_.count(Metric::store_reply_lost);
+    if (kernel_.is_traced()) kernel_.note("  its reply is lost, and the connection with it");
+    session.end->lose_command_connection(generation);
+    return;
+  }
+  Pipe& pipe = is_subscriber ? session.subscriber : session.commands;
+  const LinkSpec& link = network_.store_link(session.server);
+  const Nanos spent = kernel_.draws.of(scenario_.store.latency, Purpose::store_latency, session.server, carried_);
+  Event event{.at = 0,
+              .tie = kernel_.draws.bits(Purpose::tie, index, carried_),
+              .cause = kernel_.events(),
+              .whom = index,
+              .payload = answers.put(std::move(parcel)),
+              .what = generation << 1 | (is_subscriber ? 1U : 0U),
+              .kind = EventKind::store_answer};
+  if (network_.is_store_cut(session.server, Way::down)) {
+    return network_.hold_store(session.server, Way::down, event);
+  }
+  const Nanos at =
+      network_.arrival(pipe, link, 100, session.server, network_.released_store(session.server, Way::down)) + spent;
+  pipe.last = at;
+  kernel_.push(event, at);
+}
+
+// ---------------------------------------------------------------- the bus
+
+void StoreModel::on_bus(SessionIndex index, const Channel& channel, std::string_view pattern,
+                        std::string_view payload) {
+  Session& session = sessions_[index];
+  if (session.end == nullptr) return;
+  const std::uint32_t generation = session.subscriber_generation;
+  session.unread += payload.size() + 64;
+  if (session.unread > scenario_.store.subscriber_buffer) {
+    kernel_.note(fmt::format("store: s{} reads its channels too slowly and is cut off", session.server));
+    return drop_subscriber(index);
+  }
+  Event event{.at = 0,
+              .tie = kernel_.draws.bits(Purpose::tie, index, ++carried_),
+              .cause = kernel_.events(),
+              .whom = index,
+              .payload = messages.put(BusParcel{channel, std::string(pattern), std::string(payload)}),
+              .what = generation,
+              .kind = EventKind::bus_message};
+  if (network_.is_store_cut(session.server, Way::down)) {
+    return network_.hold_store(session.server, Way::down, event);
+  }
+  kernel_.push(event, network_.arrival(session.subscriber, network_.store_link(session.server), payload.size(),
+                                       session.server, network_.released_store(session.server, Way::down)));
+}
+
+void StoreModel::on_spy(const Channel& channel, std::string_view payload) {
+  if (channel.kind == ChannelKind::room) {
+    watcher_.on_room_event(channel.name, decode_room_event(payload, {}, channel.name, std::chrono::milliseconds{0}));
+  }
+}
+
+void StoreModel::on_subscriber_read(SessionIndex index, std::uint32_t generation, std::size_t bytes) {
+  Session& session = sessions_[index];
+  if (session.end == nullptr || generation != session.subscriber_generation) return;
+  session.unread -= std::min(session.unread, bytes + 64);
+}
+
+void StoreModel::drop_subscriber(SessionIndex index) {
+  Session& session = sessions_[index];
+  clear_channels(index);
+  if (session.end != nullptr) session.end->lose_subscriber(session.end->subscriber_generation());
+}
+
+void StoreModel::clear_channels(SessionIndex index) {
+  Session& session = sessions_[index];
+  for (const auto& [channel, match] : std::exchange(session.channels, {})) {
+    primary_->peer(*this, index).bus().unsubscribe(spy_ticket, channel, match);
+  }
+  session.unread = 0;
+}
+
+bool StoreModel::is_subscribed(SessionIndex index, const Channel& channel) const {
+  return sessions_[index].channels.contains({channel, Match::exact});
+}
+
+// ---------------------------------------------------------------- faults
+
+void StoreModel::on_act(const Event& event) {
+  Logged logged = log_.take(event.payload);
+  if (replica_ == nullptr || event.whom != replica_epoch_) return;
+  replica_->carried_at = logged.at;
+  carry_out(replica_->peer(*this, logged.session), logged.call, [](const std::function<void()>&) {});
+  replica_->root->pump();
+  replica_->carried_at.reset();
+}
+
+void StoreModel::stall(Nanos until) { stalled_until_ = std::max(stalled_until_, until); }
+
+void StoreModel::reset_connections() {
+  for (Session& session : sessions_) {
+    session.channels.clear();
+    session.unread = 0;
+    if (session.end == nullptr) continue;
+    session.end->lose_command_connection(session.end->command_generation());
+    session.end->lose_subscriber(session.end->subscriber_generation());
+  }
+}
+
+void StoreModel::go_down() {
+  if (!std::exchange(is_up_, false)) return;
+  reset_connections();
+}
+
+void StoreModel::come_up() {
+  if (std::exchange(is_up_, true)) return;
+  primary_ = make_copy();  // nothing was written to disk
+  metrics_.count(Metric::store_forgotten);
+  watcher_.on_forgotten();
+}
+
+void StoreModel::flush() {
+  primary_ = make_copy();
+  for (SessionIndex i = 0; i < sessions_.size(); ++i) {
+    for (const auto& [channel, match] : sessions_[i].channels) {
+      primary_->peer(*this, i).bus().subscribe(spy_ticket, channel, match);
+    }
+  }
+  primary_->root->pump();
+  metrics_.count(Metric::store_forgotten);
+  watcher_.on_forgotten();
+}
+
+void StoreModel::failover() {
+  metrics_.count(Metric::store_failover);
+  ++replica_epoch_;
+  if (replica_ == nullptr) {
+    primary_ = make_copy();  // nobody to take over: as after a restart
+  } else {
+    primary_ = std::move(replica_);
+  }
+  reset_connections();
+  metrics_.count(Metric::store_forgotten);
+  watcher_.on_forgotten();
+}
+
+void StoreModel::lose_replies(std::uint32_t server, bool is_on) {
+  if (is_on) {
+    loses_replies_.insert(server);
+  } else {
+    loses_replies_.erase(server);
+  }
+}
+
+void StoreModel::forget_subscriptions(std::uint32_t server) {
+  for (SessionIndex i = 0; i < sessions_.size(); ++i) {
+    Session& session = sessions_[i];
+    if (session.server != server || session.end == nullptr) continue;
+    clear_channels(i);
+    primary_->root->pump();
+  }
+}
+
+void StoreModel::heal() {
+  stalled_until_ = 0;
+  loses_replies_.clear();
+  if (!is_up_) come_up();
+}
+
+// ---------------------------------------------------------------- looks
+
+template <class T, class Ask>
+T StoreModel::ask(Ask&& ask_copy) {
+  primary_->spy.spied = {};
+  ask_copy(*primary_->root);
+  primary_->root->pump();
+  auto* found = std::get_if<T>(&primary_->spy.spied);
+  return found == nullptr ? T{} : std::move(*found);
+}
+
+std::optional<OwnerRow> StoreModel::row_of(const ClientId& client) {
+  auto owners = ask<Owners>([&](memory::Backend& root) { root.directory().lookup(spy_ticket, client); });
+  if (owners.rows.empty()) return std::nullopt;
+  return std::move(owners.rows.front());
+}
+
+RoomInfo StoreModel::room_info(const RoomName& room) {
+  return ask<RoomInfo>([&](memory::Backend& root) { root.rosters().info(spy_ticket, room); });
+}
+
+std::vector<ClientId> StoreModel::members_of(const RoomName& room) {
+  std::vector<ClientId> all;
+  for (std::string cursor = "0";;) {
+    auto page = ask<RosterPage>([&](memory::Backend& root) { root.rosters().page(spy_ticket, room, cursor, 1'000); });
+    all.insert(all.end(), page.members.begin(), page.members.end());
+    if (page.cursor == "0" || page.cursor.empty()) return all;
+    cursor = page.cursor;
+  }
+}
+
+std::vector<RoomName> StoreModel::rooms() {
+  std::vector<RoomName> all;
+  for (std::string cursor = "0";;) {
+    auto page = ask<RoomPage>([&](memory::Backend& root) { root.rosters().rooms(spy_ticket, cursor, 1'000); });
+    for (auto& [room, size] : page.rooms) all.push_back(std::move(room));
+    if (page.cursor == "0" || page.cursor.empty()) return all;
+    cursor = page.cursor;
+  }
+}
+
+std::vector<OwnerRow> StoreModel::all_rows() {
+  std::vector<OwnerRow> all;
+  for (std::string cursor = "0";;) {
+    auto page = ask<OwnerPage>([&](memory::Backend& root) { root.directory().page(spy_ticket, cursor, 1'000); });
+    for (auto& row : page.rows) all.push_back(std::move(row));
+    if (page.cursor == "0" || page.cursor.empty()) return all;
+    cursor = page.cursor;
+  }
+}
+
+std::uint64_t StoreModel::table_rows(std::string_view table) {
+  std::uint64_t rows = 0;
+  primary_->root->tables().count(
+      table, [&rows](const Result<std::uint64_t>& count) { rows = count.has_value() ? *count : 0; });
+  primary_->root->pump();
+  return rows;
+}
+
+Servers StoreModel::registry() {
+  return ask<Servers>([&](memory::Backend& root) { root.directory().servers(spy_ticket); });
+}
+
+}  // namespace wsr::sim

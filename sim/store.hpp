@@ -1,0 +1,160 @@
+// StoreModel: the shared store: Redis' semantics for what the core uses, and Redis' faults.
+//
+// Its state is core/memory's: the same atomic steps that the contract suites hold Redis to. Around it stand what makes
+// a store on a network: one thread that carries calls out one after another, two connections a server (commands in a
+// pipeline; a subscriber), leases by its own clock, a replica that lags.
+//
+//   StoreSession ──calls──▶ [cut? stalled? down?] ─▶ carried out ─▶ answers, bus messages ─▶ [reply lost? cut?] ─▶
+//   session
+//
+// Faults: stall; restart and flush (everything forgotten; a flush keeps connections and subscriptions); failover (the
+// replica takes over without what it had not got yet); replies lost after the call was carried out; subscriptions
+// forgotten without a word; a subscriber cut off because it reads too slowly.
+//
+// Thread-safety: none; part of one run.
+// Bounds:        owners_max, memberships_max as configured; subscriber_buffer for each subscriber.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "core/memory/backend.hpp"
+#include "core/wire/room_envelope.hpp"
+#include "sim/metrics.hpp"
+#include "sim/mutants.hpp"
+#include "sim/network.hpp"
+#include "sim/store_call.hpp"
+
+namespace wsr::sim {
+
+class StoreSession;
+
+/// Sees each change as it is made: the checkers.
+class StoreWatcher {
+public:
+  virtual ~StoreWatcher() = default;
+  virtual void on_claim(const ClaimRequest& request, const Claimed& claimed, const std::optional<OwnerRow>& before,
+                        const std::optional<OwnerRow>& after) = 0;
+  virtual void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
+                          const std::optional<OwnerRow>& after) = 0;
+  /// Everything that is published in a room, in the order of its channel.
+  virtual void on_room_event(std::string_view room, const RoomEvent& event) = 0;
+  virtual void on_forgotten() = 0;  // the store has lost its memory, or a part
+};
+
+struct StoreOptions {
+  std::uint64_t owners_max = 0;       // 0: no bound
+  std::uint64_t memberships_max = 0;  // 0: no bound
+  bool has_rooms = true;              // rooms are watched
+};
+
+class StoreModel {
+public:
+  StoreModel(Kernel& kernel, Network& network, Metrics& metrics, const Scenario& scenario, StoreOptions options,
+             StoreWatcher& watcher, Mutant mutant);
+  ~StoreModel();
+
+  using SessionIndex = std::uint32_t;
+  [[nodiscard]] SessionIndex add(StoreSession& session);
+  void remove(SessionIndex session);
+  [[nodiscard]] StoreSession* session(SessionIndex index) { return sessions_[index].end; }
+  [[nodiscard]] bool is_up() const { return is_up_; }
+  [[nodiscard]] StoreTime now() const;
+
+  // ---- events
+  void on_call(const Event& event);
+  void on_act(const Event& event);
+
+  // ---- faults
+  void stall(Nanos until);
+  void go_down();
+  void come_up();
+  void flush();
+  void failover();
+  void lose_replies(std::uint32_t server, bool is_on);
+  void forget_subscriptions(std::uint32_t server);
+  void heal();
+
+  // ---- what the checkers read
+  [[nodiscard]] std::optional<OwnerRow> row_of(const ClientId& client);
+  [[nodiscard]] RoomInfo room_info(const RoomName& room);
+  [[nodiscard]] std::vector<ClientId> members_of(const RoomName& room);
+  [[nodiscard]] std::vector<RoomName> rooms();
+  [[nodiscard]] std::vector<OwnerRow> all_rows();
+  [[nodiscard]] Servers registry();
+  /// Rows of one of the application's tables.
+  [[nodiscard]] std::uint64_t table_rows(std::string_view table);
+  [[nodiscard]] bool is_subscribed(SessionIndex session, const Channel& channel) const;
+
+  // ---- what is under way, for the sessions
+  struct AnswerParcel {
+    Ticket ticket;
+    Answer answer;
+    std::function<void()> table_reply;  // instead, if set
+  };
+  struct BusParcel {
+    Channel channel;
+    std::string pattern;
+    std::string payload;
+  };
+  Slab<StoreCall> calls;
+  Slab<AnswerParcel> answers;
+  Slab<BusParcel> messages;
+  void on_subscriber_read(SessionIndex session, std::uint32_t generation, std::size_t bytes);
+
+private:
+  struct Copy;
+  struct PeerEnd;
+  struct Session {
+    StoreSession* end = nullptr;
+    std::uint32_t server = 0;
+    std::uint32_t carried_generation = 0;     // of the call that is being carried out
+    std::uint32_t subscriber_generation = 0;  // of the connection that holds the subscriptions
+    Pipe commands, subscriber;                // towards the server
+    std::size_t unread = 0;                   // bytes on their way to the subscriber
+    std::set<std::pair<Channel, Match>> channels;
+  };
+
+  [[nodiscard]] std::unique_ptr<Copy> make_copy();
+  void carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call);
+  void carry_out_watched(SessionIndex index, StoreCall& call);
+  void answer(SessionIndex index, AnswerParcel parcel);
+  void on_bus(SessionIndex index, const Channel& channel, std::string_view pattern, std::string_view payload);
+  void on_spy(const Channel& channel, std::string_view payload);
+  /// How often a bus message is handed out: once, unless a mutant has it otherwise.
+  [[nodiscard]] int copies_of(const Channel& channel, std::string_view payload) const;
+  void drop_subscriber(SessionIndex index);
+  void clear_channels(SessionIndex index);
+  void reset_connections();
+  template <class T, class Ask>
+  T ask(Ask&& ask_copy);
+
+  Kernel& kernel_;
+  Network& network_;
+  Metrics& metrics_;
+  const Scenario& scenario_;
+  StoreOptions options_;
+  StoreWatcher& watcher_;
+  Mutant mutant_;
+  std::unique_ptr<Copy> primary_, replica_;
+  std::vector<Session> sessions_;
+  std::set<std::uint32_t> loses_replies_;  // servers
+  struct Logged {
+    SessionIndex session;
+    StoreCall call;
+    StoreTime at;
+  };
+  Slab<Logged> log_;
+  std::uint64_t logged_ = 0;
+  std::uint32_t replica_epoch_ = 0;  // what was logged for an earlier replica does not reach a later one
+  Pipe replication_;
+  bool is_up_ = true;
+  Nanos stalled_until_ = 0;
+  bool spies_publish_ = false;  // what is published now, the spy hears, too
+  std::uint64_t carried_ = 0;
+};
+
+}  // namespace wsr::sim

@@ -1,0 +1,168 @@
+// StoreSession: a server's end of its two connections to the store, as core/redis keeps them: commands in a pipeline
+// with a deadline, a subscriber that is remade and subscribes again, backoff between attempts.
+//
+//   down ──backoff over, store reachable──▶ up ──lost, or oldest call unanswered for reply_within──▶ down
+//
+// Calls under way when a connection is lost are answered `unavailable` (or `timeout`); whether the store carried them
+// out, and perhaps does so later, is nobody's knowledge.
+//
+// Thread-safety: none; part of one run. Bounds: as core/redis.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "core/routing/backend.hpp"
+#include "sim/store.hpp"
+
+namespace wsr::sim {
+
+class StoreSession {
+public:
+  static constexpr Nanos reply_within = 2 * second;
+  static constexpr Nanos backoff_min = 50 * millisecond, backoff_max = second;
+  static constexpr Nanos subscriber_ping_every = second;
+
+  /// `server`: its number, from 1.
+  StoreSession(Kernel& kernel, Network& network, StoreModel& store, std::uint32_t server, AnswerSink& answers,
+               BusListener& listener);
+  ~StoreSession();
+  StoreSession(const StoreSession&) = delete;
+  StoreSession& operator=(const StoreSession&) = delete;
+
+  void start();
+  void stop();
+  void call(Ticket ticket, StoreRequest request);
+  void resubscribe() {
+    if (!stays_deaf_) lose_subscriber(subscriber_.generation);
+  }
+  void stays_deaf(bool is_so) { stays_deaf_ = is_so; }  // a mutant
+
+  [[nodiscard]] std::uint32_t server() const { return server_; }
+  [[nodiscard]] StoreModel::SessionIndex index() const { return index_; }
+  [[nodiscard]] std::uint32_t command_generation() const { return commands_.generation; }
+  [[nodiscard]] std::uint32_t subscriber_generation() const { return subscriber_.generation; }
+
+  // ---- the network says
+  void lose_command_connection(std::uint32_t generation);
+  void lose_subscriber(std::uint32_t generation);
+  /// The way to or from the store is cut: the subscriber's watchdog finds out.
+  void on_cut();
+
+  // ---- events
+  void on_answer(const Event& event);
+  void on_bus_message(const Event& event);
+  void on_timer(const Event& event);
+
+private:
+  enum class Timer : std::uint32_t {
+    deadline,
+    lost_commands,
+    lost_subscriber,
+    retry_commands,
+    retry_subscriber,
+    watchdog
+  };
+  struct Line {
+    bool is_up = false;
+    std::uint32_t generation = 0;
+    Nanos backoff = backoff_min;
+    Pipe pipe;  // towards the store
+  };
+  struct Pending {
+    Ticket ticket;
+    std::size_t request = 0;  // its place in StoreRequest
+    Nanos since = 0;
+    std::function<void()> fail;  // of a TableCall
+  };
+
+  void send(Line& line, StoreCall call, bool is_subscriber);
+  void arm_deadline();
+  void fail_commands(Errc result);
+  void retry(Line& line, Timer timer);
+  [[nodiscard]] bool is_reachable() const;
+  void push_timer(Nanos at, Timer timer, std::uint32_t generation);
+
+  Kernel& kernel_;
+  Network& network_;
+  StoreModel& store_;
+  std::uint32_t server_;
+  AnswerSink& answers_;
+  BusListener& listener_;
+  StoreModel::SessionIndex index_;
+  Line commands_, subscriber_;
+  std::deque<Pending> pending_;
+  std::deque<StoreCall> subscriber_calls_;  // not confirmed
+  std::set<std::pair<Channel, Match>> channels_;
+  bool is_deadline_armed_ = false;
+  bool is_started_ = false;
+  bool stays_deaf_ = false;
+  std::size_t confirmations_left_ = 0;  // of a remade subscriber: then on_resubscribed()
+};
+
+/// The ports over one session; tickets carry a tag, so that several can share it.
+class StorePorts final : public Directory, public Bus, public Rosters, public Rates, public Tables {
+public:
+  StorePorts(StoreSession& session, std::uint64_t tag) : session_(session), tag_(tag) {}
+
+  void claim(Ticket t, const ClaimRequest& r) override { call(t, r); }
+  void release(Ticket t, const ClientId& c, const Attachment& at) override { call(t, ReleaseCall{c, at}); }
+  void lookup(Ticket t, const ClientId& c) override { call(t, LookupCall{c}); }
+  void page(Ticket t, std::string_view cursor, std::uint32_t count) override {
+    call(t, OwnerPageCall{std::string(cursor), count});
+  }
+  void counts(Ticket t) override { call(t, CountsCall{}); }
+  void renew(Ticket t, const ServerId& s, const ServerInfo& info, std::chrono::milliseconds lease) override {
+    call(t, RenewCall{s, info, lease});
+  }
+  void resign(Ticket t, const ServerId& s) override { call(t, ResignCall{s}); }
+  void servers(Ticket t) override { call(t, ServersCall{}); }
+  void sweep(Ticket t, const ServerId& dead, const ServerId& by) override { call(t, SweepCall{dead, by}); }
+  void publish(Ticket t, const Channel& c, std::string payload) override {
+    call(t, PublishCall{c, std::move(payload)});
+  }
+  void subscribe(Ticket t, const Channel& c, Match m) override { call(t, SubscribeCall{c, m}); }
+  void unsubscribe(Ticket t, const Channel& c, Match m) override { call(t, UnsubscribeCall{c, m}); }
+  void resubscribe() override { session_.resubscribe(); }
+  void join(Ticket t, const JoinRequest& r) override { call(t, r); }
+  void leave(Ticket t, const LeaveRequest& r) override { call(t, r); }
+  void drop(Ticket t, const RoomName& room, const ClientId& c, const Attachment& at) override {
+    call(t, DropCall{room, c, at});
+  }
+  void page(Ticket t, const RoomName& room, std::string_view cursor, std::uint32_t count) override {
+    call(t, RosterPageCall{room, std::string(cursor), count});
+  }
+  void info(Ticket t, const RoomName& room) override { call(t, RoomInfoCall{room}); }
+  void find(Ticket t, const RoomName& room, const ClientId& c) override { call(t, FindCall{room, c}); }
+  void rooms(Ticket t, std::string_view cursor, std::uint32_t count) override {
+    call(t, RoomsCall{std::string(cursor), count});
+  }
+  void take(Ticket t, const RateKey& key, const RateLimit& limit) override { call(t, TakeCall{key, limit}); }
+
+  void declare(const TableSpec& spec, Reply<Done> reply) override;
+  void set(std::string_view table, std::string_view key, Row row, Reply<Done> reply) override;
+  void get(std::string_view table, std::string_view key, Reply<Row> reply) override;
+  void del(std::string_view table, std::string_view key, Reply<Done> reply) override;
+  void incr(std::string_view table, std::string_view key, std::string_view column, std::int64_t by,
+            Reply<std::int64_t> reply) override;
+  void compare_and_set(std::string_view table, std::string_view key, std::string_view column, const Value& expected,
+                       Row row, Reply<Done> reply) override;
+  void count(std::string_view table, Reply<std::uint64_t> reply) override;
+  void page(std::string_view table, std::string_view cursor, std::uint32_t count, Reply<RowPage> reply) override;
+  void counter_add(std::string_view name, std::int64_t by, Reply<std::int64_t> reply) override;
+  void counter_get(std::string_view name, Reply<std::int64_t> reply) override;
+  void counter_add_bounded(std::string_view name, std::int64_t by, std::int64_t max,
+                           Reply<std::int64_t> reply) override;
+
+private:
+  void call(Ticket ticket, StoreRequest request) { session_.call(Ticket{ticket.value | tag_}, std::move(request)); }
+  template <class T, class Ask>
+  void ask(Reply<T> reply, Ask ask_tables);
+
+  StoreSession& session_;
+  std::uint64_t tag_;
+};
+
+}  // namespace wsr::sim

@@ -1,0 +1,46 @@
+// Trace: a run in words: every note of every event, and which event made which. Recorded in a second run of the same
+// seed, which is the same run.
+//
+// Thread-safety: none; part of one run. Bounds: notes_max notes and events_max causes; the oldest go.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "sim/kernel.hpp"
+
+namespace wsr::sim {
+
+class Trace final : public Observer {
+public:
+  static constexpr std::size_t notes_max = 400'000;
+  static constexpr std::size_t events_max = 8'000'000;
+
+  struct Note {
+    std::uint64_t event = 0;
+    Nanos at = 0;
+    std::string text;
+  };
+
+  void on_event(std::uint64_t number, const Event& event) override;
+  void on_note(std::uint64_t number, Nanos at, std::string&& text) override;
+
+  [[nodiscard]] const std::deque<Note>& notes() const { return notes_; }
+  /// The event that made this one; 0 if it is not known.
+  [[nodiscard]] std::uint64_t cause_of(std::uint64_t event) const;
+  /// How it came to `event`: the notes of the events that led to it, the oldest first, and of what was said about
+  /// `subject` shortly before; at most `lines`.
+  [[nodiscard]] std::vector<Note> why(std::uint64_t event, std::string_view subject, std::size_t lines) const;
+
+private:
+  std::deque<Note> notes_;
+  std::deque<std::uint64_t> causes_;
+  std::uint64_t first_ = 1;  // number of causes_.front()
+};
+
+/// `#18201  77.256 s  text`
+[[nodiscard]] std::string format_note(const Trace::Note& note);
+
+}  // namespace wsr::sim

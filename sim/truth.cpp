@@ -1,0 +1,624 @@
+#include "sim/truth.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "sim/server.hpp"
+
+namespace wsr::sim {
+namespace {
+
+constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
+constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
+
+std::uint64_t number_behind(std::string_view text, std::string_view key) {
+  const auto at = text.find(key);
+  if (at == std::string_view::npos) return 0;
+  std::uint64_t number = 0;
+  std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
+  return number;
+}
+
+std::string_view text_behind(std::string_view text, std::string_view key) {
+  const auto at = text.find(key);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + key.size());
+  return text.substr(0, text.find('"'));
+}
+
+/// The number of a deed in `"data":"m17..."`; 0 if there is none.
+DeedNumber deed_in(std::string_view text) { return number_behind(text, R"("data":"m)"); }
+
+std::uint32_t room_in(std::string_view text) {
+  return static_cast<std::uint32_t>(number_behind(text, R"("room":"room:)"));
+}
+
+std::uint32_t server_number(const ServerId& id) {
+  std::uint32_t number = 0;
+  const auto name = id.name();
+  if (name.size() > 1) std::from_chars(name.data() + 1, name.data() + name.size(), number);
+  return number;
+}
+
+std::uint32_t life_number(const ServerId& id) {
+  std::uint32_t number = 0;
+  const auto text = id.incarnation();
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(time).count(); }
+
+}  // namespace
+
+Truth::Truth(Parts& parts) : parts_(parts) {}
+
+void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
+  ++finding_count_;
+  if (parts_.kernel.is_traced()) parts_.kernel.note(fmt::format("FINDING {}: {}", checker, what));
+  auto& count = found_of_[std::string(checker)];
+  if (++count > 100 || findings_.size() >= findings_kept) return;
+  findings_.push_back({std::string(checker), std::move(what), parts_.kernel.now(), parts_.kernel.events(), client});
+}
+
+Truth::Room& Truth::room(std::uint32_t number) {
+  rooms_end_ = std::max(rooms_end_, number + 1);
+  return rooms_[number];
+}
+
+/// How long after a fault the cluster may need until statements about it hold again.
+Nanos Truth::peace() const { return nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 5 * second; }
+
+void Truth::fault_ends() {
+  if (faults_ != 0) --faults_;
+  last_fault_ = parts_.kernel.now();
+  calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace());
+}
+
+void Truth::servers_change() { calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace()); }
+
+void Truth::disturb_client(std::uint32_t client) { disturbed_[client] = parts_.kernel.now(); }
+
+// ---------------------------------------------------------------- what clients do
+
+DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t to, bool wants_answer, bool echo) {
+  Population& population = *parts_.population;
+  const Device& device = population.device(device_index);
+  Deed deed;
+  deed.kind = kind;
+  deed.wants_answer = wants_answer;
+  deed.client = population.client_of(device_index);
+  deed.to = to;
+  deed.at = parts_.kernel.now();
+  deed.conn = device.conn;
+  if (device.conn != nobody) deed.conn_serial = population.conn(device.conn).serial;
+  if (kind == Deed::Kind::send && to < parts_.scenario.clients) {
+    const ConnIndex receiver = population.conn_of_client(to);
+    if (receiver != nobody) {
+      const Conn& conn = population.conn(receiver);
+      deed.to_serial = conn.serial;
+      deed.was_connected = !conn.is_cut && !conn.is_slow && conn.welcomed_at + settled_after <= deed.at;
+    }
+  }
+  if (kind == Deed::Kind::push && !echo) room(to).has_echo_off = true;
+  if (kind == Deed::Kind::join) asked_in_.emplace(deed.client, to);
+  if (kind == Deed::Kind::leave && device.conn != nobody) seats_[seat_key(deed.conn_serial, to)].is_in = false;
+  static constexpr Metric attempts[] = {Metric::send_attempt, Metric::push_attempt, Metric::join_attempt,
+                                        Metric::leave_attempt};
+  parts_.metrics.count(attempts[static_cast<std::size_t>(kind)], deed.client);
+  deeds_.push_back(deed);
+  return base_ + deeds_.size() - 1;
+}
+
+void Truth::on_welcome(ConnIndex index, std::string_view text) {
+  // Rooms that it came back to in time: it is in them from now on.
+  const Conn& conn = parts_.population->conn(index);
+  auto rest = text;
+  for (auto at = rest.find("\"room:"); at != std::string_view::npos; at = rest.find("\"room:")) {
+    rest.remove_prefix(at + 6);
+    std::uint32_t number = 0;
+    std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    seats_[seat_key(conn.serial, number)].is_in = true;
+  }
+}
+
+void Truth::on_gone(ConnIndex index, std::uint16_t) {
+  const Conn& conn = parts_.population->conn(index);
+  ended_[conn.serial] = parts_.kernel.now();
+  if (keeps_gone_ && conn.device != nobody) gone_[conn.serial] = parts_.population->client_of(conn.device);
+}
+
+// ---------------------------------------------------------------- what comes
+
+void Truth::on_message(ConnIndex index, std::string_view text) {
+  Population& population = *parts_.population;
+  Conn& conn = population.conn(index);
+  const std::uint32_t client = population.client_of(conn.device);
+  const DeedNumber number = deed_in(text);
+  Deed* done = deed(number);
+  parts_.metrics.count(Metric::deliver, client);
+  if (done == nullptr || done->kind != Deed::Kind::send) return;
+  if (done->to != client) {
+    parts_.metrics.count(Metric::deliver_foreign, client);
+    return find("nobody-elses-mail", client,
+                fmt::format("message {} from c{} to c{} reached c{}", number, done->client, done->to, client));
+  }
+  if (population.devices_per_client() > 1) {
+    done->is_heard = true;  // each device has its copy: doubles and order are not looked at
+    return;
+  }
+  if (done->is_heard) {
+    parts_.metrics.count(Metric::deliver_double, client);
+    return find("at-most-once", client,
+                fmt::format("message {} from c{} reached c{} again", number, done->client, client));
+  }
+  done->is_heard = true;
+  parts_.metrics.count(Metric::deliver_latency, client, parts_.kernel.now() - done->at);
+  if (done->client == nobody) return;
+  const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | client;
+  if (last_heard_.size() >= pairs_max && !last_heard_.contains(pair)) return;
+  DeedNumber& last = last_heard_[pair];
+  // While the store is cut off the wait for older messages is bounded (Limits::drain_max): order is promised in peace.
+  if (number < last && is_calm_since(done->at)) {
+    find("sender-order", client,
+         fmt::format("c{} heard message {} of c{} after its message {}", client, number, done->client, last));
+  }
+  last = std::max(last, number);
+}
+
+void Truth::on_room_message(ConnIndex index, std::string_view text) {
+  Population& population = *parts_.population;
+  Conn& conn = population.conn(index);
+  const std::uint32_t client = population.client_of(conn.device);
+  const std::uint32_t number = room_in(text);
+  Deed* done = deed(deed_in(text));
+  parts_.metrics.count(Metric::room_message, client);
+  if (done == nullptr || done->kind != Deed::Kind::push) return;
+  if (done->to != number || !asked_in_.contains({client, number})) {
+    parts_.metrics.count(Metric::deliver_foreign, client);
+    return find("nobody-elses-mail", client,
+                fmt::format("c{}, who never asked to join it, heard a message of {}", client, room_name(done->to)));
+  }
+  if (done->client != nobody) parts_.metrics.count(Metric::room_latency, client, parts_.kernel.now() - done->at);
+  hear_room(index, seats_[seat_key(conn.serial, number)], room(number), *done, number);
+}
+
+void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, std::uint32_t number) {
+  Conn& conn = parts_.population->conn(index);
+  const std::uint32_t client = parts_.population->client_of(conn.device);
+  if (done.place == 0) return;  // published where nobody looked
+  if (done.place == seat.last) {
+    return find("at-most-once", client,
+                fmt::format("c{} heard place {} of {} twice", client, done.place, room_name(number)));
+  }
+  if (done.place < seat.last) {
+    return find(
+        "room-order", client,
+        fmt::format("c{} heard place {} of {} after place {}", client, done.place, room_name(number), seat.last));
+  }
+  const VirtualServer* server = parts_.server(conn.server);
+  const std::uint32_t losses = server == nullptr ? 0 : server->bus_losses();
+  if (seat.is_in && seat.is_steady && done.place != seat.last + 1 && losses == seat.losses && !of.has_echo_off) {
+    const auto missed = static_cast<std::uint32_t>(done.place - seat.last - 1);
+    parts_.metrics.count(Metric::room_missed, client, missed);
+    conn.gap += missed;  // unless it is told
+    if (parts_.kernel.is_traced()) {
+      parts_.kernel.note(fmt::format("c{} at s{} missed places {} to {} of {}", client, conn.server, seat.last + 1,
+                                     done.place - 1, room_name(number)));
+    }
+  }
+  seat.last = done.place;
+  seat.losses = losses;
+  seat.is_steady = true;
+  // Until it has a welcome or an `ok` it may hear what came before; that is no promise yet.
+}
+
+void Truth::on_told(ConnIndex index, std::uint64_t count) {
+  Conn& conn = parts_.population->conn(index);
+  parts_.metrics.count(Metric::reader_told, parts_.population->client_of(conn.device),
+                       static_cast<std::int64_t>(count));
+  conn.gap -= static_cast<std::int64_t>(count);
+}
+
+void Truth::on_presence(ConnIndex index, std::string_view text) {
+  Population& population = *parts_.population;
+  const Conn& conn = population.conn(index);
+  const std::uint32_t client = population.client_of(conn.device);
+  const std::string_view event = text_behind(text, R"("event":")");
+  parts_.metrics.count(event == "join"    ? Metric::presence_join
+                       : event == "leave" ? Metric::presence_leave
+                                          : Metric::presence_count,
+                       client);
+  if (event == "leave" && Population::client_named(text_behind(text, R"("client":")")) == client) {
+    Seat& seat = seats_[seat_key(conn.serial, room_in(text))];
+    seat.is_in = seat.is_steady = false;
+  }
+}
+
+void Truth::on_answer(ConnIndex index, std::string_view text) {
+  Population& population = *parts_.population;
+  Conn& conn = population.conn(index);
+  const std::uint32_t client = population.client_of(conn.device);
+  const DeedNumber number = number_behind(text, R"("id":")");
+  const bool is_error = text.starts_with("error\"");
+  if (is_error && text_behind(text, R"("message":")").empty()) {
+    find("no-silence", client, "an error without a sentence");
+  }
+  Deed* done = deed(number);
+  if (done == nullptr) return;
+  if (done->conn_serial != conn.serial || done->client != client) {
+    return find("nobody-elses-mail", client,
+                fmt::format("c{} got the answer to command {} of c{}", client, number, done->client));
+  }
+  if (std::exchange(done->is_answered, true)) {
+    return find("one-answer", client, fmt::format("command {} of c{} was answered twice", number, client));
+  }
+  const std::string_view code = is_error ? text_behind(text, R"("code":")") : text_behind(text, R"("state":")");
+  const std::string_view reason = text_behind(text, R"("reason":")");
+  const auto is = [&](std::string_view word) { return code == word || reason == word; };
+  switch (done->kind) {
+    case Deed::Kind::send: {
+      done->word = code == "delivered" ? Deed::Word::delivered : Deed::Word::other;
+      const Metric metric = code == "delivered"   ? Metric::send_delivered
+                            : code == "queued"    ? Metric::send_queued
+                            : code == "offline"   ? Metric::send_offline
+                            : code == "unknown"   ? Metric::send_unknown
+                            : is("slow_consumer") ? Metric::send_slow_consumer
+                            : is("rate_limited")  ? Metric::send_rate_limited
+                            : is("capacity")      ? Metric::send_capacity
+                                                  : Metric::send_refused;
+      parts_.metrics.count(metric, client);
+      if (code != "offline" || !done->was_connected) return;
+      const ConnIndex now = population.conn_of_client(done->to);
+      if (now == nobody || population.conn(now).serial != done->to_serial) return;  // it has moved meanwhile
+      const auto disturbed = disturbed_.find(done->to);
+      if (disturbed != disturbed_.end() && disturbed->second + peace() > done->at) return;
+      if (!is_calm_since(done->at - settled_after)) return;
+      return find("follows-the-client", done->to,
+                  fmt::format("c{} was connected all the time, and message {} of c{} ended as offline", done->to,
+                              number, client));
+    }
+    case Deed::Kind::push:
+      return parts_.metrics.count(!is_error            ? Metric::push_ok
+                                  : is("rate_limited") ? Metric::push_rate_limited
+                                                       : Metric::push_refused,
+                                  client);
+    case Deed::Kind::join:
+      if (!is_error) {
+        Seat& seat = seats_[seat_key(conn.serial, done->to)];
+        if (!std::exchange(seat.is_in, true)) seat.is_steady = false;
+      }
+      return parts_.metrics.count(is_error ? Metric::join_refused : Metric::join_ok, client);
+    case Deed::Kind::leave:
+      seats_[seat_key(conn.serial, done->to)].is_in = false;
+      return parts_.metrics.count(is_error ? Metric::leave_refused : Metric::leave_ok, client);
+  }
+}
+
+void Truth::on_server_close(ConnIndex index, std::uint16_t code, bool is_server_alive) {
+  const Conn& conn = parts_.population->conn(index);
+  if (code == 1006 && is_server_alive && !conn.is_cut) {
+    const std::uint32_t client = parts_.population->client_of(conn.device);
+    find("no-silence", client, fmt::format("s{} hung up on c{} without a close frame", conn.server, client));
+  }
+}
+
+// ---------------------------------------------------------------- at servers and the store
+
+void Truth::on_queue(ConnIndex index, std::size_t bytes, std::size_t) {
+  const Conn& conn = parts_.population->conn(index);
+  const std::uint32_t client = conn.device == nobody ? nobody : parts_.population->client_of(conn.device);
+  parts_.metrics.count(Metric::queue_bytes, client, static_cast<std::int64_t>(bytes));
+  // One frame goes into an empty outbox whatever its size; control frames and answers that explain pass the bound.
+  const std::size_t bound = parts_.config.limits.outbox_bytes_max + parts_.config.limits.message_bytes_max + 4'096;
+  if (bytes > bound) {
+    find("bounded-queue", client, fmt::format("{} bytes wait for c{}; the bound is {}", bytes, client, bound));
+  }
+}
+
+void Truth::on_killed(const ServerId& server) {
+  dead_.push_back({server, parts_.kernel.now()});
+  const Nanos within = nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 2 * second;
+  parts_.kernel.push(parts_.kernel.now() + within, EventKind::check, static_cast<std::uint32_t>(dead_.size() - 1), 0);
+}
+
+void Truth::on_subscriptions_forgotten(std::uint32_t server) {
+  const Nanos within = 5 * nanos(parts_.config.probe_every) + 2 * second;
+  parts_.kernel.push(parts_.kernel.now() + within, EventKind::check, server, 1);
+}
+
+void Truth::on_check(const Event& event) {
+  if (event.what == 0) {
+    const DeadServer& dead = dead_[event.whom];
+    if (faults_ != 0 || last_fault_ >= dead.at) return;  // another fault stands in its way
+    bool has_server = false;
+    for (const auto& server : *parts_.servers) has_server = has_server || server != nullptr;
+    if (!has_server) return;
+    for (const ServerRow& row : parts_.store->registry().rows) {
+      if (row.server == dead.id) {
+        find("stale-rows", nobody,
+             fmt::format("{} died at {} ms and has not been swept", dead.id.view(), dead.at / millisecond));
+      }
+    }
+    return;
+  }
+  VirtualServer* server = parts_.server(event.whom);
+  if (server == nullptr || server->is_draining() || server->is_paused()) return;
+  if (!parts_.store->is_subscribed(server->session().index(), Channel{ChannelKind::inbox, server->id().str()})) {
+    find("hears-itself", nobody,
+         fmt::format("the store forgot the subscriptions of s{}, and it is still deaf", event.whom));
+  }
+}
+
+Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
+  is_open = false;
+  const VirtualServer* server = parts_.server(server_number(at.server));
+  if (server == nullptr || server->life() != life_number(at.server)) return 0;
+  const ConnIndex index = server->conn_with(at.conn);
+  if (index == nobody) return 0;
+  is_open = true;
+  return parts_.population->conn(index).opened_at;
+}
+
+void Truth::on_claim(const ClaimRequest& request, const Claimed&, const std::optional<OwnerRow>& before,
+                     const std::optional<OwnerRow>& after) {
+  const std::uint32_t client = Population::client_named(request.client.view());
+  if (!before || request.policy != SessionPolicy::single) return;
+  if (!after) return;  // of a server that holds no lease now: its rows are not shown
+  if (after->at == before->at) return;
+  if (after->epoch <= before->epoch) {
+    find("fenced-claim", client,
+         fmt::format("the row of c{} went back from epoch {} to {}", client, before->epoch.value, after->epoch.value));
+  }
+  bool was_open = false, is_open = false;
+  const Nanos older = opened_at(before->at, was_open);
+  const Nanos newer = opened_at(after->at, is_open);
+  // Accept times of two servers compare within the error of their clocks, which is half a round trip to the store.
+  const Nanos slack = 2 * second;
+  if (was_open && is_open && newer + slack < older) {
+    find("fenced-claim", client,
+         fmt::format("c{} connected to {} last, and a late claim of {} took its row", client, before->at.str(),
+                     after->at.str()));
+  } else if (was_open && !is_open && request.epoch_min.value == 0 && parts_.kernel.now() - older > 0) {
+    // The claimant is gone already: its claim was under way while its client went on to `before`.
+    const auto claimed = std::chrono::duration_cast<std::chrono::nanoseconds>(request.accepted_at - before->claimed_at);
+    if (claimed.count() < -slack) {
+      find("fenced-claim", client,
+           fmt::format("a claim of c{} from before took the row of its newer connection", client));
+    }
+  }
+}
+
+void Truth::on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
+                       const std::optional<OwnerRow>& after) {
+  if (!before || before->at == call.at || (after && after->at == before->at)) return;
+  const std::uint32_t client = Population::client_named(call.client.view());
+  find("fenced-release", client,
+       fmt::format("the release of c{} at {} removed its row at {}", client, call.at.str(), before->at.str()));
+}
+
+void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
+  std::uint32_t number = 0;
+  if (name.size() > 5) std::from_chars(name.data() + 5, name.data() + name.size(), number);
+  Room& of = room(number);
+  if (const auto* message = std::get_if<RoomMessage>(&event)) {
+    std::uint64_t named = 0;
+    if (message->data.size() > 2)
+      std::from_chars(message->data.data() + 2, message->data.data() + message->data.size(), named);
+    if (Deed* done = deed(named); done != nullptr) {
+      if (done->place != 0) find("at-most-once", done->client, fmt::format("push {} was published twice", named));
+      done->place = ++of.published;
+    }
+    return;
+  }
+  const auto* presence = std::get_if<PresenceEvent>(&event);
+  if (presence == nullptr) return find("presence", nobody, fmt::format("{} brought something unreadable", name));
+  const std::uint32_t client = Population::client_named(presence->client);
+  const bool is_join = presence->kind == PresenceEvent::Kind::join;
+  parts_.metrics.count(is_join ? Metric::room_joined : Metric::room_left, client);
+  const bool was_right = is_join ? of.present.insert(client).second : of.present.erase(client) == 1;
+  if (!of.is_known) {
+    of.is_known = true;
+  } else if (!was_right) {
+    find("presence", client,
+         fmt::format("c{} {} {} and was {} there", client, is_join ? "joined" : "left", name,
+                     is_join ? "already" : "not"));
+  } else if (presence->size != of.present.size() ||
+             (of.present.size() != (is_join ? 1U : 0U) && presence->version != of.version + 1)) {
+    find("presence", client,
+         fmt::format("{}: event of c{} says size {} at version {}; it is {} after version {}", name, client,
+                     presence->size, presence->version, of.present.size(), of.version));
+  }
+  of.version = presence->version;
+}
+
+void Truth::on_forgotten() {
+  // Rosters are what the store has now; members that are missing join anew, and are told.
+  for (std::uint32_t number = 0; number < rooms_end_; ++number) {
+    const auto found = rooms_.find(number);
+    if (found == rooms_.end()) continue;
+    const auto name = RoomName::trusted(room_name(number));
+    found->second.present.clear();
+    for (const ClientId& client : parts_.store->members_of(name)) {
+      found->second.present.insert(Population::client_named(client.view()));
+    }
+    found->second.version = parts_.store->room_info(name).version;
+  }
+}
+
+// ---------------------------------------------------------------- time
+
+void Truth::judge(const Deed& done, DeedNumber number) {
+  const Population& population = *parts_.population;
+  auto& conns = *parts_.population;
+  const bool has_sender = done.conn != nobody && conns.conn(done.conn).serial == done.conn_serial &&
+                          conns.conn(done.conn).device != nobody && !conns.conn(done.conn).is_cut &&
+                          !conns.conn(done.conn).is_slow;
+  if (done.wants_answer && !done.is_answered && done.conn != nobody) {
+    const VirtualServer* server = has_sender ? parts_.server(conns.conn(done.conn).server) : nullptr;
+    const bool is_waiting = server == nullptr || server->is_paused();
+    if (has_sender && !is_waiting && is_calm_since(done.at)) {
+      find("one-answer", done.client, fmt::format("command {} of c{} was never answered", number, done.client));
+    }
+    if (done.kind == Deed::Kind::send) parts_.metrics.count(Metric::send_unknown, done.client);
+  }
+  if (done.kind != Deed::Kind::send || done.is_heard || done.to >= parts_.scenario.clients) return;
+  const ConnIndex now = population.conn_of_client(done.to);
+  const bool is_there =
+      now != nobody && conns.conn(now).serial == done.to_serial && !conns.conn(now).is_cut && !conns.conn(now).is_slow;
+  const auto ended = ended_.find(done.to_serial);
+  const bool has_stayed = ended == ended_.end() || ended->second > done.at + 2 * second;
+  if (done.was_connected && has_stayed && done.client != nobody) {
+    // A sender whose own connection has ended knows that it knows nothing.
+    const bool is_told = done.word == Deed::Word::other || (done.word == Deed::Word::none && !has_sender);
+    ++(is_told ? lost_and_told_ : lost_in_silence_);
+    if (!is_told && parts_.kernel.is_traced()) {
+      parts_.kernel.note(fmt::format("lost in silence: message {} of c{} to c{}, sent at {} ms, word {}", number,
+                                     done.client, done.to, done.at / millisecond,
+                                     done.word == Deed::Word::none ? "none" : "delivered"));
+    }
+  }
+  if (done.word != Deed::Word::delivered) return;
+  const VirtualServer* server = is_there ? parts_.server(conns.conn(now).server) : nullptr;
+  if (server == nullptr || server->is_paused() || !done.was_connected || disturbed_.contains(done.to)) return;
+  parts_.metrics.count(Metric::deliver_lost, done.to);
+  find("no-loss", done.to,
+       fmt::format("message {} of c{} was said to be delivered, and c{} never got it", number, done.client, done.to));
+}
+
+void Truth::on_look() {
+  while (!deeds_.empty() && deeds_.front().at + deed_kept < parts_.kernel.now()) {
+    judge(deeds_.front(), base_);
+    deeds_.pop_front();
+    ++base_;
+  }
+}
+
+void Truth::send_probes() {
+  ended_at_ = parts_.kernel.now();
+  VirtualServer* from = nullptr;
+  for (const auto& server : *parts_.servers) {
+    if (server != nullptr && !server->is_draining()) from = server.get();
+  }
+  if (from == nullptr) return;
+  // Into rooms, and to clients: whom the store lists hears it.
+  for (std::uint32_t number = 0; number < rooms_end_ && room_probes_.size() < 256; ++number) {
+    if (!rooms_.contains(number)) continue;
+    Deed probe;
+    probe.kind = Deed::Kind::push;
+    probe.to = number;
+    probe.at = parts_.kernel.now();
+    deeds_.push_back(probe);
+    const DeedNumber named = base_ + deeds_.size() - 1;
+    room_probes_.emplace(number, named);
+    from->push(RoomName::trusted(room_name(number)), fmt::format("\"m{}\"", named));
+  }
+  const std::uint32_t step = std::max<std::uint32_t>(1, parts_.scenario.clients / 500);
+  for (std::uint32_t client = 0; client < parts_.scenario.clients; client += step) {
+    const ConnIndex index = parts_.population->conn_of_client(client);
+    if (index == nobody || parts_.population->conn(index).is_slow) continue;
+    Deed probe;
+    probe.to = client;
+    probe.at = parts_.kernel.now();
+    probe.to_serial = parts_.population->conn(index).serial;
+    probe.was_connected = true;
+    probe.word = Deed::Word::delivered;
+    deeds_.push_back(probe);
+    from->send(ClientId::trusted(Population::name_of(client)), fmt::format("\"m{}\"", base_ + deeds_.size() - 1));
+  }
+}
+
+void Truth::judge_room(const RoomName& name) {
+  std::uint32_t number = 0;
+  std::from_chars(name.view().data() + 5, name.view().data() + name.view().size(), number);
+  const Room& of = room(number);
+  std::set<std::uint32_t> listed;
+  for (const ClientId& client : parts_.store->members_of(name)) listed.insert(Population::client_named(client.view()));
+  if (listed != of.present) {
+    find("presence", nobody,
+         fmt::format("{} lists {} clients, its events say {}", name.view(), listed.size(), of.present.size()));
+  }
+  const auto probe = room_probes_.find(number);
+  for (const std::uint32_t client : listed) {
+    const ConnIndex index = parts_.population->conn_of_client(client);
+    if (index == nobody) {
+      ++ghosts_;
+      find("presence", client, fmt::format("{} lists c{}, who is not connected", name.view(), client));
+      continue;
+    }
+    const Conn& conn = parts_.population->conn(index);
+    if (conn.is_slow || probe == room_probes_.end() || deed(probe->second) == nullptr) continue;
+    const auto seat = seats_.find(seat_key(conn.serial, number));
+    if (seat == seats_.end() || seat->second.last < deed(probe->second)->place || deed(probe->second)->place == 0) {
+      find("nobody-deaf", client, fmt::format("{} lists c{}, who did not hear it at the end", name.view(), client));
+    }
+  }
+}
+
+void Truth::judge_end() {
+  while (!deeds_.empty()) {
+    if (deeds_.front().at + 4 * second < parts_.kernel.now()) judge(deeds_.front(), base_);
+    // The newest have no time left to be judged by; rooms' probes are read below.
+    if (deeds_.front().at >= ended_at_) break;
+    deeds_.pop_front();
+    ++base_;
+  }
+  for (DeedNumber number = base_; number < base_ + deeds_.size(); ++number) {
+    const Deed& done = *deed(number);
+    if (done.at == ended_at_ && done.kind == Deed::Kind::send && !done.is_heard) {
+      const ConnIndex index = parts_.population->conn_of_client(done.to);
+      if (index == nobody || parts_.population->conn(index).serial != done.to_serial) continue;
+      find("comes-right", done.to,
+           fmt::format("c{} is connected, and a message to it at the end did not arrive", done.to));
+    }
+  }
+  Population& population = *parts_.population;
+  std::uint64_t expected = 0;
+  for (DeviceIndex index = 0; index < population.device_count(); ++index) {
+    const Device& device = population.device(index);
+    if (device.state != Device::State::open) continue;
+    ++expected;
+    Conn& conn = population.conn(device.conn);
+    const std::uint32_t client = population.client_of(index);
+    if (conn.gap > 0 && !conn.is_slow) {
+      find("nobody-deaf", client,
+           fmt::format("c{} was in its rooms all the time, missed {} messages there, and was not told", client,
+                       conn.gap));
+    }
+    if (parts_.config.policy != SessionPolicy::single) continue;
+    const auto row = parts_.store->row_of(ClientId::trusted(Population::name_of(client)));
+    const VirtualServer* server = parts_.server(conn.server);
+    if (server == nullptr) continue;
+    if (!row || row->at.server != server->id() || row->at.conn != conn.id) {
+      find("comes-right", client,
+           fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server,
+                       row ? row->at.str() : std::string("nowhere")));
+    }
+  }
+  std::uint64_t held = 0;
+  for (const auto& server : *parts_.servers) {
+    if (server == nullptr) continue;
+    held += server->connections();
+    const Stats stats = server->stats();
+    if (stats.sent != sum(stats.words) + stats.unfinished) {
+      find("words-add-up", nobody,
+           fmt::format("s{}: {} sent, {} words, {} under way", server->number(), stats.sent, sum(stats.words),
+                       stats.unfinished));
+    }
+    if (!server->is_draining() && !server->is_ready()) {
+      find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));
+    }
+  }
+  const auto rows = parts_.store->all_rows().size();
+  if (rows > expected || held > expected) {
+    ghosts_ += std::max<std::uint64_t>(rows, held) - expected;
+    find("comes-right", nobody,
+         fmt::format("{} connections live; the store has {} rows, the servers {} connections", expected, rows, held));
+  }
+  for (const RoomName& name : parts_.store->rooms()) judge_room(name);
+}
+
+}  // namespace wsr::sim

@@ -1,0 +1,176 @@
+// Truth: what clients really did and got, which the core never sees, and the checkers that hold the core to its
+// contract.
+//
+// Every command of a client is a deed with a number; its data carries the number, so whatever arrives anywhere can be
+// held against it. Findings are collected; a waiver of the scenario makes them no failure, nothing makes them unseen.
+//
+// Thread-safety: none; part of one run. Memory: deeds are kept for deed_kept, then judged and forgotten.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/parts.hpp"
+#include "sim/population.hpp"
+#include "sim/store.hpp"
+
+namespace wsr::sim {
+
+using DeedNumber = std::uint64_t;
+
+struct Deed {
+  enum class Kind : std::uint8_t { send, push, join, leave } kind = Kind::send;
+  enum class Word : std::uint8_t { none, delivered, other } word = Word::none;
+  bool wants_answer = false;
+  bool is_answered = false;
+  bool is_heard = false;       // send: it has arrived
+  bool was_connected = false;  // send: its client was connected and settled when it was sent
+  std::uint32_t client = nobody;
+  std::uint32_t to = nobody;      // a client, or a room
+  std::uint32_t conn_serial = 0;  // of the sender
+  ConnIndex conn = nobody;
+  std::uint32_t to_serial = 0;  // send: of the connection that its client had then
+  std::uint64_t place = 0;      // push: in the order of its room; 0: not published
+  Nanos at = 0;
+};
+
+struct Finding {
+  std::string checker;
+  std::string what;
+  Nanos at = 0;
+  std::uint64_t event = 0;
+  std::uint32_t client = nobody;
+};
+
+class Truth final : public StoreWatcher {
+public:
+  static constexpr Nanos deed_kept = 20 * second;
+  static constexpr std::size_t findings_kept = 1'000;
+
+  explicit Truth(Parts& parts);
+
+  // ---- what clients do
+  void keep_gone() { keeps_gone_ = true; }
+  /// Numbers a deed of the open connection of `device`.
+  [[nodiscard]] DeedNumber begin(Deed::Kind kind, DeviceIndex device, std::uint32_t to, bool wants_answer, bool echo);
+  void on_welcome(ConnIndex conn, std::string_view text);
+  void on_gone(ConnIndex conn, std::uint16_t code);  // at the client
+  // ---- what comes to them
+  void on_message(ConnIndex conn, std::string_view text);
+  void on_room_message(ConnIndex conn, std::string_view text);
+  void on_presence(ConnIndex conn, std::string_view text);
+  void on_answer(ConnIndex conn, std::string_view text);  // ok, result, error
+  void on_told(ConnIndex conn, std::uint64_t count);
+  void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
+  // ---- at a server
+  void on_queue(ConnIndex conn, std::size_t bytes, std::size_t largest);
+  void on_killed(const ServerId& server);
+  void on_subscriptions_forgotten(std::uint32_t server);
+
+  // ---- at the store
+  void on_claim(const ClaimRequest& request, const Claimed& claimed, const std::optional<OwnerRow>& before,
+                const std::optional<OwnerRow>& after) override;
+  void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
+                  const std::optional<OwnerRow>& after) override;
+  void on_room_event(std::string_view room, const RoomEvent& event) override;
+  void on_forgotten() override;
+
+  // ---- faults: findings that need peace are made only after a while of it
+  void fault_begins() {
+    ++faults_;
+    last_fault_ = parts_.kernel.now();
+  }
+  void fault_ends();
+  /// A server has gone or come: its clients move. The store and the others are well.
+  void servers_change();
+  [[nodiscard]] bool is_calm_since(Nanos since) const { return faults_ == 0 && calm_from_ <= since; }
+  /// One client's connection was harmed by a step.
+  void disturb_client(std::uint32_t client);
+
+  // ---- time
+  void on_look();
+  void on_check(const Event& event);
+  /// All has healed and settled.
+  void send_probes();
+  void judge_end();
+
+  [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+  [[nodiscard]] std::uint64_t finding_count() const { return finding_count_; }
+  [[nodiscard]] std::uint64_t ghosts() const { return ghosts_; }
+  /// Messages to a client who was connected when they were sent, and for two seconds more, that never came.
+  [[nodiscard]] std::uint64_t lost_in_silence() const { return lost_in_silence_; }
+  [[nodiscard]] std::uint64_t lost_and_told() const { return lost_and_told_; }
+  /// Whose connection that was, also after its end.
+  [[nodiscard]] std::uint32_t client_of_conn(std::uint32_t serial) const {
+    const auto found = gone_.find(serial);
+    return found == gone_.end() ? nobody : found->second;
+  }
+  [[nodiscard]] std::uint64_t deeds() const { return base_ + deeds_.size(); }
+  void find(std::string_view checker, std::uint32_t client, std::string what);
+
+  [[nodiscard]] static std::string room_name(std::uint32_t room) { return "room:" + std::to_string(room); }
+
+private:
+  struct Room {
+    std::uint64_t published = 0;  // messages, in the channel's order
+    bool has_echo_off = false;
+    std::set<std::uint32_t> present;  // by its events
+    std::uint64_t version = 0;
+    bool is_known = false;  // version and present are what the store has
+  };
+  struct Seat {              // one connection in one room
+    bool is_in = false;      // acknowledged, and nothing since says otherwise
+    bool is_steady = false;  // and it has heard a message since: the next must follow
+    std::uint64_t last = 0;
+    std::uint32_t losses = 0;  // VirtualServer::bus_losses() then
+  };
+  struct DeadServer {
+    ServerId id;
+    Nanos at = 0;
+  };
+
+  [[nodiscard]] Deed* deed(DeedNumber number) {
+    return number < base_ || number - base_ >= deeds_.size() ? nullptr : &deeds_[number - base_];
+  }
+  void judge(const Deed& deed, DeedNumber number);
+  void judge_room(const RoomName& name);
+  void hear_room(ConnIndex index, Seat& seat, Room& room, const Deed& deed, std::uint32_t number);
+  [[nodiscard]] Room& room(std::uint32_t number);
+  [[nodiscard]] static std::uint64_t seat_key(std::uint32_t serial, std::uint32_t room) {
+    return static_cast<std::uint64_t>(serial) << 24 | room;
+  }
+  [[nodiscard]] Nanos opened_at(const Attachment& at, bool& is_open) const;
+  [[nodiscard]] Nanos peace() const;
+
+  Parts& parts_;
+  std::deque<Deed> deeds_;
+  DeedNumber base_ = 1;
+  std::unordered_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
+  std::unordered_map<std::uint32_t, Room> rooms_;             // never iterated
+  std::uint32_t rooms_end_ = 0;
+  std::unordered_map<std::uint64_t, Seat> seats_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> asked_in_;  // client and room: it has asked to join
+  std::unordered_map<std::uint32_t, Nanos> disturbed_;          // clients
+  std::unordered_map<std::uint32_t, std::uint32_t> gone_;       // connection -> client, for the naive pattern
+  bool keeps_gone_ = false;
+  std::unordered_map<std::uint32_t, Nanos> ended_;  // connections
+  std::vector<DeadServer> dead_;
+  std::vector<std::uint32_t> forgotten_;  // servers whose subscriptions were
+  std::vector<Finding> findings_;
+  std::map<std::string, std::uint32_t> found_of_;  // by checker
+  std::uint64_t finding_count_ = 0;
+  std::uint64_t ghosts_ = 0;
+  std::uint64_t lost_in_silence_ = 0, lost_and_told_ = 0;
+  std::uint32_t faults_ = 0;
+  Nanos calm_from_ = 0;
+  Nanos last_fault_ = 0;  // when one last began or ended
+  Nanos ended_at_ = 0;    // when the probes went out
+  std::size_t largest_frame_ = 0;
+  std::map<std::uint32_t, DeedNumber> room_probes_;  // room -> probe
+};
+
+}  // namespace wsr::sim

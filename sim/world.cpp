@@ -1,0 +1,366 @@
+#include "sim/world.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "sim/director.hpp"
+#include "sim/naive_server.hpp"
+#include "sim/network.hpp"
+#include "sim/population.hpp"
+#include "sim/router_server.hpp"
+#include "sim/store.hpp"
+
+namespace wsr::sim {
+namespace {
+
+constexpr Nanos probes_before_end = 5 * second;
+constexpr std::uint64_t checkpoint_every = 4'096;  // events
+
+bool has_rooms(const Scenario& scenario) {
+  const auto is_room = [](Workload::Op op) { return op == Workload::Op::join || op == Workload::Op::push; };
+  return std::any_of(scenario.workload.begin(), scenario.workload.end(),
+                     [&](const Workload& w) { return is_room(w.op); }) ||
+         std::any_of(scenario.timeline.begin(), scenario.timeline.end(),
+                     [](const Step& step) { return step.action == Step::Action::join; });
+}
+
+}  // namespace
+
+std::string_view to_string(Ending ending) {
+  switch (ending) {
+    case Ending::passed:
+      return "passed";
+    case Ending::safety:
+      return "safety";
+    case Ending::liveness:
+      return "liveness";
+    case Ending::nondeterminism:
+      return "nondeterminism";
+    case Ending::vacuous:
+      return "vacuous";
+    case Ending::budget:
+      break;
+  }
+  return "budget";
+}
+
+Scenario vary(const Scenario& scenario, std::uint64_t seed) {
+  Scenario varied = scenario;
+  const Draws draws(seed);
+  for (const auto& [what, distribution] : scenario.sweep.vary) {
+    const auto dot = what.rfind('.');
+    const std::string id = what.substr(0, dot);
+    const Nanos drawn = draws.of(distribution, Purpose::vary, hash_of(what), 0);
+    for (Step& step : varied.timeline) {
+      if (step.id != id) continue;
+      if (what.ends_with(".at")) step.at.offset = drawn;
+      if (what.ends_with(".for")) step.duration = drawn;
+    }
+  }
+  return varied;
+}
+
+class World final : Stage {
+public:
+  World(const Scenario& scenario, const RunOptions& options)
+      : scenario_(scenario),
+        options_(options),
+        kernel_(options.seed),
+        network_(kernel_, scenario_),
+        parts_{.kernel = kernel_,
+               .scenario = scenario_,
+               .config = options_.config,
+               .network = network_,
+               .metrics = metrics_,
+               .mutant = options.mutant},
+        servers_(scenario_.servers + 1),
+        lives_(scenario_.servers + 1),
+        truth_(parts_),
+        population_(parts_),
+        store_(kernel_, network_, metrics_, scenario_,
+               StoreOptions{options.config.owners_max, options.config.memberships_max, has_rooms(scenario)}, truth_,
+               options.mutant),
+        director_(parts_, *this),
+        jury_(parts_, director_) {
+    parts_.servers = &servers_;
+    parts_.truth = &truth_;
+    parts_.population = &population_;
+    parts_.store = &store_;
+    kernel_.observer = options.observer;
+    metrics_.probe_self = &director_;
+    metrics_.on_probe = [](void* self, Metric metric, std::uint32_t) {
+      static_cast<Director*>(self)->on_probe(metric);
+    };
+    if (options.routing == Routing::naive) truth_.keep_gone();
+    director_.on_moment = [this] { jury_.on_moment(); };
+  }
+  ~World() override {
+    for (auto& server : servers_) server.reset();
+  }
+
+  RunResult run();
+
+private:
+  void kill(std::uint32_t number) override;
+  void start(std::uint32_t number) override;
+  void stop(std::uint32_t number) override;
+  void dispatch(const Event& event);
+  void to_server(const Event& event);
+  void to_session(const Event& event);
+  void bury_if_over(std::uint32_t number);
+  void on_end(const Event& event);
+  RunResult verdict();
+
+  Scenario scenario_;
+  RunOptions options_;
+  Kernel kernel_;
+  Metrics metrics_;
+  Network network_;
+  Parts parts_;
+  std::vector<std::unique_ptr<VirtualServer>> servers_;
+  std::vector<std::uint32_t> lives_;
+  Truth truth_;
+  Population population_;
+  StoreModel store_;
+  Director director_;
+  Jury jury_;
+  Nanos end_ = 0;
+  Nanos look_every_ = 0;
+  bool is_over_ = false, is_over_budget_ = false, is_cut_short_ = false;
+};
+
+RunResult World::run() {
+  end_ = scenario_.duration + scenario_.settle;
+  look_every_ = std::max<Nanos>(50 * millisecond, end_ / 2'000);
+  for (std::uint32_t number = 1; number <= scenario_.servers; ++number) start(number);
+  population_.arrive();
+  director_.begin();
+  jury_.begin();
+  kernel_.push(look_every_, EventKind::look, 0);
+  kernel_.push(scenario_.duration, EventKind::end, 0, 0);
+  kernel_.push(std::max(end_ - probes_before_end, scenario_.duration + 1), EventKind::end, 0, 1);
+  kernel_.push(end_, EventKind::end, 0, 2);
+  const std::uint64_t events_max = options_.events_max != 0 ? options_.events_max : scenario_.budget.events;
+  while (!is_over_ && kernel_.has_events()) {
+    const Event event = kernel_.next();
+    if (options_.until && kernel_.now() > *options_.until) {
+      is_cut_short_ = true;
+      break;
+    }
+    dispatch(event);
+    if (options_.checkpoints != nullptr && kernel_.events() % checkpoint_every == 0)
+      options_.checkpoints->push_back(kernel_.hash());
+    if (events_max != 0 && kernel_.events() >= events_max) {
+      is_over_budget_ = true;
+      break;
+    }
+  }
+  return verdict();
+}
+
+void World::dispatch(const Event& event) {
+  switch (event.kind) {
+    case EventKind::client_act:
+      return population_.on_act(event);
+    case EventKind::client_bytes:
+      return population_.on_bytes(event);
+    case EventKind::client_fin:
+      return population_.on_fin(event);
+    case EventKind::server_accept:
+    case EventKind::server_text:
+    case EventKind::server_fin:
+    case EventKind::server_writable:
+      return to_server(event);
+    case EventKind::server_timer: {
+      VirtualServer* server = parts_.server(event.whom);
+      if (server == nullptr || server->life() != event.payload || server->is_delayed(event)) return;
+      server->on_timer(event.what);
+      return bury_if_over(event.whom);
+    }
+    case EventKind::server_act: {
+      VirtualServer* server = parts_.server(event.whom);
+      if (server == nullptr || server->life() != event.what || server->is_delayed(event)) return;
+      server->resign();
+      return bury_if_over(event.whom);
+    }
+    case EventKind::store_call:
+      return store_.on_call(event);
+    case EventKind::store_answer:
+    case EventKind::bus_message:
+    case EventKind::store_timer:
+      return to_session(event);
+    case EventKind::store_act:
+      return store_.on_act(event);
+    case EventKind::workload:
+      return director_.on_workload(event);
+    case EventKind::step:
+      return director_.on_step(event);
+    case EventKind::look:
+      truth_.on_look();
+      jury_.look();
+      if (event.whom == 0 && kernel_.now() + look_every_ < end_)
+        kernel_.push(kernel_.now() + look_every_, EventKind::look, 0);
+      return;
+    case EventKind::check:
+      return truth_.on_check(event);
+    case EventKind::end:
+      return on_end(event);
+  }
+}
+
+void World::to_server(const Event& event) {
+  Conn& conn = population_.conn(event.whom);
+  const bool is_text = event.kind == EventKind::server_text;
+  VirtualServer* server = parts_.server(conn.server);
+  const bool is_accept = event.kind == EventKind::server_accept;
+  const bool is_meant = conn.serial == event.what && conn.state != Conn::State::none && server != nullptr &&
+                        (is_accept || server->life() == conn.life);
+  if (!is_meant) {
+    if (is_text) static_cast<void>(kernel_.bytes.take(event.payload));
+    if (conn.serial != event.what || conn.state == Conn::State::none) return;
+    if (is_accept) return population_.refuse(event.whom);
+    return event.kind == EventKind::server_fin ? population_.server_end_is_over(event.whom) : void();
+  }
+  if (server->is_delayed(event)) return;
+  if (is_accept) {
+    if (conn.device == nobody) return population_.server_end_is_over(event.whom);  // it has given up meanwhile
+    server->on_accept(event.whom);
+  } else if (is_text) {
+    server->on_text(event.whom, kernel_.bytes.take(event.payload));
+  } else if (event.kind == EventKind::server_fin) {
+    server->on_fin(event.whom);
+  } else {
+    server->on_writable(event.whom);
+  }
+}
+
+void World::to_session(const Event& event) {
+  StoreSession* session = store_.session(event.whom);
+  VirtualServer* server = session == nullptr ? nullptr : parts_.server(session->server());
+  if (server == nullptr) {
+    if (event.kind == EventKind::store_answer) static_cast<void>(store_.answers.take(event.payload));
+    if (event.kind == EventKind::bus_message) static_cast<void>(store_.messages.take(event.payload));
+    return;
+  }
+  if (server->is_delayed(event)) return;
+  server->on_store_event(event);
+  bury_if_over(server->number());
+}
+
+// ---------------------------------------------------------------- lives
+
+void World::start(std::uint32_t number) {
+  if (servers_[number] != nullptr) {
+    if (!servers_[number]->is_draining()) return;
+    servers_[number].reset();  // it was still at its end: now it is over
+    population_.server_died(number);
+  }
+  const std::uint32_t life = ++lives_[number];
+  // Each machine's monotonic clock has its own origin.
+  const auto origin = static_cast<Nanos>(
+      kernel_.draws.below(static_cast<std::uint64_t>(1'000'000 * second), Purpose::member, number, life));
+  if (options_.routing == Routing::naive) {
+    servers_[number] = std::make_unique<NaiveServer>(parts_, number, life, origin);
+  } else {
+    servers_[number] = std::make_unique<RouterServer>(parts_, number, life, origin);
+  }
+  servers_[number]->start();
+}
+
+void World::stop(std::uint32_t number) {
+  if (servers_[number] == nullptr) return;
+  servers_[number]->stop();
+  bury_if_over(number);
+}
+
+void World::kill(std::uint32_t number) {
+  if (servers_[number] == nullptr) return;
+  truth_.on_killed(servers_[number]->id());
+  servers_[number].reset();
+  population_.server_died(number);
+}
+
+void World::bury_if_over(std::uint32_t number) {
+  if (servers_[number] == nullptr || !servers_[number]->is_over()) return;
+  servers_[number].reset();
+  population_.server_died(number);
+}
+
+// ---------------------------------------------------------------- the end
+
+void World::on_end(const Event& event) {
+  if (event.what == 0) {
+    director_.heal();
+  } else if (event.what == 1) {
+    truth_.on_look();
+    truth_.send_probes();
+  } else {
+    truth_.on_look();
+    truth_.judge_end();
+    jury_.end();
+    is_over_ = true;
+  }
+}
+
+RunResult World::verdict() {
+  RunResult result;
+  result.seed = options_.seed;
+  result.hash = kernel_.hash();
+  result.events = kernel_.events();
+  result.ended_at = kernel_.now();
+  for (const Finding& finding : truth_.findings()) {
+    const bool is_waived = std::any_of(scenario_.expect.begin(), scenario_.expect.end(), [&](const Expectation& each) {
+      if (each.kind != Expectation::Kind::waive) return false;
+      const auto line = std::find_if(checker_names.begin(), checker_names.end(),
+                                     [&](const CheckerName& c) { return c.name == finding.checker; });
+      if (each.checker != finding.checker && (line == checker_names.end() || each.checker != line->contract))
+        return false;
+      const auto from = director_.resolve(each.from), to = director_.resolve(each.to);
+      return from && *from <= finding.at && (!to || finding.at <= *to || each.to.is_end);
+    });
+    (is_waived ? result.waived : result.findings).push_back(finding);
+  }
+  result.outcomes = jury_.outcomes();
+  for (std::size_t i = 0; i < result.counts.size(); ++i)
+    result.counts[i] = metrics_.total(static_cast<Metric>(i)).count;
+  result.latency_p50 = metrics_.latencies().percentile(500'000);
+  result.latency_p99 = metrics_.latencies().percentile(990'000);
+  result.latency_max = metrics_.latencies().percentile(1'000'000);
+  result.connected = population_.open_count();
+  result.lost_in_silence = truth_.lost_in_silence();
+  result.lost_and_told = truth_.lost_and_told();
+  result.misdelivered = result.of(Metric::deliver_foreign);
+  result.doubled = result.of(Metric::deliver_double);
+  result.ghosts = truth_.ghosts();
+  if (options_.routing == Routing::naive) {
+    const std::uint64_t rows = store_.table_rows("owner");
+    result.ghosts = rows > result.connected ? rows - result.connected : 0;
+  }
+  const auto has = [&](Outcome::Verdict verdict) {
+    return std::any_of(result.outcomes.begin(), result.outcomes.end(),
+                       [&](const Outcome& each) { return each.verdict == verdict; });
+  };
+  const auto is_liveness = [](const Finding& finding) {
+    return finding.checker == "comes-right" || finding.checker == "hears-itself";
+  };
+  const bool has_safety =
+      std::any_of(result.findings.begin(), result.findings.end(), [&](const Finding& f) { return !is_liveness(f); });
+  if (is_over_budget_) {
+    result.ending = Ending::budget;
+  } else if (has_safety || has(Outcome::Verdict::failed)) {
+    result.ending = Ending::safety;
+  } else if (!result.findings.empty() || has(Outcome::Verdict::late)) {
+    result.ending = Ending::liveness;
+  } else if (has(Outcome::Verdict::vacuous)) {
+    result.ending = Ending::vacuous;
+  }
+  return result;
+}
+
+RunResult run(const Scenario& scenario, const RunOptions& options) {
+  World world(vary(scenario, options.seed), options);
+  return world.run();
+}
+
+}  // namespace wsr::sim
