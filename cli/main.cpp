@@ -9,6 +9,7 @@
 #include "cli/room.hpp"
 #include "cli/send.hpp"
 #include "cli/serve.hpp"
+#include "cli/simulate.hpp"
 
 namespace {
 
@@ -29,7 +30,8 @@ ExitCode run(int argc, char** argv) {
       "  wsr serve -p 9090                 then open http://127.0.0.1:9090\n"
       "  wsr send alice \"hi\"               in another terminal\n"
       "  wsr owners                        who is connected where\n"
-      "  wsr room push lobby \"hi\"          to everybody in a room\n\n"
+      "  wsr room push lobby \"hi\"          to everybody in a room\n"
+      "  wsr simulate scenarios/           what happens when servers, clients and Redis fail\n\n"
       "wsr COMMAND --help says more. Every option is also an environment variable: --message-max is WSR_MESSAGE_MAX.");
   app.failure_message(
       [](const CLI::App*, const CLI::Error& error) { return "wsr: " + std::string(error.what()) + "\n"; });
@@ -38,20 +40,25 @@ ExitCode run(int argc, char** argv) {
   wsr::cli::SendOptions send_options;
   wsr::cli::OwnersOptions owners_options;
   wsr::cli::RoomOptions room_options;
+  wsr::cli::SimulateOptions simulate_options;
   auto* serve = wsr::cli::add_serve(app, serve_options);
   auto* send = wsr::cli::add_send(app, send_options);
   auto* room = wsr::cli::add_room(app, room_options);
   auto* owners = wsr::cli::add_owners(app, owners_options);
-  for (auto* command : {serve, send, room, owners}) command->fallthrough();  // `wsr serve --config FILE` works too
+  auto* simulate = wsr::cli::add_simulate(app, simulate_options);
+  for (auto* command : {serve, send, room, owners, simulate})
+    command->fallthrough();  // `wsr serve --config FILE` works too
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {  // --help and --version end this way too
-    return app.exit(end) == 0 ? ExitCode::ok : ExitCode::usage;
+    if (app.exit(end) == 0) return ExitCode::ok;
+    return argc > 1 && std::string_view(argv[1]) == "simulate" ? ExitCode{wsr::cli::exit_sim_usage} : ExitCode::usage;
   }
   if (serve->parsed()) return run_serve(serve_options);
   if (send->parsed()) return run_send(send_options);
   if (room->parsed()) return run_room(room_options);
   if (owners->parsed()) return run_owners(owners_options);
+  if (simulate->parsed()) return ExitCode{run_simulate(simulate_options)};
   return ExitCode::usage;
 }
 

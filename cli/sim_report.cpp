@@ -1,0 +1,265 @@
+#include "cli/sim_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/web/page.hpp"
+#include "sim/shrink.hpp"
+
+namespace wsr::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using sim::Ending;
+using sim::Metric;
+using sim::Outcome;
+using sim::RunResult;
+
+double ms(std::uint64_t nanos) { return static_cast<double>(nanos) / 1e6; }
+double seconds_of(sim::Nanos nanos) { return static_cast<double>(nanos) / 1e9; }
+
+std::string_view word_of(Outcome::Verdict verdict) {
+  switch (verdict) {
+    case Outcome::Verdict::passed:
+      return "passed";
+    case Outcome::Verdict::failed:
+      return "failed";
+    case Outcome::Verdict::late:
+      return "late";
+    case Outcome::Verdict::vacuous:
+      break;
+  }
+  return "vacuous";
+}
+
+std::string xml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') out += c;
+    }
+  }
+  return out;
+}
+
+ordered_json json_of(const RunResult& run) {
+  ordered_json out;
+  out["seed"] = run.seed;
+  out["ending"] = to_string(run.ending);
+  out["hash"] = fmt::format("{:016x}", run.hash);
+  out["events"] = run.events;
+  out["virtual_seconds"] = seconds_of(run.ended_at);
+  out["latency_ms"] = {{"p50", ms(run.latency_p50)}, {"p99", ms(run.latency_p99)}, {"max", ms(run.latency_max)}};
+  for (std::size_t i = 0; i < run.counts.size(); ++i)
+    out["counts"][std::string(sim::metric_names[i].name)] = run.counts[i];
+  out["findings"] = ordered_json::array();
+  for (const auto& finding : run.findings) {
+    out["findings"].push_back({{"checker", finding.checker},
+                               {"what", finding.what},
+                               {"at_seconds", seconds_of(finding.at)},
+                               {"event", finding.event}});
+  }
+  out["waived"] = run.waived.size();
+  out["expectations"] = ordered_json::array();
+  for (const auto& outcome : run.outcomes) {
+    out["expectations"].push_back(
+        {{"name", outcome.name}, {"verdict", word_of(outcome.verdict)}, {"says", outcome.says}});
+  }
+  return out;
+}
+
+}  // namespace
+
+const RunResult& ScenarioReport::shown() const {
+  const auto bad =
+      std::find_if(runs.begin(), runs.end(), [](const RunResult& run) { return run.ending != Ending::passed; });
+  return bad == runs.end() ? runs.front() : *bad;
+}
+
+std::size_t ScenarioReport::failed() const {
+  return static_cast<std::size_t>(
+      std::count_if(runs.begin(), runs.end(), [](const RunResult& run) { return run.ending != Ending::passed; }));
+}
+
+std::string replay_command(const ScenarioReport& report, const RunResult& run) {
+  return fmt::format("wsr simulate {} --seed {} --trace text", report.file, run.seed);
+}
+
+std::string summary(const ScenarioReport& report) {
+  const RunResult& run = report.shown();
+  const sim::Scenario& s = report.scenario;
+  std::string out = fmt::format("{}: {}\n", s.name, s.summary);
+  const auto held = std::count_if(run.outcomes.begin(), run.outcomes.end(),
+                                  [](const Outcome& each) { return each.verdict == Outcome::Verdict::passed; });
+  const std::uint64_t dropped = run.of(Metric::send_slow_consumer) + run.of(Metric::send_rate_limited) +
+                                run.of(Metric::send_capacity) + run.of(Metric::send_refused);
+  out += fmt::format(
+      "  run       {} seed{} ({}), {} servers, {} clients, {:g} s of virtual time; {} events in {:.2f} s ({:.2f} "
+      "M/s)\n",
+      report.runs.size(), report.runs.size() == 1 ? "" : "s",
+      report.runs.size() == 1 ? fmt::format("{}", run.seed)
+                              : fmt::format("{}..{}", report.runs.front().seed, report.runs.back().seed),
+      s.servers, s.clients, seconds_of(s.duration + s.settle), report.events, report.seconds,
+      report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0);
+  out += fmt::format(
+      "  messages  {} sent: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 {:.2f} ms\n",
+      run.of(Metric::send_attempt), run.of(Metric::send_delivered), run.of(Metric::send_offline), dropped,
+      run.of(Metric::send_unknown), ms(run.latency_p50), ms(run.latency_p99));
+  out += fmt::format("  rooms     {} joins, {} pushes, {} messages heard; {} joined, {} left\n",
+                     run.of(Metric::join_ok), run.of(Metric::push_attempt), run.of(Metric::room_message),
+                     run.of(Metric::room_joined), run.of(Metric::room_left));
+  out +=
+      fmt::format("  clients   {} welcomes, {} closes, {} connected at the end; {} store calls\n",
+                  run.of(Metric::connect_open), run.of(Metric::close_any), run.connected, run.of(Metric::store_call));
+  out += fmt::format("  contract  {} checkers, {} finding{}{}\n", sim::checker_names.size(), run.findings.size(),
+                     run.findings.size() == 1 ? "" : "s",
+                     run.waived.empty() ? "" : fmt::format(", {} waived", run.waived.size()));
+  out += fmt::format("  expected  {} of {} hold; trace hash {:016x}\n", held, run.outcomes.size(), run.hash);
+  if (report.failed() == 0) {
+    out += "  PASSED\n";
+  } else {
+    out += fmt::format("  FAILED    {} of {} seeds; the first is {}, {}\n", report.failed(), report.runs.size(),
+                       run.seed, to_string(run.ending));
+  }
+  return out;
+}
+
+std::string failure(const ScenarioReport& report, const sim::Trace& trace, const std::string& shrunk_file) {
+  const RunResult& run = report.shown();
+  std::string out;
+  std::uint64_t event = run.events;
+  std::string subject;
+  if (!run.findings.empty()) {
+    const sim::Finding& finding = run.findings.front();
+    const auto line = std::find_if(sim::checker_names.begin(), sim::checker_names.end(),
+                                   [&](const auto& each) { return each.name == finding.checker; });
+    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  {} ({}: {})\n  {}\n", report.scenario.name, run.seed,
+                       seconds_of(finding.at), finding.checker, line == sim::checker_names.end() ? "" : line->contract,
+                       line == sim::checker_names.end() ? "" : line->says, finding.what);
+    event = finding.event;
+    if (finding.client != sim::nobody) subject = sim::Population::name_of(finding.client);
+  }
+  for (const Outcome& outcome : run.outcomes) {
+    if (outcome.verdict == Outcome::Verdict::passed) continue;
+    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  expectation {}: {} ({})\n  {}:{}:{}\n", report.scenario.name,
+                       run.seed, seconds_of(outcome.at), outcome.name, outcome.says, word_of(outcome.verdict),
+                       report.file, outcome.position.line, outcome.position.column);
+  }
+  if (run.findings.size() > 1) out += fmt::format("  and {} more findings\n", run.findings.size() - 1);
+  const auto why = trace.why(event, subject, 30);
+  if (!why.empty()) out += "  why\n";
+  for (const auto& note : why) out += "    " + format_note(note).substr(0, 180) + "\n";
+  if (!shrunk_file.empty()) out += fmt::format("  shrunk: {}\n", shrunk_file);
+  out += fmt::format("  replay: {}\n", replay_command(report, run));
+  return out;
+}
+
+std::string result_json(const std::vector<ScenarioReport>& reports) {
+  ordered_json out;
+  out["version"] = 1;
+  out["scenarios"] = ordered_json::array();
+  for (const ScenarioReport& report : reports) {
+    ordered_json each;
+    each["scenario"] = report.scenario.name;
+    each["file"] = report.file;
+    each["summary"] = report.scenario.summary;
+    each["ending"] = to_string(report.ending());
+    each["seeds"] = report.runs.size();
+    each["failed"] = report.failed();
+    each["seconds"] = report.seconds;
+    each["runs"] = ordered_json::array();
+    for (const RunResult& run : report.runs) each["runs"].push_back(json_of(run));
+    out["scenarios"].push_back(std::move(each));
+  }
+  return out.dump(1) + "\n";
+}
+
+std::string junit_xml(const std::vector<ScenarioReport>& reports) {
+  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (const ScenarioReport& report : reports) {
+    const RunResult& run = report.shown();
+    std::string cases;
+    std::size_t count = 0, failures = 0;
+    const auto add = [&](std::string_view name, const std::string& problem) {
+      ++count;
+      cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml(report.scenario.name), xml(name));
+      if (problem.empty()) {
+        cases += "/>\n";
+        return;
+      }
+      ++failures;
+      cases += fmt::format(">\n      <failure message=\"{}\">seed {}&#10;{}</failure>\n    </testcase>\n", xml(problem),
+                           run.seed, xml(replay_command(report, run)));
+    };
+    for (const auto& checker : sim::checker_names) {
+      const auto found = std::find_if(run.findings.begin(), run.findings.end(),
+                                      [&](const auto& f) { return f.checker == checker.name; });
+      add(checker.name, found == run.findings.end() ? std::string() : found->what);
+    }
+    for (const Outcome& outcome : run.outcomes) {
+      add(outcome.name, outcome.verdict == Outcome::Verdict::passed
+                            ? std::string()
+                            : fmt::format("{}: {}", word_of(outcome.verdict), outcome.says));
+    }
+    if (run.ending == Ending::budget || run.ending == Ending::nondeterminism)
+      add("run", std::string(to_string(run.ending)));
+    out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" time=\"{:.3f}\">\n{}  </testsuite>\n",
+                       xml(report.scenario.name), count, failures, report.seconds, cases);
+  }
+  return out + "</testsuites>\n";
+}
+
+std::string trace_jsonl(const sim::Trace& trace) {
+  std::string out;
+  for (const auto& note : trace.notes()) {
+    const nlohmann::ordered_json line = {
+        {"event", note.event}, {"cause", trace.cause_of(note.event)}, {"ns", note.at}, {"text", note.text}};
+    out += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  return out;
+}
+
+std::string report_html(const ScenarioReport& report, const sim::Trace& trace) {
+  const RunResult& run = report.shown();
+  ordered_json data = json_of(run);
+  data["scenario"] = report.scenario.name;
+  data["summary"] = report.scenario.summary;
+  data["servers"] = report.scenario.servers;
+  data["duration"] = seconds_of(report.scenario.duration);
+  data["settle"] = seconds_of(report.scenario.settle);
+  data["replay"] = replay_command(report, run);
+  // The page stays usable: the last notes, those of the finding among them.
+  constexpr std::size_t notes_max = 20'000;
+  ordered_json notes = ordered_json::array();
+  const std::size_t skip = trace.notes().size() > notes_max ? trace.notes().size() - notes_max : 0;
+  for (std::size_t i = skip; i < trace.notes().size(); ++i) {
+    const auto& note = trace.notes()[i];
+    notes.push_back({note.event, trace.cause_of(note.event), seconds_of(note.at), note.text.substr(0, 200)});
+  }
+  data["notes"] = std::move(notes);
+  std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  // Inside <script>: no end tag may stand in it.
+  for (auto at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3)) text.replace(at, 2, "<\\/");
+  std::string page(simulation_page());
+  const std::string_view mark = "/*DATA*/null";
+  const auto at = page.find(mark);
+  if (at != std::string::npos) page.replace(at, mark.size(), text);
+  return page;
+}
+
+}  // namespace wsr::cli

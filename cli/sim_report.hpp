@@ -1,0 +1,38 @@
+// What a simulation says: the summary, a failure with its reason, and the files of --out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/scenario.hpp"
+#include "sim/trace.hpp"
+#include "sim/world.hpp"
+
+namespace wsr::cli {
+
+/// One scenario with all its seeds.
+struct ScenarioReport {
+  sim::Scenario scenario;
+  std::string file;
+  std::vector<sim::RunResult> runs;  // by seed; the first that failed, else the first, is shown
+  double seconds = 0;                // of real time
+  std::uint64_t events = 0;
+  [[nodiscard]] const sim::RunResult& shown() const;
+  [[nodiscard]] std::size_t failed() const;
+  [[nodiscard]] sim::Ending ending() const { return shown().ending; }
+};
+
+/// Eight lines.
+[[nodiscard]] std::string summary(const ScenarioReport& report);
+/// What failed, when, and how it came to it; ends with the command that replays it.
+[[nodiscard]] std::string failure(const ScenarioReport& report, const sim::Trace& trace,
+                                  const std::string& shrunk_file);
+[[nodiscard]] std::string replay_command(const ScenarioReport& report, const sim::RunResult& run);
+
+[[nodiscard]] std::string result_json(const std::vector<ScenarioReport>& reports);
+[[nodiscard]] std::string junit_xml(const std::vector<ScenarioReport>& reports);
+[[nodiscard]] std::string trace_jsonl(const sim::Trace& trace);
+/// One self-contained page.
+[[nodiscard]] std::string report_html(const ScenarioReport& report, const sim::Trace& trace);
+
+}  // namespace wsr::cli
