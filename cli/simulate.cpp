@@ -102,7 +102,7 @@ std::vector<Loaded> load(const std::vector<std::string>& files) {
     }
     auto& scenario = std::get<Scenario>(read);
     auto config = read_config(scenario.config);
-    loaded.push_back({std::move(scenario), std::move(config), file});
+    loaded.push_back({std::move(scenario), config, file});
   }
   if (is_bad) loaded.clear();
   return loaded;
@@ -345,6 +345,7 @@ int try_mutants(const SimulateOptions& o, const std::vector<Loaded>& scenarios) 
 int simulate(const SimulateOptions& o) {
   if (!sim::mutant_of(o.mutant)) {
     std::vector<std::string> known;
+    known.reserve(sim::mutant_names.size());
     for (const auto& each : sim::mutant_names) known.emplace_back(each.name);
     const std::string near = sim::nearest(o.mutant, known);
     throw UsageError(fmt::format(

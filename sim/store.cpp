@@ -153,16 +153,17 @@ void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, Sto
   kernel_.fold(call.ticket.value ^ call.request.index());
   if (kernel_.is_traced()) kernel_.note(fmt::format("store: {} (s{})", describe(call.request), session.server));
   session.carried_generation = generation;
-  if (const auto* subscribe = std::get_if<SubscribeCall>(&call.request)) {
+  if (is_of_subscriber(call.request)) {
     if (session.end == nullptr || generation < session.subscriber_generation) return;  // that connection is gone
     if (generation != session.subscriber_generation) {
       clear_channels(index);  // those of the connection before
       session.subscriber_generation = generation;
     }
-    session.channels.emplace(subscribe->channel, subscribe->match);
-  } else if (const auto* unsubscribe = std::get_if<UnsubscribeCall>(&call.request)) {
-    if (session.end == nullptr || generation != session.subscriber_generation) return;
-    session.channels.erase({unsubscribe->channel, unsubscribe->match});
+    if (const auto* subscribe = std::get_if<SubscribeCall>(&call.request)) {
+      session.channels.emplace(subscribe->channel, subscribe->match);
+    } else if (const auto* unsubscribe = std::get_if<UnsubscribeCall>(&call.request)) {
+      session.channels.erase({unsubscribe->channel, unsubscribe->match});
+    }
   } else if (std::holds_alternative<PublishCall>(call.request)) {
     metrics_.count(Metric::message_published);
   }

@@ -36,7 +36,10 @@ std::vector<Trace::Note> Trace::why(std::uint64_t event, std::string_view subjec
     const bool is_step = note->text.starts_with("STEP");
     // Whole words only: c5 is not c52.
     bool is_about = false;
-    if (!subject.empty() && about < lines / 2) {
+    // What it was sent all the time is no reason.
+    const bool is_chatter = note->text.find("hears {\"op\":\"message\"") != std::string::npos ||
+                            note->text.find("hears {\"op\":\"room\"") != std::string::npos;
+    if (!subject.empty() && !is_chatter && about < lines / 2) {
       for (auto at = note->text.find(subject); at != std::string::npos; at = note->text.find(subject, at + 1)) {
         const std::size_t end = at + subject.size();
         const bool ends = end >= note->text.size() || std::isalnum(static_cast<unsigned char>(note->text[end])) == 0;
