@@ -47,6 +47,22 @@ void Director::begin() {
     if (load.from.empty() || (workload.to && load.to.empty())) continue;
     load.is_running = true;
   }
+  for (const LinkRule& rule : parts_.scenario.links) {
+    const bool is_from_store = rule.from.kind == Selector::Kind::store;
+    if (is_from_store || rule.to.kind == Selector::Kind::store) {
+      std::vector<bool> set(parts_.scenario.servers + 1);
+      for (const std::uint32_t server : servers_of(is_from_store ? rule.to : rule.from)) set[server] = true;
+      static_cast<void>(parts_.network.degrade_store(std::move(set), rule.link));
+      continue;
+    }
+    const bool is_from_servers =
+        rule.from.kind == Selector::Kind::servers || rule.from.kind == Selector::Kind::range_servers;
+    std::vector<bool> servers(parts_.scenario.servers + 1);
+    for (const std::uint32_t server : servers_of(is_from_servers ? rule.from : rule.to)) servers[server] = true;
+    static_cast<void>(parts_.network.degrade_clients(std::move(servers),
+                                                     client_set(is_from_servers ? rule.to : rule.from), rule.link));
+  }
+  parts_.network.keep_rules();
   for (const Step& step : parts_.scenario.timeline) {
     if (!step.on.empty()) {
       if (const auto metric = metric_of(step.on)) parts_.metrics.is_probed[static_cast<std::size_t>(*metric)] = true;

@@ -125,8 +125,10 @@ void Network::release_clients() {
 }
 
 void Network::heal() {
-  for (RuleState& rule : rules_) rule.is_on = false;
-  has_rules_ = has_client_cuts_ = false;
+  // What the scenario has from its start is no fault.
+  for (std::size_t i = lasting_; i < rules_.size(); ++i) rules_[i].is_on = false;
+  has_rules_ = lasting_ != 0;
+  has_client_cuts_ = false;
   for (std::uint32_t server = 0; server < store_cuts_.size(); ++server) {
     for (const Way way : {Way::up, Way::down}) {
       cut_of(server, way) = 0;

@@ -63,7 +63,9 @@ public:
     return released_store_[server][static_cast<std::size_t>(way)];
   }
   [[nodiscard]] Nanos released_clients() const { return released_clients_; }
-  /// Ends every rule and cut.
+  /// The rules so far are the scenario's own, and stay.
+  void keep_rules() { lasting_ = rules_.size(); }
+  /// Ends every other rule, and every cut.
   void heal();
 
 private:
@@ -79,6 +81,7 @@ private:
   Kernel& kernel_;
   LinkSpec client_, store_;
   std::vector<RuleState> rules_;
+  std::size_t lasting_ = 0;  // rules that are no faults
   bool has_rules_ = false;
   bool has_client_cuts_ = false;
   std::uint64_t draws_ = 0;
