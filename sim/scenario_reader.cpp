@@ -787,7 +787,6 @@ void Reader::check() {
       if (end->kind != Selector::Kind::store) check_selector(*end, {}, is_of_servers(*end), "network.links");
     }
   }
-  std::uint64_t operations = 0;
   for (const Workload& work : out_.workload) {
     check_selector(work.from, work.at, false, "\"from\"");
     if (work.to) check_selector(*work.to, work.at, false, "\"to\"");
@@ -801,7 +800,6 @@ void Reader::check() {
       complain(work.at, fmt::format("{} for {} are {} operations; at most {} are allowed", write_rate(work.per_hour),
                                     write_duration(out_.duration), static_cast<std::uint64_t>(all), operations_max));
     }
-    operations += static_cast<std::uint64_t>(all);
   }
   for (const Step& step : out_.timeline) {
     if (step.on.empty()) check_moment(step.at, step.position, fmt::format("the step \"{}\"", step.id), step.id);
