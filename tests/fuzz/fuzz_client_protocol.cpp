@@ -58,18 +58,23 @@ void check_command(const Command& command, std::string_view frame) {
   WSR_REQUIRE(is_json_value(frame));
   if (command.id.is_set()) WSR_REQUIRE(!command.id.view().empty() && command.id.view().size() <= 64);
   WSR_REQUIRE(is_utf8(command.id.view()) && is_utf8(command.to.view()));
-  if (command.op == Command::Op::send) {
-    WSR_REQUIRE(command.to.is_set());
+  const bool has_data = command.op == Command::Op::send || command.op == Command::Op::push;
+  WSR_REQUIRE(command.to.is_set() || command.op != Command::Op::send);
+  WSR_REQUIRE(command.room.is_set() || command.op == Command::Op::send || command.op == Command::Op::ping);
+  WSR_REQUIRE(is_utf8(command.room.view()));
+  if (has_data) {
     WSR_REQUIRE(is_json_value(command.data));
     WSR_REQUIRE(command.data.data() >= frame.data() &&
                 command.data.data() + command.data.size() <= frame.data() + frame.size());
   }
   if (opinion(frame) != Opinion::valid) return;
   const auto json = Json::parse(frame);
-  WSR_REQUIRE(json.at("op") == (command.op == Command::Op::send ? "send" : "ping"));
+  static constexpr const char* names[] = {"ping", "send", "join", "leave", "push", "members"};
+  WSR_REQUIRE(json.at("op") == names[static_cast<std::size_t>(command.op)]);
   if (command.to.is_set()) WSR_REQUIRE(json.at("to") == std::string(command.to.view()));
   if (command.id.is_set()) WSR_REQUIRE(json.at("id") == std::string(command.id.view()));
-  if (command.op == Command::Op::send) WSR_REQUIRE(json.at("data") == Json::parse(command.data));
+  if (command.room.is_set()) WSR_REQUIRE(json.at("room") == std::string(command.room.view()));
+  if (has_data) WSR_REQUIRE(json.at("data") == Json::parse(command.data));
 }
 
 /// An answer is JSON whatever a client wrote, and says what was put in.
