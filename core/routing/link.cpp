@@ -12,8 +12,11 @@ std::uint64_t saturating_minus(std::uint64_t a, std::uint64_t b) { return a > b 
 Link::Link(LinkContext& context, ShardAddress peer)
     : context_(context),
       peer_(std::move(peer)),
-      base_(static_cast<std::uint64_t>(context.clock.store_now().time_since_epoch().count())),
-      next_seq_(base_) {}
+      base_(std::max(static_cast<std::uint64_t>(context.clock.store_now().time_since_epoch().count()),
+                     context.bases + 1)),
+      next_seq_(base_) {
+  context.bases = base_;
+}
 
 std::uint64_t Link::add(const Entry& entry) {
   if (!writer_) {
@@ -116,15 +119,18 @@ Link::Settled Link::settle(const EntryAccount& account_in) {
   Settled settled;
   if (account_in.base != base_) return settled;  // of an earlier link to the same peer
   account_asked.reset();
-  while (!ledger_.empty() && ledger_.front().end_seq <= account_in.through) {
-    accounted_messages_ += ledger_.front().messages;
-    ledger_.pop_front();
+  auto passed = ledger_.begin();
+  for (; passed != ledger_.end() && passed->end_seq <= account_in.through; ++passed) {
+    accounted_messages_ += passed->messages;
   }
+  ledger_.erase(ledger_.begin(), passed);
   for (std::size_t i = 0; i < settled.words.size(); ++i) {
     settled.words[i] = saturating_minus(account_in.words[i], last_account_.words[i]);
   }
   last_account_ = account_in;
-  // What came back and was seen here goes on another way; what was sent back and never came is lost, too.
+  // What came back and was seen here goes on another way; what was sent back and never came is lost, too: on its link
+  // it went before the account.
+  returned_accounted_ = returned_received_;
   const std::uint64_t ended = sum(account_in.words) + std::min(returned_received_, account_in.returned);
   const std::uint64_t lost = saturating_minus(accounted_messages_, ended);
   settled.lost = saturating_minus(lost, lost_counted_);
@@ -141,7 +147,7 @@ std::uint64_t Link::unsettled_messages() const {
   std::uint64_t messages = writer_ ? writer_messages_ : 0;
   for (const auto& entry : ledger_) messages += entry.messages;
   // What has come back since the last account goes on another way, though no account has said so yet.
-  return saturating_minus(messages, saturating_minus(returned_received_, last_account_.returned));
+  return saturating_minus(messages, returned_received_ - returned_accounted_);
 }
 
 std::optional<Time> Link::oldest_unsettled() const {

@@ -14,10 +14,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/routing/ids.hpp"
 #include "core/routing/limits.hpp"
@@ -35,6 +35,7 @@ struct LinkContext {
   Limits limits;
   Clock& clock;
   std::uint64_t serials = 0;  // the last batch's
+  std::uint64_t bases = 0;    // the last link's base: the store's time may be corrected backwards, a base may not
 };
 
 class Link {
@@ -112,6 +113,7 @@ public:
     in_expected_ = known.expected;
   }
   bool is_account_due = false;
+  bool is_account_listed = false;  // on the list of those that tell their account next
   /// Clients of whom a message was given back on this link. What follows on the link is given back, too, until the
   /// sender begins anew (EntryMessage::is_fresh): a client that leaves and returns would else get the later message
   /// first.
@@ -119,6 +121,7 @@ public:
   static constexpr std::size_t given_back_max = 4'096;  // above it order is no longer kept for the rest
   Time last_heard{};
   bool is_dirty = false;        // on the list of links to flush
+  bool is_watched = false;      // on the list of links that something is unfinished on
   bool is_peer_absent = false;  // the last publish found nobody there
 
 private:
@@ -136,19 +139,20 @@ private:
 
   LinkContext& context_;
   ShardAddress peer_;
-  std::uint64_t base_;  // where this link's numbers begin: the store's time at its making
+  std::uint64_t base_;  // where this link's numbers begin: the store's time at its making, above every earlier base
   std::uint64_t next_seq_;
   std::optional<BatchWriter> writer_;  // the open batch
   std::uint64_t writer_first_ = 0;
   std::uint64_t writer_messages_ = 0;  // in the open batch, copies left out
-  std::deque<Batch> queue_;            // sealed: those in flight first, then those that wait
+  std::vector<Batch> queue_;           // sealed: those in flight first, then those that wait. Few: all but one full
   std::size_t in_flight_ = 0;
   std::size_t queued_bytes_ = 0;
-  std::deque<LedgerEntry> ledger_;        // sealed batches with messages, until an account passes them
+  std::vector<LedgerEntry> ledger_;       // sealed batches with messages, until an account passes them
   std::uint64_t accounted_messages_ = 0;  // cumulative: messages the accounts have passed
   std::uint64_t lost_counted_ = 0;
   EntryAccount last_account_;  // as received
   std::uint64_t returned_received_ = 0;
+  std::uint64_t returned_accounted_ = 0;  // of these, those that came before the last account
   std::uint64_t in_base_ = 0;  // 0: nothing heard yet
   std::uint64_t in_expected_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "core/routing/link_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace wsr {
@@ -39,17 +40,47 @@ void LinkTable::drop(Index index) {
 }
 
 void LinkTable::touch(Entry entry) {
-  if (entry.link.is_dirty) return;
-  entry.link.is_dirty = true;
-  dirty_.push_back(entry.index);
+  if (!std::exchange(entry.link.is_dirty, true)) dirty_.gathering.push_back(entry.index);
 }
 
-std::vector<LinkTable::Index> LinkTable::take_dirty() {
-  std::vector<Index> dirty = std::exchange(dirty_, {});
+void LinkTable::watch(Entry entry) {
+  if (!std::exchange(entry.link.is_watched, true)) watched_.gathering.push_back(entry.index);
+}
+
+void LinkTable::owe_account(Entry entry) {
+  if (!std::exchange(entry.link.is_account_listed, true)) owing_.gathering.push_back(entry.index);
+}
+
+std::span<const LinkTable::Index> LinkTable::List::take() {
+  taken.clear();
+  taken.swap(gathering);
+  return taken;
+}
+
+std::span<const LinkTable::Index> LinkTable::take_dirty() {
+  const auto dirty = dirty_.take();
   for (const Index index : dirty) {
     if (links_[index]) links_[index]->is_dirty = false;
   }
   return dirty;
+}
+
+std::span<const LinkTable::Index> LinkTable::take_watched() {
+  std::sort(watched_.gathering.begin(), watched_.gathering.end());
+  const auto watched = watched_.take();
+  for (const Index index : watched) {
+    if (links_[index]) links_[index]->is_watched = false;
+  }
+  return watched;
+}
+
+std::span<const LinkTable::Index> LinkTable::take_owing() {
+  std::sort(owing_.gathering.begin(), owing_.gathering.end());
+  const auto owing = owing_.take();
+  for (const Index index : owing) {
+    if (links_[index]) links_[index]->is_account_listed = false;
+  }
+  return owing;
 }
 
 }  // namespace wsr

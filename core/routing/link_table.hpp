@@ -7,9 +7,11 @@
 // Link::handed_over for stale answers.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -37,7 +39,15 @@ public:
 
   /// Puts the link on the list that end_turn() flushes.
   void touch(Entry entry);
-  [[nodiscard]] std::vector<Index> take_dirty();
+  /// What these three return is valid until the next call of the same.
+  [[nodiscard]] std::span<const Index> take_dirty();
+  /// Puts the link on the list of those that a timer looks at.
+  void watch(Entry entry);
+  /// In the order of their indexes; a link among them may have been dropped, or have been made anew, meanwhile.
+  [[nodiscard]] std::span<const Index> take_watched();
+  /// Puts the link on the list of those that tell their account next.
+  void owe_account(Entry entry);
+  [[nodiscard]] std::span<const Index> take_owing();
 
   [[nodiscard]] LinkContext& context() { return context_; }
 
@@ -45,8 +55,12 @@ private:
   LinkContext context_;
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<Index> free_;
-  std::unordered_map<ShardAddress, Index> by_peer_;
-  std::vector<Index> dirty_;
+  boost::unordered_flat_map<ShardAddress, Index, std::hash<ShardAddress>> by_peer_;
+  struct List {
+    std::vector<Index> gathering, taken;  // their room is used again
+    [[nodiscard]] std::span<const Index> take();
+  };
+  List dirty_, watched_, owing_;
   std::unordered_map<ShardAddress, Link::Inbound> remembered_;  // of links that were dropped
   std::deque<ShardAddress> remembered_order_;
 };

@@ -10,18 +10,25 @@ std::uint64_t ReceiptTable::add(ReceiptWaiter waiter, Time now) {
 }
 
 std::optional<ReceiptWaiter> ReceiptTable::resolve(std::uint64_t receipt) {
-  auto node = waiters_.extract(receipt);
+  auto waiter = take(receipt);
   // Resolved ones leave their deadlines behind; in the usual order they are at the front.
   while (!deadlines_.empty() && !waiters_.contains(deadlines_.front().receipt)) deadlines_.pop_front();
-  if (node.empty()) return std::nullopt;
-  return std::move(node.mapped());
+  return waiter;
+}
+
+std::optional<ReceiptWaiter> ReceiptTable::take(std::uint64_t receipt) {
+  const auto found = waiters_.find(receipt);
+  if (found == waiters_.end()) return std::nullopt;
+  std::optional<ReceiptWaiter> waiter(std::move(found->second));
+  waiters_.erase(found);
+  return waiter;
 }
 
 std::optional<ReceiptWaiter> ReceiptTable::expired(Time now) {
   while (!deadlines_.empty() && deadlines_.front().at <= now) {
     const std::uint64_t receipt = deadlines_.front().receipt;
     deadlines_.pop_front();
-    if (auto node = waiters_.extract(receipt); !node.empty()) return std::move(node.mapped());
+    if (auto waiter = take(receipt)) return waiter;
   }
   return std::nullopt;
 }

@@ -6,11 +6,11 @@
 // Cost:          O(1); deadlines are in the order of adding, since every receipt waits equally long.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "core/routing/ids.hpp"
 #include "core/routing/ports.hpp"
@@ -41,7 +41,9 @@ private:
     Time at;
     std::uint64_t receipt;
   };
-  std::unordered_map<std::uint64_t, ReceiptWaiter> waiters_;
+  [[nodiscard]] std::optional<ReceiptWaiter> take(std::uint64_t receipt);
+
+  boost::unordered_flat_map<std::uint64_t, ReceiptWaiter> waiters_;
   std::deque<Deadline> deadlines_;  // also of those already resolved: skipped when they come up
   std::uint64_t last_ = 0;
   std::size_t receipts_max_;

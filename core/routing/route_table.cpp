@@ -17,7 +17,7 @@ void RouteTable::drop(Route& route) {
   routes_.erase(where);
 }
 
-RouteTable::Room RouteTable::wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& entry,
+RouteTable::Room RouteTable::wait(Route& route, std::vector<Message> Route::*queue, const EntryMessage& entry,
                                   Time now) {
   Message message(entry, now);
   const std::size_t messages = route.returned.size() + route.waiting.size();

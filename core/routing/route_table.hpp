@@ -11,8 +11,8 @@
 // stay, they are bounded by their own messages), route_messages_max and route_bytes_max a route.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <set>
 #include <string>
@@ -42,8 +42,8 @@ struct Route {
   std::uint64_t lookup = 0;   // serial of the lookup that is out
   Time drain_until{};
   Time stale_at = Time::max();   // policy `multi`: then the targets are looked up again
-  std::deque<Message> returned;  // came back: older than everything in `waiting`
-  std::deque<Message> waiting;
+  std::vector<Message> returned;  // came back: older than everything in `waiting`
+  std::vector<Message> waiting;
   std::size_t waiting_bytes = 0;  // of both
   [[nodiscard]] bool is_busy() const { return is_looking_up || is_draining; }
 };
@@ -67,7 +67,7 @@ public:
 
   enum class Room : std::uint8_t { yes, no };
   /// Lets a message wait. No: the route's bound is reached, nothing changed.
-  [[nodiscard]] Room wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& entry, Time now);
+  [[nodiscard]] Room wait(Route& route, std::vector<Message> Route::*queue, const EntryMessage& entry, Time now);
 
   /// Busy routes, in the order of their names: what timers look at.
   [[nodiscard]] std::set<std::string>& busy() { return busy_; }
@@ -84,7 +84,7 @@ private:
 
   const Limits& limits_;
   std::list<Route> routes_;  // most recently used first
-  TextMap<std::list<Route>::iterator> index_;
+  boost::unordered_flat_map<std::string_view, std::list<Route>::iterator, TextHash> index_;  // by Route::client
   std::set<std::string> busy_;
 };
 

@@ -1,6 +1,7 @@
 #include "core/routing/send_flow.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -176,16 +177,18 @@ void SendFlow::look_up(Route& route) {
   watch();
 }
 
-void SendFlow::wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& message) {
+void SendFlow::wait(Route& route, std::vector<Message> Route::*queue, const EntryMessage& message) {
   if (routes_.wait(route, queue, message, context_.now()) == RouteTable::Room::no) {
     finish(message, Word::dropped_capacity);
   }
 }
 
 void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
-  auto out = lookups_out_.extract(number);
-  if (out.empty()) return;
-  Route* route = routes_.find(out.mapped());
+  const auto out = lookups_out_.find(number);
+  if (out == lookups_out_.end()) return;
+  const std::string client = std::move(out->second);
+  lookups_out_.erase(out);
+  Route* route = routes_.find(client);
   if (route == nullptr || route->lookup != number) return;
   route->lookup = 0;
   if (owners.result != Errc::ok) {
@@ -352,7 +355,9 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
     link.link.is_account_due = false;
     links_.touch(link);
   }
-  if (link.link.is_account_due && !account_at_) account_at_ = context_.now() + context_.limits().account_every;
+  if (!link.link.is_account_due) return;
+  links_.owe_account(link);
+  if (!account_at_) account_at_ = context_.now() + context_.limits().account_every;
 }
 
 void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
@@ -422,7 +427,7 @@ void SendFlow::publish(LinkTable::Entry link) {
                                  batch->bytes);
     }
   }
-  if (link.link.has_queue() || link.link.has_unsettled()) watch();
+  if (link.link.has_queue() || link.link.has_unsettled()) watch(link);
 }
 
 void SendFlow::on_published(std::uint64_t number, const Published& published) {
@@ -432,7 +437,7 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
   if (link == nullptr) return;
   if (published.result != Errc::ok) {
     // Whether it arrived is unknown; the receiver drops a second copy by its numbers. watch_links() tries again.
-    if (link->retry(serial) == Link::Known::yes) watch();
+    if (link->retry(serial) == Link::Known::yes) watch({index, *link});
     return;
   }
   if (published.receivers != 0) {
@@ -442,7 +447,7 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
     end_drains();
   }
   if (link->has_queue()) links_.touch({index, *link});
-  if (link->is_peer_absent) watch();
+  if (link->is_peer_absent) watch({index, *link});
 }
 
 void SendFlow::reroute(const Link& link, const Link::Batch& batch) {
@@ -489,6 +494,11 @@ void SendFlow::watch() {
   if (!watch_at_) watch_at_ = context_.now() + watch_every;
 }
 
+void SendFlow::watch(LinkTable::Entry link) {
+  links_.watch(link);
+  watch();
+}
+
 std::optional<Time> SendFlow::next_deadline() {
   std::optional<Time> next = receipts_.next_deadline();
   for (const auto& at_time : {watch_at_, account_at_}) {
@@ -502,7 +512,7 @@ void SendFlow::on_time() {
   while (const auto waiter = receipts_.expired(now)) sink_.on_word(*waiter, Word::unknown, {});
   if (account_at_ && *account_at_ <= now) {
     account_at_.reset();
-    for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    for (const LinkTable::Index index : links_.take_owing()) {
       Link* link = links_.at(index);
       if (link == nullptr || !link->is_account_due) continue;
       link->is_account_due = false;
@@ -540,17 +550,20 @@ void SendFlow::watch_routes(Time now) {
 
 void SendFlow::expire(Route& route, Time now) {
   for (auto* queue : {&route.returned, &route.waiting}) {
-    while (!queue->empty() && queue->front().since + context_.limits().send_deadline <= now) {
-      route.waiting_bytes -= queue->front().bytes();
-      const Message message = std::move(queue->front());
-      queue->pop_front();
+    const auto alive = std::find_if(queue->begin(), queue->end(), [&](const Message& message) {
+      return message.since + context_.limits().send_deadline > now;
+    });
+    const std::vector<Message> expired(std::make_move_iterator(queue->begin()), std::make_move_iterator(alive));
+    queue->erase(queue->begin(), alive);
+    for (const Message& message : expired) {
+      route.waiting_bytes -= message.bytes();
       finish(message.entry(), Word::dropped_expired);
     }
   }
 }
 
 void SendFlow::watch_links(Time now) {
-  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+  for (const LinkTable::Index index : links_.take_watched()) {
     Link* link = links_.at(index);
     if (link == nullptr) continue;
     while (auto batch = link->take_expired(now - context_.limits().send_deadline)) {
@@ -574,12 +587,16 @@ void SendFlow::watch_links(Time now) {
       }
       if (!link->is_peer_absent) ask_account({index, *link});
     }
-    const bool is_idle = !link->has_queue() && !link->has_unsettled();
-    if (link->is_peer_absent && is_idle && link->last_heard + absent_peer_kept <= now) {
+    // Nobody listens there and nobody speaks from there: what a copy that may have arrived became of, nobody will tell.
+    const auto unsettled = link->oldest_unsettled();
+    if (link->is_peer_absent && !link->has_queue() && link->last_heard + absent_peer_kept <= now &&
+        (!unsettled || *unsettled + absent_peer_kept <= now)) {
+      count(Word::unknown, link->unsettled_messages());
       links_.drop(index);
+      end_drains();
       continue;
     }
-    if (!is_idle || link->is_peer_absent) watch();
+    if (link->has_queue() || unsettled || link->is_peer_absent) watch({index, *link});
   }
 }
 

@@ -16,6 +16,7 @@
 // Thread-safety: none; part of one Router. Errors: every outcome is a Word.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -76,7 +77,7 @@ private:
 
   Route& make_route(std::string_view client);
   void look_up(Route& route);
-  void wait(Route& route, std::deque<Message> Route::*queue, const EntryMessage& message);
+  void wait(Route& route, std::vector<Message> Route::*queue, const EntryMessage& message);
   void come_back(const EntryMessage& message);
   void reroute(const Link& link, const Link::Batch& batch);
   void begin_drain(Route& route);
@@ -92,6 +93,7 @@ private:
   void ask_account(LinkTable::Entry link);
   void publish(LinkTable::Entry link);
   void watch();
+  void watch(LinkTable::Entry link);
   void watch_routes(Time now);
   void watch_links(Time now);
 
@@ -102,7 +104,7 @@ private:
   LinkTable links_;
   ReceiptTable receipts_;
   std::uint64_t lookups_ = 0;                                   // serial of the last lookup
-  std::unordered_map<std::uint64_t, std::string> lookups_out_;  // serial -> client
+  boost::unordered_flat_map<std::uint64_t, std::string> lookups_out_;  // serial -> client
   std::optional<Time> watch_at_;
   std::optional<Time> account_at_;
   std::string scratch_;  // a frame being encoded

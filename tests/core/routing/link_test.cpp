@@ -21,8 +21,8 @@ const ShardAddress there{ServerId::trusted("b~1"), 2};
 
 struct Pair {
   FakeClock clock;
-  LinkContext context{here, {}, {}, clock, 0};
-  LinkContext context_there{there, {}, {}, clock, 0};
+  LinkContext context{here, {}, {}, clock};
+  LinkContext context_there{there, {}, {}, clock};
   Link out{context, there};
   Link in{context_there, here};
 
@@ -135,6 +135,38 @@ TEST_CASE("a message given back is not lost when it arrives and lost when it doe
   CHECK(link.out.settle(link.in.account).lost == 1);
 }
 
+TEST_CASE("one message that was lost on its way back does not make the next that comes back count twice") {
+  Pair link;
+  const auto give_back = [&] {
+    link.out.add(link.message());
+    const auto* batch = link.out.next_to_publish();
+    const auto decoded = std::get<Batch>(decode_batch(batch->bytes, {}, "b~1", 0ms));
+    (void)link.in.arrive(decoded.header);
+    ++link.in.account.returned;
+    (void)link.out.handed_over(batch->serial);
+  };
+  give_back();
+  CHECK(link.out.settle(link.in.account).lost == 1);
+  give_back();
+  link.out.note_returned();  // no account yet: it goes another way, and is not under way here any more
+  CHECK(link.out.unsettled_messages() == 0);
+  CHECK(link.out.settle(link.in.account).lost == 0);
+}
+
+TEST_CASE("a link made anew begins above the old one, though the store's time was corrected backwards") {
+  Pair link;
+  link.out.add(link.message());
+  (void)link.arrive(link.out.next_to_publish()->bytes);
+  struct EarlierClock final : Clock {
+    Time now() const override { return {}; }
+    StoreTime store_now() const override { return StoreTime{999'000us}; }
+  } earlier;
+  LinkContext context{here, {}, {}, earlier, 100, link.context.bases};
+  Link anew(context, there);
+  anew.add(link.message());
+  CHECK(link.arrive(anew.next_to_publish()->bytes).arrival == Link::Arrival::fresh);
+}
+
 TEST_CASE("a link made anew is not taken for a repetition of the old one") {
   Pair link;
   for (int i = 0; i < 5; ++i) {
@@ -147,7 +179,7 @@ TEST_CASE("a link made anew is not taken for a repetition of the old one") {
     Time now() const override { return {}; }
     StoreTime store_now() const override { return StoreTime{2'000'000us}; }
   } later;
-  LinkContext context{here, {}, {}, later, 100};
+  LinkContext context{here, {}, {}, later, 100, 0};
   Link anew(context, there);
   anew.add(link.message());
   const auto arrived = link.arrive(anew.next_to_publish()->bytes);

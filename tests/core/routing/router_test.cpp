@@ -237,6 +237,24 @@ TEST_CASE("no receipt within its time: unknown - one that comes later changes no
   CHECK(world.router.stats().receipts_late == 1);
 }
 
+TEST_CASE("what may have reached a server that nobody hears of again is unknown, and its link is given up") {
+  World world;
+  world.router.send(Ticket{9}, ada, bob, "1", Wait::not_at_all);
+  world.found(other);
+  // The reply is lost: it may have arrived. Repeated, it finds nobody.
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::timeout, 0});
+  world.pass(1s);
+  REQUIRE(world.publishes.size() == 2);
+  world.router.on_answer(world.publishes[1].ticket, Published{Errc::ok, 0});
+  world.pass(8s);
+  CHECK(world.router.stats().unfinished == 1);
+  world.pass(4s);
+  CHECK(at(world.router.stats().words, Word::unknown) == 1);
+  CHECK(world.router.stats().unfinished == 0);
+  world.pass(10s);
+  CHECK_FALSE(world.router.next_deadline().has_value());
+}
+
 TEST_CASE("a message that comes back is looked up again and goes on, at most to hops_max servers") {
   World world;
   world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
