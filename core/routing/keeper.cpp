@@ -1,6 +1,8 @@
 #include "core/routing/keeper.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 #include <utility>
 
 namespace wsr {
@@ -12,6 +14,9 @@ constexpr Duration first_samples_pace = std::chrono::milliseconds{5};
 // Later the clock may go forward as it must, but back only so little at a time that no two connections of a client can
 // be taken in the wrong order by it: a client needs longer than that to connect again.
 constexpr std::int64_t backward_us_max = 50;
+
+// A registry that everybody reads at every renewal costs the store N x N rows: beyond so many servers they take turns.
+constexpr std::uint64_t registry_readers = 64;
 
 constexpr Duration retry_after = std::chrono::milliseconds{200};  // a renewal that failed or found a sweep under way
 
@@ -96,7 +101,16 @@ void Keeper::on_renewed(const Renewed& renewed) {
     ++figures_.reassertions;
     events_.on_reassert();
   }
-  directory_.servers(ticket(Call::servers));
+  if (is_lost || is_reading_due()) directory_.servers(ticket(Call::servers));
+}
+
+bool Keeper::is_reading_due() const {
+  if (figures_.renewals == 1) return true;
+  if (figures_.renewals < first_samples) return false;  // they follow each other within milliseconds
+  const std::uint64_t every = 1 + known_.size() / registry_readers;
+  // Who started together does not read together: the names set them apart.
+  const std::string_view self = options_.self.view();
+  return std::accumulate(self.begin(), self.end(), figures_.renewals) % every == 0;
 }
 
 void Keeper::note_offset(Time sent, StoreTime store_now) {
@@ -122,7 +136,7 @@ StoreTime Keeper::store_time(Time local) const {
 
 // ---------------------------------------------------------------- the others
 
-void Keeper::on_servers(Servers&& servers) {
+void Keeper::on_servers(const Servers& servers) {
   const bool is_guest = options_.role == KeeperOptions::Role::guest;
   if (is_guest && renew_sent_) {
     const Time sent = *std::exchange(renew_sent_, std::nullopt);
@@ -135,16 +149,18 @@ void Keeper::on_servers(Servers&& servers) {
     }
   }
   if (servers.result != Errc::ok) return;
-  servers_ = std::move(servers.rows);
-  std::set<ServerId> listed;
-  for (const ServerRow& row : servers_) {
+  std::vector<ServerId> listed;
+  listed.reserve(servers.rows.size());
+  for (const ServerRow& row : servers.rows) {
     if (row.server == options_.self) continue;
-    listed.insert(row.server);
+    listed.push_back(row.server);
     if (row.lease == ServerRow::Lease::expired && !is_guest) dead_.insert(row.server);
   }
-  for (const ServerId& server : std::exchange(known_, listed)) {
-    if (!listed.contains(server)) events_.on_server_gone(server);
-  }
+  std::sort(listed.begin(), listed.end());
+  std::vector<ServerId> gone;
+  std::set_difference(known_.begin(), known_.end(), listed.begin(), listed.end(), std::back_inserter(gone));
+  known_ = std::move(listed);
+  for (const ServerId& server : gone) events_.on_server_gone(server);
   sweep_next();
 }
 
@@ -162,7 +178,7 @@ void Keeper::on_swept(const Swept& swept) {
     ++figures_.sweeps;
     figures_.rows_swept += swept.rows_removed;
     figures_.memberships_swept += swept.memberships_removed;
-    if (known_.erase(*server) != 0) events_.on_server_gone(*server);
+    if (std::erase(known_, *server) != 0) events_.on_server_gone(*server);
   } else if (swept.result == Errc::conflict) {
     ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells
   }
@@ -210,7 +226,7 @@ void Keeper::on_answer(Ticket ticket, Answer&& answer) {
   if (phase_ == Phase::stopping && call == Call::resign) phase_ = Phase::stopped;
   if (phase_ != Phase::running) return;
   if (auto* renewed = std::get_if<Renewed>(&answer)) return on_renewed(*renewed);
-  if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(std::move(*servers));
+  if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(*servers);
   if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
   if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
     if (subscribed->result == Errc::ok) {

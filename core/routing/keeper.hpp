@@ -7,7 +7,9 @@
 //                                            red ─────────────────┘   (clients stay connected)
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
-// sweeper at a time, see Directory::sweep). A lease that was missing at a renewal means that the store
+// sweeper at a time, see Directory::sweep). Beyond 64 servers they take turns at reading, so that the store answers some
+// 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
+// later. A lease that was missing at a renewal means that the store
 // forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was lost:
 // it may have been the one that found the lease missing. Each probe_every it sends a batch to its own
 // inbox; three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
@@ -101,7 +103,6 @@ public:
 
   // ---- views
   [[nodiscard]] const Readiness& readiness() const { return readiness_; }
-  [[nodiscard]] const std::vector<ServerRow>& servers() const { return servers_; }
   [[nodiscard]] const Figures& figures() const { return figures_; }
   /// What must be added to the local clock to get the store's.
   [[nodiscard]] StoreTime store_time(Time local) const;
@@ -122,7 +123,8 @@ private:
   void probe();
   void sweep_next();
   void on_renewed(const Renewed& renewed);
-  void on_servers(Servers&& servers);
+  void on_servers(const Servers& servers);
+  [[nodiscard]] bool is_reading_due() const;
   void set_light(Readiness::Light Readiness::*which, Readiness::Light light);
   void on_swept(const Swept& swept);
   void note_offset(Time sent, StoreTime store_now);
@@ -137,10 +139,9 @@ private:
   Phase phase_ = Phase::idle;
   Readiness readiness_;
   Figures figures_;
-  std::vector<ServerRow> servers_;  // the registry as last read
   std::set<ServerId> dead_;         // found without lease, waiting to be swept
   std::optional<ServerId> sweeping_;
-  std::set<ServerId> known_;  // others in the registry, to notice who disappears
+  std::vector<ServerId> known_;  // others in the registry, sorted: to notice who disappears
   std::optional<Time> renew_at_, probe_at_, renew_sent_;
   std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent
   std::uint64_t probe_nonce_ = 0;    // the last one sent
