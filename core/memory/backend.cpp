@@ -4,9 +4,7 @@
 #include "core/memory/backend.hpp"
 
 #include <cassert>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -96,13 +94,14 @@ struct Store {
   }
 
   std::uint64_t publish(const Channel& channel, std::string payload) {
-    const std::vector<ChannelMap::Receiver> receivers = channels.receivers(channel);
-    if (receivers.empty()) return 0;
-    const auto message = std::make_shared<const BusMessage>(BusMessage{channel, std::move(payload)});
-    for (const ChannelMap::Receiver& receiver : receivers) {
-      post({peers[receiver.subscriber], MessageReady{receiver.pattern, message}});
-    }
-    return receivers.size();
+    std::shared_ptr<const BusMessage> message;
+    std::uint64_t receivers = 0;
+    channels.each_receiver(channel, [&](SubscriberId subscriber, std::string_view pattern) {
+      if (!message) message = std::make_shared<const BusMessage>(BusMessage{channel, std::move(payload)});
+      post({peers[subscriber], MessageReady{std::string(pattern), message}});
+      ++receivers;
+    });
+    return receivers;
   }
 
   Options options;
@@ -111,9 +110,9 @@ struct Store {
   RateTable rates;
   ChannelMap channels;
   TableSet tables;
-  std::map<SubscriberId, std::shared_ptr<Peer>> peers;
-  SubscriberId next_peer = 0;
-  std::deque<Delivery> waiting;  // in the order in which the calls were made
+  std::vector<std::shared_ptr<Peer>> peers;  // by SubscriberId; none: it has left
+  std::vector<Delivery> waiting;             // in the order in which the calls were made
+  std::vector<Delivery> round;               // what pump() hands out; its room is used again
 };
 
 class DirectoryPort final : public Directory {
@@ -285,13 +284,13 @@ class ServerBackend final : public wsr::Backend {
 public:
   ServerBackend(Store& store, AnswerSink& answers, BusListener& listener)
       : store_(store),
-        peer_(std::make_shared<Peer>(Peer{answers, listener, store.next_peer++})),
+        peer_(std::make_shared<Peer>(Peer{answers, listener, static_cast<SubscriberId>(store.peers.size())})),
         directory_(store, peer_),
         bus_(store, peer_),
         rosters_(store, peer_),
         rates_(store, peer_),
         tables_(store, peer_) {
-    store_.peers.emplace(peer_->id, peer_);
+    store_.peers.push_back(peer_);
   }
   ~ServerBackend() override {
     leave();
@@ -313,7 +312,7 @@ public:
 private:
   void leave() {
     store_.channels.forget(peer_->id);
-    store_.peers.erase(peer_->id);
+    store_.peers[peer_->id].reset();
   }
 
   Store& store_;
@@ -351,10 +350,18 @@ Rosters& Backend::rosters() { return state_->server.rosters(); }
 Rates& Backend::rates() { return state_->server.rates(); }
 Tables& Backend::tables() { return state_->server.tables(); }
 
+std::optional<OwnerRow> Backend::owner_of(const ClientId& client) const {
+  return state_->store.directory.newest(client, state_->store.now());
+}
+
 void Backend::pump() {
   // What the callbacks call brings answers for the next pump(): one round is finite.
-  std::deque<Delivery> round = std::exchange(state_->store.waiting, {});
+  Store& store = state_->store;
+  std::vector<Delivery> round = std::exchange(store.round, {});
+  round.swap(store.waiting);
   for (Delivery& delivery : round) deliver(delivery);
+  round.clear();
+  store.round = std::move(round);
 }
 
 }  // namespace wsr::memory

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/routing/backend.hpp"
 
@@ -43,6 +44,8 @@ public:
   void end_turn() override {}
   /// Hands out the answers and messages gathered so far, in order.
   void pump();
+  /// For who looks on (the simulator's checkers): where a client is now, without a call and its answer.
+  [[nodiscard]] std::optional<OwnerRow> owner_of(const ClientId& client) const;
 
 private:
   struct State;

@@ -1,11 +1,7 @@
 #include "core/memory/bus.hpp"
 
-#include "core/memory/glob.hpp"
-
 namespace wsr::memory {
 namespace {
-
-std::size_t index_of(ChannelKind kind) { return static_cast<std::size_t>(kind); }
 
 template <class Map>
 void erase_from(Map& map, const std::string& name, SubscriberId subscriber) {
@@ -39,19 +35,6 @@ void ChannelMap::forget(SubscriberId subscriber) {
   if (held == held_.end()) return;
   const auto subscriptions = held->second;
   for (const auto& [channel, match] : subscriptions) unsubscribe(subscriber, channel, match);
-}
-
-std::vector<ChannelMap::Receiver> ChannelMap::receivers(const Channel& channel) const {
-  std::vector<Receiver> all;
-  const Exact& exact = exact_[index_of(channel.kind)];
-  if (const auto found = exact.find(channel.name); found != exact.end()) {
-    for (const SubscriberId subscriber : found->second) all.push_back({subscriber, {}});
-  }
-  for (const auto& [pattern, subscribers] : patterns_[index_of(channel.kind)]) {
-    if (!is_glob_match(pattern, channel.name)) continue;
-    for (const SubscriberId subscriber : subscribers) all.push_back({subscriber, pattern});
-  }
-  return all;
 }
 
 }  // namespace wsr::memory

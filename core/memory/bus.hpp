@@ -12,10 +12,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
+#include "core/memory/glob.hpp"
 #include "core/routing/ports.hpp"
 
 namespace wsr::memory {
@@ -24,23 +25,30 @@ using SubscriberId = std::uint32_t;  // a server of this store, numbered as they
 
 class ChannelMap {
 public:
-  struct Receiver {
-    SubscriberId subscriber;
-    std::string pattern;  // empty: an exact subscription
-  };
-
   /// Subscribing twice is subscribing once.
   void subscribe(SubscriberId subscriber, const Channel& channel, Match match);
   void unsubscribe(SubscriberId subscriber, const Channel& channel, Match match);
   /// All subscriptions of one server: it has gone.
   void forget(SubscriberId subscriber);
-  /// Exact subscribers in the order in which the servers joined, then pattern by pattern.
-  [[nodiscard]] std::vector<Receiver> receivers(const Channel& channel) const;
+  /// Calls visit(subscriber, pattern): exact subscribers in the order in which the servers joined, with an empty
+  /// pattern; then pattern by pattern. `visit` may not subscribe.
+  template <class Visit>
+  void each_receiver(const Channel& channel, Visit&& visit) const {
+    const Exact& exact = exact_[index_of(channel.kind)];
+    if (const auto found = exact.find(channel.name); found != exact.end()) {
+      for (const SubscriberId subscriber : found->second) visit(subscriber, std::string_view{});
+    }
+    for (const auto& [pattern, subscribers] : patterns_[index_of(channel.kind)]) {
+      if (!is_glob_match(pattern, channel.name)) continue;
+      for (const SubscriberId subscriber : subscribers) visit(subscriber, std::string_view(pattern));
+    }
+  }
 
 private:
   using Names = std::map<std::string, std::set<SubscriberId>>;
   using Exact = std::unordered_map<std::string, std::set<SubscriberId>>;  // never iterated
   static constexpr std::size_t kinds = 3;
+  [[nodiscard]] static std::size_t index_of(ChannelKind kind) { return static_cast<std::size_t>(kind); }
 
   std::array<Exact, kinds> exact_;
   std::array<Names, kinds> patterns_;

@@ -26,6 +26,11 @@ bool is_older(const OwnerRow& a, const OwnerRow& b) {
   return std::tie(a.claimed_at, a.epoch, a.at) < std::tie(b.claimed_at, b.epoch, b.at);
 }
 
+/// In the order of lookup().
+bool is_newer(const OwnerRow& a, const OwnerRow& b) {
+  return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
+}
+
 }  // namespace
 
 Claimed OwnerDirectory::claim(const ClaimRequest& request, StoreTime now) {
@@ -35,11 +40,12 @@ Claimed OwnerDirectory::claim(const ClaimRequest& request, StoreTime now) {
 Claimed OwnerDirectory::claim_single(const ClaimRequest& request, StoreTime now) {
   Epoch previous{};
   std::vector<Attachment> displaced;
-  for (const OwnerRow& row : rows_of(request.client)) {
-    previous = std::max(previous, row.epoch);
-    if (row.at == request.at) continue;
-    if (request.is_older_than(row)) return superseded();
-    displaced.push_back(row.at);
+  for (Place place = clients_.find(request.client.view()); place != none; place = slots_[place].next_device) {
+    const Slot& slot = slots_[place];
+    previous = std::max(previous, slot.epoch);
+    if (slot.is_at(request.at)) continue;
+    if (request.is_older_than(slot.row())) return superseded();
+    displaced.push_back(slot.at());
   }
   return store(request, epoch_after(previous, request), std::move(displaced), now);
 }
@@ -65,7 +71,7 @@ Claimed OwnerDirectory::claim_multi(const ClaimRequest& request, StoreTime now) 
 
   if (std::find(displaced.begin(), displaced.end(), request.at) != displaced.end()) {
     // Delayed behind devices that came later, it is itself the one to go.
-    if (const SlotIndex index = find(request.client, request.at); index != none) remove(index);
+    if (const Place place = find(request.client, request.at); place != none) remove(place);
     return superseded();
   }
   return store(request, epoch, std::move(displaced), now);
@@ -73,8 +79,8 @@ Claimed OwnerDirectory::claim_multi(const ClaimRequest& request, StoreTime now) 
 
 Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
                               StoreTime now) {
-  const SlotIndex index = find(request.client, request.at);
-  if (index == none && rows_ + 1 - displaced.size() > owners_max_) {
+  const Place place = find(request.client, request.at);
+  if (place == none && rows_ + 1 - displaced.size() > owners_max_) {
     return {Errc::capacity,
             {},
             {},
@@ -82,33 +88,39 @@ Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vec
             {}};
   }
   for (const Attachment& at : displaced) remove(find(request.client, at));
-  if (index == none) {
-    add({request.client, request.at, epoch, request.accepted_at}, now);
+  if (place == none) {
+    add(request, epoch, now);
   } else {
-    slots_[index].row.epoch = epoch;
-    slots_[index].row.claimed_at = request.accepted_at;
+    slots_[place].epoch = epoch;
+    slots_[place].claimed_at = request.accepted_at;
   }
   return {Errc::ok, epoch, std::move(displaced), {}, {}};
 }
 
 Released OwnerDirectory::release(const ClientId& client, const Attachment& at) {
-  const SlotIndex index = find(client, at);
-  if (index == none) return {Errc::not_found};
-  remove(index);
+  const Place place = find(client, at);
+  if (place == none) return {Errc::not_found};
+  remove(place);
   return {};
 }
 
 Owners OwnerDirectory::lookup(const ClientId& client, StoreTime now) const {
   Owners owners;
-  const auto found = clients_.find(client);
-  if (found == clients_.end()) return owners;
-  for (const SlotIndex index : found->second) {
-    if (slots_[index].server->held_until > now) owners.rows.push_back(slots_[index].row);
+  for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
+    if (slots_[place].server->held_until > now) owners.rows.push_back(slots_[place].row());
   }
-  std::sort(owners.rows.begin(), owners.rows.end(), [](const OwnerRow& a, const OwnerRow& b) {
-    return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
-  });
+  std::sort(owners.rows.begin(), owners.rows.end(), is_newer);
   return owners;
+}
+
+std::optional<OwnerRow> OwnerDirectory::newest(const ClientId& client, StoreTime now) const {
+  std::optional<OwnerRow> newest;
+  for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
+    const Slot& slot = slots_[place];
+    if (slot.server->held_until <= now) continue;
+    if (OwnerRow row = slot.row(); !newest || is_newer(row, *newest)) newest = std::move(row);
+  }
+  return newest;
 }
 
 OwnerPage OwnerDirectory::page(std::string_view cursor, std::uint32_t count, StoreTime now) const {
@@ -123,7 +135,7 @@ OwnerPage OwnerDirectory::page(std::string_view cursor, std::uint32_t count, Sto
   const std::size_t rows_max = std::max<std::size_t>(count, 1);
   for (; index < slots_.size() && page.rows.size() < rows_max; ++index) {
     const Slot& slot = slots_[index];
-    if (slot.server != nullptr && slot.server->held_until > now) page.rows.push_back(slot.row);
+    if (slot.server != nullptr && slot.server->held_until > now) page.rows.push_back(slot.row());
   }
   page.cursor = index < slots_.size() ? std::to_string(index) : "0";
   return page;
@@ -140,6 +152,7 @@ OwnerCounts OwnerDirectory::counts(StoreTime now) const {
 Renewed OwnerDirectory::renew(const ServerId& id, const ServerInfo& info, std::chrono::milliseconds lease,
                               StoreTime now) {
   Server& server = servers_[id];
+  server.id = id;
   const bool was_held = server.held_until > now;
   server.info = info;
   server.renewed_at = now;
@@ -158,6 +171,7 @@ Released OwnerDirectory::resign(const ServerId& id) {
 Servers OwnerDirectory::servers(StoreTime now) const {
   Servers answer;
   answer.now = now;
+  answer.rows.reserve(servers_.size());
   for (const auto& [id, server] : servers_) {
     const auto lease = server.held_until > now ? ServerRow::Lease::held : ServerRow::Lease::expired;
     answer.rows.push_back({id, server.info, server.renewed_at, lease});
@@ -176,62 +190,73 @@ Swept OwnerDirectory::sweep(const ServerId& dead, StoreTime now) {
 
 void OwnerDirectory::enlist(const ServerId& id, StoreTime now) {
   const auto [entry, is_new] = servers_.try_emplace(id);
-  if (is_new) entry->second.renewed_at = entry->second.held_until = now;
+  if (!is_new) return;
+  entry->second.id = id;
+  entry->second.renewed_at = entry->second.held_until = now;
 }
 
-OwnerDirectory::SlotIndex OwnerDirectory::find(const ClientId& client, const Attachment& at) const {
-  const auto found = clients_.find(client);
-  if (found == clients_.end()) return none;
-  for (const SlotIndex index : found->second) {
-    if (slots_[index].row.at == at) return index;
-  }
-  return none;
+OwnerDirectory::Place OwnerDirectory::find(const ClientId& client, const Attachment& at) const {
+  Place place = clients_.find(client.view());
+  while (place != none && !slots_[place].is_at(at)) place = slots_[place].next_device;
+  return place;
 }
 
 std::vector<OwnerRow> OwnerDirectory::rows_of(const ClientId& client) const {
   std::vector<OwnerRow> rows;
-  const auto found = clients_.find(client);
-  if (found == clients_.end()) return rows;
-  for (const SlotIndex index : found->second) rows.push_back(slots_[index].row);
+  for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
+    rows.push_back(slots_[place].row());
+  }
   return rows;
 }
 
-void OwnerDirectory::add(OwnerRow row, StoreTime now) {
-  enlist(row.at.server, now);  // its claim may have outlived its sweep: the row is absent to readers, but found
-  Server& server = servers_.find(row.at.server)->second;
+void OwnerDirectory::add(const ClaimRequest& request, Epoch epoch, StoreTime now) {
+  enlist(request.at.server, now);  // its claim may have outlived its sweep: the row is absent to readers, but found
+  Server& server = servers_.find(request.at.server)->second;
   if (free_.empty()) {
-    free_.push_back(static_cast<SlotIndex>(slots_.size()));
+    free_.push_back(static_cast<Place>(slots_.size()));
     slots_.emplace_back();
   }
-  const SlotIndex index = free_.back();
+  const Place place = free_.back();
   free_.pop_back();
-  Slot& slot = slots_[index];
-  clients_[row.client].push_back(index);
-  slot.row = std::move(row);
+  Slot& slot = slots_[place];
+  slot.client = request.client;
   slot.server = &server;
-  slot.previous = none;
+  slot.conn = request.at.conn;
+  slot.shard = request.at.shard;
+  slot.epoch = epoch;
+  slot.claimed_at = request.accepted_at;
   slot.next = server.first;
-  if (server.first != none) slots_[server.first].previous = index;
-  server.first = index;
+  if (server.first != none) slots_[server.first].previous = place;
+  server.first = place;
   ++server.rows;
   ++rows_;
+  Place last = clients_.find(request.client.view());
+  if (last == none) return clients_.insert(place);
+  while (slots_[last].next_device != none) last = slots_[last].next_device;
+  slots_[last].next_device = place;
 }
 
-void OwnerDirectory::remove(SlotIndex index) {
-  assert(index < slots_.size() && slots_[index].server != nullptr);
-  Slot& slot = slots_[index];
+void OwnerDirectory::remove(Place place) {
+  assert(place < slots_.size() && slots_[place].server != nullptr);
+  Slot& slot = slots_[place];
   Server& server = *slot.server;
   if (slot.previous != none) slots_[slot.previous].next = slot.next;
   if (slot.next != none) slots_[slot.next].previous = slot.previous;
-  if (server.first == index) server.first = slot.next;
+  if (server.first == place) server.first = slot.next;
   --server.rows;
   --rows_;
 
-  const auto client = clients_.find(slot.row.client);
-  std::erase(client->second, index);
-  if (client->second.empty()) clients_.erase(client);
+  const Place first = clients_.find(slot.client.view());
+  if (first == place) {
+    clients_.erase(place);
+    if (slot.next_device != none) clients_.insert(slot.next_device);
+  } else {
+    Place before = first;
+    while (slots_[before].next_device != place) before = slots_[before].next_device;
+    slots_[before].next_device = slot.next_device;
+  }
   slot = Slot{};
-  free_.push_back(index);
+  free_.push_back(place);
 }
 
 std::uint64_t OwnerDirectory::remove_all(Server& server) {

@@ -4,7 +4,8 @@
 // backend.cpp turns it into the Directory port, whose answers come later.
 //
 // An owner row is a slot that never moves while its attachment stays, so a page cursor is a slot number and a row that
-// stays is seen exactly once. Rows of one server are chained through their slots: a sweep touches those only.
+// stays is seen exactly once. Rows of one server are chained through their slots, so a sweep touches those only; so are
+// those of one client. A row costs 130 bytes.
 //
 // Epochs: nothing is kept of a client without rows. While it has rows its epochs grow with every claim; after a release
 // the next one is at least the claim's accept time in microseconds, so it grows too if that connection was accepted
@@ -17,22 +18,28 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/routing/ports.hpp"
+#include "core/routing/slot_index.hpp"
 
 namespace wsr::memory {
 
 class OwnerDirectory {
 public:
-  explicit OwnerDirectory(std::uint64_t owners_max) : owners_max_(owners_max) {}
+  explicit OwnerDirectory(std::uint64_t owners_max) : owners_max_(owners_max), clients_(ClientOf{&slots_}) {}
+  OwnerDirectory(const OwnerDirectory&) = delete;
+  OwnerDirectory& operator=(const OwnerDirectory&) = delete;
 
   [[nodiscard]] Claimed claim(const ClaimRequest& request, StoreTime now);
   [[nodiscard]] Released release(const ClientId& client, const Attachment& at);
   [[nodiscard]] Owners lookup(const ClientId& client, StoreTime now) const;
+  /// The first row of lookup(); none if it has none.
+  [[nodiscard]] std::optional<OwnerRow> newest(const ClientId& client, StoreTime now) const;
   /// bad_request if `cursor` is none that a page gave.
   [[nodiscard]] OwnerPage page(std::string_view cursor, std::uint32_t count, StoreTime now) const;
   [[nodiscard]] OwnerCounts counts(StoreTime now) const;
@@ -48,38 +55,53 @@ public:
   [[nodiscard]] Swept sweep(const ServerId& dead, StoreTime now);
 
 private:
-  using SlotIndex = std::uint32_t;
-  static constexpr SlotIndex none = ~SlotIndex{0};
+  using Place = std::uint32_t;  // of a slot
+  static constexpr Place none = ~Place{0};
 
   struct Server {
+    ServerId id;
     ServerInfo info;
     StoreTime renewed_at{};
     StoreTime held_until{};  // the lease; in the past: expired
-    SlotIndex first = none;  // its rows, chained
+    Place first = none;      // its rows, chained
     std::uint64_t rows = 0;
   };
   struct Slot {
-    OwnerRow row;              // client empty: the slot is free
-    Server* server = nullptr;  // of row.at.server
-    SlotIndex previous = none, next = none;
+    ClientId client;
+    Server* server = nullptr;  // none: the slot is free
+    ConnId conn;
+    Epoch epoch;
+    StoreTime claimed_at{};
+    ShardIndex shard = 0;
+    Place previous = none, next = none;  // of the same server
+    Place next_device = none;            // of the same client, in the order of their claims
+    [[nodiscard]] Attachment at() const { return {server->id, shard, conn}; }
+    [[nodiscard]] bool is_at(const Attachment& where) const {
+      return conn == where.conn && shard == where.shard && server->id == where.server;
+    }
+    [[nodiscard]] OwnerRow row() const { return {client, at(), epoch, claimed_at}; }
+  };
+  struct ClientOf {
+    const std::deque<Slot>* slots;
+    std::string_view operator()(Place place) const { return (*slots)[place].client.view(); }
   };
 
   [[nodiscard]] Claimed claim_single(const ClaimRequest& request, StoreTime now);
   [[nodiscard]] Claimed claim_multi(const ClaimRequest& request, StoreTime now);
   [[nodiscard]] Claimed store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
                               StoreTime now);
-  [[nodiscard]] SlotIndex find(const ClientId& client, const Attachment& at) const;
+  [[nodiscard]] Place find(const ClientId& client, const Attachment& at) const;
   [[nodiscard]] std::vector<OwnerRow> rows_of(const ClientId& client) const;
-  void add(OwnerRow row, StoreTime now);
-  void remove(SlotIndex index);
+  void add(const ClaimRequest& request, Epoch epoch, StoreTime now);
+  void remove(Place place);
   std::uint64_t remove_all(Server& server);
 
   std::uint64_t owners_max_;
   std::uint64_t rows_ = 0;
-  std::vector<Slot> slots_;
-  std::vector<SlotIndex> free_;
-  std::unordered_map<ClientId, std::vector<SlotIndex>> clients_;  // never iterated; no client without rows
-  std::map<ServerId, Server> servers_;                            // the registry, by name
+  std::deque<Slot> slots_;  // a deque: slots never move
+  std::vector<Place> free_;
+  SlotIndex<ClientOf> clients_;         // of each client its first row
+  std::map<ServerId, Server> servers_;  // the registry, by name
 };
 
 }  // namespace wsr::memory

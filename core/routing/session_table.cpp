@@ -15,9 +15,10 @@ Session* SessionTable::open(ClientId client, Framing framing, OutboxRules& rules
     free_.pop_back();
   }
   auto& session = slots_[slot].emplace(ConnId::make(++serial_, slot), std::move(client), framing, rules);
-  const auto [entry, is_first] = newest_.try_emplace(session.client.str(), slot);
-  session.next_device = is_first ? slot : entry->second;
-  entry->second = slot;
+  const std::uint32_t older = newest_.find(session.client.view());
+  if (older != newest_.none) newest_.erase(older);
+  newest_.insert(slot);
+  session.next_device = older == newest_.none ? slot : older;
   ++size_;
   return &session;
 }
@@ -32,8 +33,8 @@ Session* SessionTable::find(ConnId id) {
 }
 
 Session* SessionTable::newest(std::string_view client) {
-  const auto entry = newest_.find(client);
-  return entry == newest_.end() ? nullptr : at(entry->second);
+  const std::uint32_t slot = newest_.find(client);
+  return slot == newest_.none ? nullptr : at(slot);
 }
 
 Session* SessionTable::next(const Session& session) {
@@ -49,17 +50,14 @@ bool SessionTable::is_here(std::string_view client) {
 
 void SessionTable::close(Session& session) {
   const std::uint32_t slot = session.id.slot();
-  const auto entry = newest_.find(session.client.view());
-  assert(entry != newest_.end());
+  const std::uint32_t newest = newest_.find(session.client.view());
+  assert(newest != newest_.none);
   const bool is_oldest = session.next_device == slot;
-  if (entry->second == slot) {
-    if (is_oldest) {
-      newest_.erase(entry);
-    } else {
-      entry->second = session.next_device;
-    }
+  if (newest == slot) {
+    newest_.erase(slot);
+    if (!is_oldest) newest_.insert(session.next_device);
   } else {
-    Session* newer = at(entry->second);
+    Session* newer = at(newest);
     while (newer->next_device != slot) newer = at(newer->next_device);
     newer->next_device = is_oldest ? newer->id.slot() : session.next_device;
   }

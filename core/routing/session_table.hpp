@@ -17,7 +17,7 @@
 #include "core/routing/ids.hpp"
 #include "core/routing/outbox.hpp"
 #include "core/routing/router.hpp"
-#include "core/routing/text_map.hpp"
+#include "core/routing/slot_index.hpp"
 
 namespace wsr {
 
@@ -48,7 +48,9 @@ struct Session {
 
 class SessionTable {
 public:
-  explicit SessionTable(std::size_t sessions_max) : sessions_max_(sessions_max) {}
+  explicit SessionTable(std::size_t sessions_max) : newest_(ClientOf{&slots_}), sessions_max_(sessions_max) {}
+  SessionTable(const SessionTable&) = delete;
+  SessionTable& operator=(const SessionTable&) = delete;
 
   [[nodiscard]] Session* open(ClientId client, Framing framing, OutboxRules& rules);
   [[nodiscard]] Session* find(ConnId id);
@@ -65,9 +67,13 @@ public:
   [[nodiscard]] Session* at(std::uint32_t slot);
 
 private:
+  struct ClientOf {
+    const std::deque<std::optional<Session>>* slots;
+    std::string_view operator()(std::uint32_t slot) const { return (*slots)[slot]->client.view(); }
+  };
   std::deque<std::optional<Session>> slots_;  // a deque: sessions never move
   std::vector<std::uint32_t> free_;
-  TextMap<std::uint32_t> newest_;  // client -> slot of its newest session
+  SlotIndex<ClientOf> newest_;  // of each client the newest session
   std::uint64_t serial_ = 0;
   std::size_t size_ = 0;
   std::size_t sessions_max_;
