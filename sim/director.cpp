@@ -1,5 +1,6 @@
 #include "sim/director.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -443,7 +444,7 @@ void Director::heal() {
 // ---------------------------------------------------------------- deeds
 
 std::string Director::data(DeedNumber number, std::uint32_t bytes) {
-  std::string text = fmt::format("\"m{}\"", number);
+  std::string text = fmt::format(FMT_COMPILE("\"m{}\""), number);
   if (text.size() < bytes) {
     text.pop_back();
     text += ' ';
@@ -468,22 +469,22 @@ void Director::do_deed(const Step& step) {
       case Step::Action::send: {
         const std::uint32_t to = Population::client_named(step.to);
         const DeedNumber number = parts_.truth->begin(Deed::Kind::send, device, to, true, true);
-        text = fmt::format(R"({{"op":"send","to":"{}","data":{},"id":"{}"}})", step.to, data(number, 16), number);
+        text = fmt::format(FMT_COMPILE(R"({{"op":"send","to":"{}","data":{},"id":"{}"}})"), step.to, data(number, 16), number);
         break;
       }
       case Step::Action::join: {
         const DeedNumber number = parts_.truth->begin(Deed::Kind::join, device, room, true, true);
-        text = fmt::format(R"({{"op":"join","room":"{}","id":"{}"}})", Truth::room_name(room), number);
+        text = fmt::format(FMT_COMPILE(R"({{"op":"join","room":"{}","id":"{}"}})"), Truth::room_name(room), number);
         break;
       }
       case Step::Action::leave: {
         const DeedNumber number = parts_.truth->begin(Deed::Kind::leave, device, room, true, true);
-        text = fmt::format(R"({{"op":"leave","room":"{}","id":"{}"}})", Truth::room_name(room), number);
+        text = fmt::format(FMT_COMPILE(R"({{"op":"leave","room":"{}","id":"{}"}})"), Truth::room_name(room), number);
         break;
       }
       default: {
         const DeedNumber number = parts_.truth->begin(Deed::Kind::push, device, room, true, true);
-        text = fmt::format(R"({{"op":"push","room":"{}","data":{},"id":"{}"}})", Truth::room_name(room),
+        text = fmt::format(FMT_COMPILE(R"({{"op":"push","room":"{}","data":{},"id":"{}"}})"), Truth::room_name(room),
                            data(number, 16), number);
       }
     }
@@ -548,7 +549,7 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
   }
   if (population.device(device).state != Device::State::open) return;
   const bool wants_word = workload.wants_word;
-  const auto id = [&](DeedNumber number) { return wants_word ? fmt::format(R"(,"id":"{}")", number) : std::string(); };
+  const auto id = [&](DeedNumber number) { return wants_word ? fmt::format(FMT_COMPILE(R"(,"id":"{}")"), number) : std::string(); };
   std::string text;
   switch (workload.op) {
     case Workload::Op::send: {
@@ -559,26 +560,26 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
               ? static_cast<std::uint32_t>(draws.below(parts_.scenario.clients, Purpose::workload_whom, index, nth))
               : load.to[draws.below(load.to.size(), Purpose::workload_whom, index, nth)];
       const DeedNumber number = parts_.truth->begin(Deed::Kind::send, device, to, wants_word, true);
-      text = fmt::format(R"({{"op":"send","to":"c{}","data":{}{}}})", to, data(number, workload.bytes), id(number));
+      text = fmt::format(FMT_COMPILE(R"({{"op":"send","to":"c{}","data":{}{}}})"), to, data(number, workload.bytes), id(number));
       break;
     }
     case Workload::Op::push: {
       const std::uint32_t room = room_of(workload, 0, nth);
       const DeedNumber number = parts_.truth->begin(Deed::Kind::push, device, room, wants_word, workload.echo);
-      text = fmt::format(R"({{"op":"push","room":"{}","data":{}{}{}}})", Truth::room_name(room),
+      text = fmt::format(FMT_COMPILE(R"({{"op":"push","room":"{}","data":{}{}{}}})"), Truth::room_name(room),
                          data(number, workload.bytes), workload.echo ? "" : R"(,"echo":false)", id(number));
       break;
     }
     case Workload::Op::join: {
       const std::uint32_t room = room_of(workload, client, nth);
       const DeedNumber number = parts_.truth->begin(Deed::Kind::join, device, room, wants_word, true);
-      text = fmt::format(R"({{"op":"join","room":"{}"{}}})", Truth::room_name(room), id(number));
+      text = fmt::format(FMT_COMPILE(R"({{"op":"join","room":"{}"{}}})"), Truth::room_name(room), id(number));
       break;
     }
     default: {
       const std::uint32_t room = room_of(workload, client, nth);
       const DeedNumber number = parts_.truth->begin(Deed::Kind::leave, device, room, wants_word, true);
-      text = fmt::format(R"({{"op":"leave","room":"{}"{}}})", Truth::room_name(room), id(number));
+      text = fmt::format(FMT_COMPILE(R"({{"op":"leave","room":"{}"{}}})"), Truth::room_name(room), id(number));
     }
   }
   static_cast<void>(population.say(device, std::move(text)));

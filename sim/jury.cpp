@@ -119,11 +119,11 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
     }
   } else if (f == "rows") {
     const auto servers = director_.servers_of(*term.among);
-    for (const OwnerRow& row : parts_.store->all_rows()) {
+    for (const auto& [id, rows] : parts_.store->rows_by_server()) {
       std::uint32_t server = 0;
-      const auto name = row.at.server.name();
+      const auto name = id.name();
       std::from_chars(name.data() + 1, name.data() + name.size(), server);
-      number += std::find(servers.begin(), servers.end(), server) != servers.end() ? 1 : 0;
+      if (std::find(servers.begin(), servers.end(), server) != servers.end()) number += static_cast<double>(rows);
     }
   } else if (f == "members") {
     number = static_cast<double>(parts_.store->room_info(RoomName::trusted(term.argument)).size);

@@ -32,7 +32,7 @@ public:
   }
   [[nodiscard]] T take(std::uint32_t place) {
     free_.push_back(place);
-    return std::exchange(things_[place], T{});
+    return std::move(things_[place]);
   }
   [[nodiscard]] T& at(std::uint32_t place) { return things_[place]; }
 

@@ -95,7 +95,7 @@ std::uint32_t Population::pick_server(DeviceIndex index) {
   // A load balancer looks at readiness: a server that drains or is dead is not in its list, unless nobody is.
   const auto is_listed = [&](std::uint32_t server) {
     const VirtualServer* found = parts_.server(server);
-    return found != nullptr && !found->is_draining();
+    return found != nullptr && found->is_listening();
   };
   Device& device = devices_[index];
   std::uint32_t wanted = 1;
@@ -196,11 +196,11 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   const DeviceIndex device = conn.device;
   if (device == nobody) return;
   parts_.truth->on_gone(index, code);
-  count_close(device, code);
+  const bool was_connecting = conn.state == Conn::State::connecting;
+  if (!was_connecting || code != 1006) count_close(device, code);  // else it never came about
   if (conn.is_welcome) --open_;
   conn.device = nobody;
   conn.is_welcome = false;
-  const bool was_connecting = conn.state == Conn::State::connecting;
   conn.state = Conn::State::closed;
   devices_[device].conn = nobody;
   devices_[device].state = Device::State::away;
@@ -212,13 +212,14 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   } else if (was_connecting || conn.is_server_gone || parts_.server(conn.server) == nullptr) {
     free_conn(index);
   }
-  come_back(device, code);
+  come_back(device, code, was_connecting);
 }
 
-void Population::come_back(DeviceIndex index, std::uint16_t code) {
+void Population::come_back(DeviceIndex index, std::uint16_t code, bool was_connecting) {
   Device& device = devices_[index];
   const ReconnectSpec& spec = parts_.scenario.reconnect;
-  if (device.stays_away || !spec.is_on || code == 1000 || code == 4009) return;  // replaced: its newer one lives
+  if (device.stays_away || code == 1000 || code == 4009) return;  // replaced: its newer one lives
+  if (!spec.is_on && !was_connecting) return;                     // an attempt that came to nothing is repeated
   Nanos delay = parts_.kernel.draws.of(spec.delay, Purpose::reconnect_delay, index, ++device.turns);
   for (std::uint32_t failed = 1; failed < device.attempts && delay < spec.delay_max; ++failed) delay *= 2;
   connect(index, std::min(delay, spec.delay_max));

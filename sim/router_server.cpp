@@ -82,10 +82,12 @@ void RouterServer::resign() {
 
 void RouterServer::end_turn() {
   for (int round = 0; round < 4; ++round) {
-    for (const ConnId id : std::exchange(dirty_, {})) {
+    flushing_.swap(dirty_);
+    for (const ConnId id : flushing_) {
       if (const ConnIndex index = conn_with(id); index != nobody) flush(index);
     }
-    for (const Closing& each : std::exchange(closing_, {})) {
+    ending_.swap(closing_);
+    for (const Closing& each : ending_) {
       const ConnIndex index = conn_with(each.conn);
       if (index == nobody) continue;
       Conn& conn = parts_.population->conn(index);
@@ -95,6 +97,8 @@ void RouterServer::end_turn() {
                                          parts_.mutant == Mutant::silent_close ? std::uint16_t{1006} : each.code);
       closed(index);
     }
+    flushing_.clear();
+    ending_.clear();
     router_.end_turn();
     if (dirty_.empty() && closing_.empty()) break;
   }
@@ -161,7 +165,7 @@ ConnIndex RouterServer::conn_with(ConnId id) const {
 
 void RouterServer::on_accept(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
-  if (is_draining_) return parts_.population->refuse(index);
+  if (!is_listening()) return parts_.population->refuse(index);
   const auto client = ClientId::trusted(Population::name_of(parts_.population->client_of(conn.device)));
   const auto opened = router_.open(client, Framing::websocket);
   if (!opened) {
@@ -282,6 +286,7 @@ void RouterServer::on_readiness(const Readiness& readiness) {
   const bool is_now = readiness.is_ready();
   if (is_now != was_ready_) parts_.metrics.count(is_now ? Metric::server_ready : Metric::server_unready);
   was_ready_ = is_now;
+  has_been_ready_ = has_been_ready_ || is_now;
 }
 
 // ---------------------------------------------------------------- checkers

@@ -29,6 +29,8 @@ public:
   void push(const RoomName& room, std::string_view data) override;
   void send(const ClientId& to, std::string_view data) override;
   [[nodiscard]] bool is_ready() const override { return keeper_.readiness().is_ready(); }
+  /// As core/net: only once it has been ready, and knows the store's clock.
+  [[nodiscard]] bool is_listening() const override { return has_been_ready_ && !is_draining_; }
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::size_t connections() const override { return router_.connection_count(); }
   [[nodiscard]] ConnIndex conn_with(ConnId id) const override;
@@ -63,18 +65,18 @@ private:
   Keeper keeper_;
   Router router_;
   std::vector<ConnIndex> by_slot_;
-  std::vector<ConnId> dirty_;
+  std::vector<ConnId> dirty_, flushing_;  // the room of the second is used again
   struct Closing {
     ConnId conn;
     std::uint16_t code;
   };
-  std::vector<Closing> closing_;
+  std::vector<Closing> closing_, ending_;
   std::string bytes_;
   Nanos armed_at_ = 0;
   std::uint32_t timer_generation_ = 0;
   std::uint64_t times_deaf_ = 0;
   std::uint64_t frames_ = 0;  // for mutants
-  bool was_ready_ = false;
+  bool was_ready_ = false, has_been_ready_ = false;
 };
 
 }  // namespace wsr::sim

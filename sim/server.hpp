@@ -52,6 +52,8 @@ public:
   [[nodiscard]] bool is_paused() const { return is_paused_; }
   [[nodiscard]] bool is_draining() const { return is_draining_; }
   [[nodiscard]] virtual bool is_ready() const = 0;
+  /// It takes connections: what a load balancer looks at.
+  [[nodiscard]] virtual bool is_listening() const { return !is_draining_; }
   [[nodiscard]] virtual Stats stats() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual ConnIndex conn_with(ConnId id) const = 0;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t epoch_us = 1'700'000'000'000'000;  // the store's clock at the start of a run
 constexpr Ticket spy_ticket{~std::uint64_t{0}};
+constexpr std::uint32_t resume = 1;  // a store_act: the next call after a stall; 0: something for the replica
 
 }  // namespace
 
@@ -114,6 +115,7 @@ StoreModel::SessionIndex StoreModel::add(StoreSession& session) {
   sessions_.push_back(Session{.end = &session,
                               .server = session.server(),
                               .carried_generation = 0,
+                              .broken_generation = 0,
                               .commands = {},
                               .subscriber = {},
                               .unread = 0,
@@ -139,10 +141,19 @@ void StoreModel::on_call(const Event& event) {
     static_cast<void>(calls.take(event.payload));
     return;
   }
-  if (kernel_.now() < stalled_until_) {
-    kernel_.push(event, stalled_until_ + static_cast<Nanos>(++carried_ & 0xFFFF));
-    return;
+  if (kernel_.now() >= stalled_until_ && stalled_.empty()) {
+    return carry_out_now(event.whom, event.what, calls.take(event.payload));
   }
+  if (stalled_.empty()) kernel_.push(stalled_until_, EventKind::store_act, 0, resume);
+  stalled_.push_back(event);
+}
+
+void StoreModel::carry_out_next() {
+  if (stalled_.empty()) return;
+  if (kernel_.now() < stalled_until_) return kernel_.push(stalled_until_, EventKind::store_act, 0, resume);
+  const Event event = stalled_.front();
+  stalled_.pop_front();
+  if (!stalled_.empty()) kernel_.push(kernel_.now() + 1, EventKind::store_act, 0, resume);
   carry_out_now(event.whom, event.what, calls.take(event.payload));
 }
 
@@ -235,7 +246,9 @@ void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
   const bool is_subscriber =
       std::holds_alternative<Subscribed>(parcel.answer) || std::holds_alternative<Unsubscribed>(parcel.answer);
   const std::uint32_t generation = session.carried_generation;
+  if (!is_subscriber && generation == session.broken_generation) return;
   if (!is_subscriber && loses_replies_.contains(session.server)) {
+    session.broken_generation = generation;
     metrics_.count(Metric::store_reply_lost);
     if (kernel_.is_traced()) kernel_.note("  its reply is lost, and the connection with it");
     session.end->lose_command_connection(generation);
@@ -319,6 +332,7 @@ bool StoreModel::is_subscribed(SessionIndex index, const Channel& channel) const
 // ---------------------------------------------------------------- faults
 
 void StoreModel::on_act(const Event& event) {
+  if (event.what == resume) return carry_out_next();
   Logged logged = log_.take(event.payload);
   if (replica_ == nullptr || event.whom != replica_epoch_) return;
   replica_->carried_at = logged.at;
@@ -330,6 +344,7 @@ void StoreModel::on_act(const Event& event) {
 void StoreModel::stall(Nanos until) { stalled_until_ = std::max(stalled_until_, until); }
 
 void StoreModel::reset_connections() {
+  for (const Event& event : std::exchange(stalled_, {})) static_cast<void>(calls.take(event.payload));
   for (Session& session : sessions_) {
     session.channels.clear();
     session.unread = 0;
@@ -395,6 +410,7 @@ void StoreModel::forget_subscriptions(std::uint32_t server) {
 
 void StoreModel::heal() {
   stalled_until_ = 0;
+  if (!stalled_.empty()) kernel_.push(kernel_.now(), EventKind::store_act, 0, resume);
   loses_replies_.clear();
   if (!is_up_) come_up();
 }
@@ -411,9 +427,7 @@ T StoreModel::ask(Ask&& ask_copy) {
 }
 
 std::optional<OwnerRow> StoreModel::row_of(const ClientId& client) {
-  auto owners = ask<Owners>([&](memory::Backend& root) { root.directory().lookup(spy_ticket, client); });
-  if (owners.rows.empty()) return std::nullopt;
-  return std::move(owners.rows.front());
+  return primary_->root->owner_of(client);
 }
 
 RoomInfo StoreModel::room_info(const RoomName& room) {
@@ -440,14 +454,8 @@ std::vector<RoomName> StoreModel::rooms() {
   }
 }
 
-std::vector<OwnerRow> StoreModel::all_rows() {
-  std::vector<OwnerRow> all;
-  for (std::string cursor = "0";;) {
-    auto page = ask<OwnerPage>([&](memory::Backend& root) { root.directory().page(spy_ticket, cursor, 1'000); });
-    for (auto& row : page.rows) all.push_back(std::move(row));
-    if (page.cursor == "0" || page.cursor.empty()) return all;
-    cursor = page.cursor;
-  }
+std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::rows_by_server() {
+  return ask<OwnerCounts>([](memory::Backend& root) { root.directory().counts(spy_ticket); }).by_server;
 }
 
 std::uint64_t StoreModel::table_rows(std::string_view table) {

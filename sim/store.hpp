@@ -15,6 +15,7 @@
 // Bounds:        owners_max, memberships_max as configured; subscriber_buffer for each subscriber.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -83,7 +84,8 @@ public:
   [[nodiscard]] RoomInfo room_info(const RoomName& room);
   [[nodiscard]] std::vector<ClientId> members_of(const RoomName& room);
   [[nodiscard]] std::vector<RoomName> rooms();
-  [[nodiscard]] std::vector<OwnerRow> all_rows();
+  /// Of servers whose lease stands.
+  [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> rows_by_server();
   [[nodiscard]] Servers registry();
   /// Rows of one of the application's tables.
   [[nodiscard]] std::uint64_t table_rows(std::string_view table);
@@ -112,6 +114,7 @@ private:
     StoreSession* end = nullptr;
     std::uint32_t server = 0;
     std::uint32_t carried_generation = 0;     // of the call that is being carried out
+    std::uint32_t broken_generation = 0;      // the connection that broke with a reply: no other comes on it. 0: none
     std::uint32_t subscriber_generation = 0;  // of the connection that holds the subscriptions
     Pipe commands, subscriber;                // towards the server
     std::size_t unread = 0;                   // bytes on their way to the subscriber
@@ -121,6 +124,7 @@ private:
   [[nodiscard]] std::unique_ptr<Copy> make_copy();
   void carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call);
   void carry_out_watched(SessionIndex index, StoreCall& call);
+  void carry_out_next();
   void answer(SessionIndex index, AnswerParcel parcel);
   void on_bus(SessionIndex index, const Channel& channel, std::string_view pattern, std::string_view payload);
   void on_spy(const Channel& channel, std::string_view payload);
@@ -153,6 +157,7 @@ private:
   Pipe replication_;
   bool is_up_ = true;
   Nanos stalled_until_ = 0;
+  std::deque<Event> stalled_;  // calls that came during a stall, in their order
   bool spies_publish_ = false;  // what is published now, the spy hears, too
   std::uint64_t carried_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "sim/store_session.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace wsr::sim {
@@ -25,7 +26,8 @@ void StoreSession::start() {
 
 void StoreSession::stop() {
   is_started_ = false;
-  fail_commands(Errc::unavailable);
+  fail(std::exchange(pending_, {}), Errc::unavailable);
+  fail(std::exchange(unsent_, {}), Errc::unavailable);
   for (const StoreCall& call : std::exchange(subscriber_calls_, {})) {
     if (auto answer = failed(call.request.index(), Errc::unavailable))
       answers_.on_answer(call.ticket, std::move(*answer));
@@ -44,21 +46,22 @@ void StoreSession::call(Ticket ticket, StoreRequest request) {
       channels_.erase({unsubscribe->channel, unsubscribe->match});
     }
     subscriber_calls_.push_back(call);
-    if (subscriber_.is_up) send(subscriber_, std::move(call), true);
+    if (subscriber_.is_up) send(subscriber_, std::move(call));
     return;
   }
   Pending pending{ticket, call.request.index(), kernel_.now(), {}};
   if (const auto* table = std::get_if<TableCall>(&call.request)) pending.fail = table->fail;
-  pending_.push_back(std::move(pending));
   if (!commands_.is_up) {
-    // Answered in an event of its own: a port never answers inline.
-    return push_timer(kernel_.now() + 1, Timer::lost_commands, commands_.generation);
+    // Answered in an event of its own: a port never answers inline. The connection may be back by then.
+    unsent_.push_back(std::move(pending));
+    return push_timer(kernel_.now() + 1, Timer::unsent, 0);
   }
-  send(commands_, std::move(call), false);
+  pending_.push_back(std::move(pending));
+  send(commands_, std::move(call));
   arm_deadline();
 }
 
-void StoreSession::send(Line& line, StoreCall call, bool is_subscriber) {
+void StoreSession::send(Line& line, StoreCall call) {
   const std::size_t bytes = bytes_of(call.request);
   Event event{.at = 0,
               .tie = kernel_.draws.bits(Purpose::tie, index_, line.pipe.last ^ call.ticket.value),
@@ -67,7 +70,6 @@ void StoreSession::send(Line& line, StoreCall call, bool is_subscriber) {
               .payload = store_.calls.put(std::move(call)),
               .what = line.generation,
               .kind = EventKind::store_call};
-  static_cast<void>(is_subscriber);
   if (network_.is_store_cut(server_, Way::up)) return network_.hold_store(server_, Way::up, event);
   kernel_.push(event, network_.arrival(line.pipe, network_.store_link(server_), bytes, server_,
                                        network_.released_store(server_, Way::up)));
@@ -101,8 +103,7 @@ void StoreSession::on_cut() {
   push_timer(kernel_.now() + 2 * subscriber_ping_every, Timer::watchdog, subscriber_.generation);
 }
 
-void StoreSession::fail_commands(Errc result) {
-  auto failing = std::exchange(pending_, {});
+void StoreSession::fail(std::deque<Pending> failing, Errc result) {
   for (Pending& pending : failing) {
     if (pending.fail) {
       pending.fail();
@@ -144,8 +145,10 @@ void StoreSession::on_timer(const Event& event) {
         listener_.on_store_state(StoreState::down);
         retry(commands_, Timer::retry_commands);
       }
-      return fail_commands(timer == Timer::deadline ? Errc::timeout : Errc::unavailable);
+      return fail(std::exchange(pending_, {}), timer == Timer::deadline ? Errc::timeout : Errc::unavailable);
     }
+    case Timer::unsent:
+      return fail(std::exchange(unsent_, {}), Errc::unavailable);
     case Timer::retry_commands:
       if (commands_.is_up || generation != commands_.generation) return;
       if (!is_reachable()) return retry(commands_, Timer::retry_commands);
@@ -176,14 +179,14 @@ void StoreSession::on_timer(const Event& event) {
         for (const auto& [channel, match] : channels_) {
           StoreCall call{Ticket{}, SubscribeCall{channel, match}};
           subscriber_calls_.push_back(call);
-          send(subscriber_, std::move(call), true);
+          send(subscriber_, std::move(call));
           ++confirmations_left_;
         }
       }
       for (const StoreCall& call : unconfirmed) {
         if (call.ticket == Ticket{}) continue;
         subscriber_calls_.push_back(call);
-        send(subscriber_, call, true);
+        send(subscriber_, call);
       }
       if (!is_first && confirmations_left_ == 0) listener_.on_resubscribed();
       return;
@@ -206,6 +209,7 @@ void StoreSession::on_answer(const Event& event) {
     return;
   }
   if (event.what >> 1 != commands_.generation || pending_.empty()) return;
+  assert(pending_.front().ticket == parcel.ticket);  // a pipeline: answers come in the order of the calls
   pending_.pop_front();
   if (parcel.table_reply) return parcel.table_reply();
   answers_.on_answer(parcel.ticket, std::move(parcel.answer));

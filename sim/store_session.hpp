@@ -63,7 +63,8 @@ private:
     lost_subscriber,
     retry_commands,
     retry_subscriber,
-    watchdog
+    watchdog,
+    unsent
   };
   struct Line {
     bool is_up = false;
@@ -78,9 +79,9 @@ private:
     std::function<void()> fail;  // of a TableCall
   };
 
-  void send(Line& line, StoreCall call, bool is_subscriber);
+  void send(Line& line, StoreCall call);
   void arm_deadline();
-  void fail_commands(Errc result);
+  void fail(std::deque<Pending> failing, Errc result);
   void retry(Line& line, Timer timer);
   [[nodiscard]] bool is_reachable() const;
   void push_timer(Nanos at, Timer timer, std::uint32_t generation);
@@ -93,7 +94,9 @@ private:
   BusListener& listener_;
   StoreModel::SessionIndex index_;
   Line commands_, subscriber_;
-  std::deque<Pending> pending_;
+  std::deque<Pending> pending_;  // sent
+  std::deque<Pending> unsent_;   // called while there was no connection
+
   std::deque<StoreCall> subscriber_calls_;  // not confirmed
   std::set<std::pair<Channel, Match>> channels_;
   bool is_deadline_armed_ = false;

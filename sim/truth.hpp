@@ -7,6 +7,7 @@
 // Thread-safety: none; part of one run. Memory: deeds are kept for deed_kept, then judged and forgotten.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
 #include <set>
@@ -149,10 +150,10 @@ private:
   Parts& parts_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
-  std::unordered_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
+  boost::unordered_flat_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
   std::unordered_map<std::uint32_t, Room> rooms_;             // never iterated
   std::uint32_t rooms_end_ = 0;
-  std::unordered_map<std::uint64_t, Seat> seats_;
+  boost::unordered_flat_map<std::uint64_t, Seat> seats_;  // never iterated
   std::set<std::pair<std::uint32_t, std::uint32_t>> asked_in_;  // client and room: it has asked to join
   std::unordered_map<std::uint32_t, Nanos> disturbed_;          // clients
   std::unordered_map<std::uint32_t, std::uint32_t> gone_;       // connection -> client, for the naive pattern
