@@ -148,9 +148,10 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
     const sim::Finding& finding = run.findings.front();
     const auto line = std::find_if(sim::checker_names.begin(), sim::checker_names.end(),
                                    [&](const auto& each) { return each.name == finding.checker; });
-    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  {} ({}: {})\n  {}\n", report.scenario.name, run.seed,
-                       seconds_of(finding.at), finding.checker, line == sim::checker_names.end() ? "" : line->contract,
-                       line == sim::checker_names.end() ? "" : line->says, finding.what);
+    const std::string guards = line == sim::checker_names.end() ? std::string("a seed is one run, to the last event")
+                                                                : fmt::format("{}: {}", line->contract, line->says);
+    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  {} ({})\n  {}\n", report.scenario.name, run.seed,
+                       seconds_of(finding.at), finding.checker, guards, finding.what);
     event = finding.event;
     if (finding.client != sim::nobody) subject = sim::Population::name_of(finding.client);
   }

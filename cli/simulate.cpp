@@ -22,6 +22,7 @@
 #include "sim/scenario_text.hpp"
 #include "sim/shrink.hpp"
 #include "sim/trace.hpp"
+#include "sim/twice.hpp"
 #include "sim/world.hpp"
 
 namespace wsr::cli {
@@ -178,27 +179,6 @@ void in_parallel(unsigned jobs, std::uint64_t count, const std::function<void(st
   if (failed) std::rethrow_exception(failed);
 }
 
-/// The second run of a seed must be the first again. Where it is not, the first block of events that differs is named.
-void run_twice(const SimulateOptions& o, const Loaded& loaded, RunResult& result,
-               const std::vector<std::uint64_t>& first) {
-  std::vector<std::uint64_t> second;
-  RunOptions options = run_options(o, loaded, result.seed);
-  options.checkpoints = &second;
-  const RunResult again = sim::run(loaded.scenario, options);
-  if (again.hash == result.hash && again.events == result.events) return;
-  const auto differs = std::mismatch(first.begin(), first.end(), second.begin(), second.end()).first;
-  const auto block = static_cast<std::uint64_t>(differs - first.begin());
-  result.ending = Ending::nondeterminism;
-  result.findings.insert(
-      result.findings.begin(),
-      sim::Finding{
-          "determinism",
-          fmt::format(
-              "two runs of one seed differ: hash {:016x} and {:016x}; the first difference is among events {} to {}",
-              result.hash, again.hash, block * 4'096 + 1, (block + 1) * 4'096),
-          0, block * 4'096 + 1, sim::nobody});
-}
-
 ScenarioReport run_scenario(const SimulateOptions& o, const Loaded& loaded) {
   const SeedRange seeds = seed_range(o, loaded.scenario);
   ScenarioReport report{loaded.scenario, loaded.file, std::vector<RunResult>(seeds.last - seeds.first + 1), 0, 0};
@@ -206,12 +186,9 @@ ScenarioReport run_scenario(const SimulateOptions& o, const Loaded& loaded) {
   Progress progress(!o.quiet && isatty(STDERR_FILENO) != 0, report.runs.size());
   std::atomic<std::uint64_t> events{0};
   in_parallel(jobs_of(o), report.runs.size(), [&](std::uint64_t i) {
-    RunOptions options = run_options(o, loaded, seeds.first + i);
-    std::vector<std::uint64_t> checkpoints;
-    if (o.twice) options.checkpoints = &checkpoints;
-    report.runs[i] = sim::run(loaded.scenario, options);
-    events += report.runs[i].events;
-    if (o.twice) run_twice(o, loaded, report.runs[i], checkpoints);
+    const RunOptions options = run_options(o, loaded, seeds.first + i);
+    report.runs[i] = o.twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
+    events += report.runs[i].events * (o.twice ? 2 : 1);
     progress.done(report.runs[i].events);
   });
   report.seconds = seconds_since(begin);
@@ -317,7 +294,9 @@ int try_mutants(const SimulateOptions& o, const std::vector<Loaded>& scenarios) 
         if (loaded.scenario.clients > 20'000) continue;
         RunOptions options = run_options(o, loaded, loaded.scenario.seed + n);
         options.mutant = static_cast<sim::Mutant>(mutant);
-        const RunResult result = sim::run(loaded.scenario, options);
+        const bool is_twice = options.mutant == sim::Mutant::unseeded;
+        const RunResult result =
+            is_twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
         const auto found = std::find_if(result.findings.begin(), result.findings.end(),
                                         [&](const auto& f) { return f.checker == sim::mutant_names[mutant].checker; });
         if (found == result.findings.end()) continue;

@@ -459,17 +459,14 @@ void Director::do_deed(const Step& step) {
   for (const std::uint32_t client : clients_of(*step.target)) {
     const DeviceIndex device = client * population.devices_per_client();
     if (population.device(device).state != Device::State::open) continue;
-    std::uint32_t room = 0;
-    if (!step.room.empty()) {
-      const auto digits = step.room.find_last_not_of("0123456789") + 1;
-      std::from_chars(step.room.data() + digits, step.room.data() + step.room.size(), room);
-    }
+    const std::uint32_t room = step.room.value_or(0);
     std::string text;
     switch (step.action) {
       case Step::Action::send: {
-        const std::uint32_t to = Population::client_named(step.to);
+        const std::uint32_t to = step.to.value_or(0);
         const DeedNumber number = parts_.truth->begin(Deed::Kind::send, device, to, true, true);
-        text = fmt::format(FMT_COMPILE(R"({{"op":"send","to":"{}","data":{},"id":"{}"}})"), step.to, data(number, 16), number);
+        text =
+            fmt::format(FMT_COMPILE(R"({{"op":"send","to":"c{}","data":{},"id":"{}"}})"), to, data(number, 16), number);
         break;
       }
       case Step::Action::join: {
@@ -549,7 +546,9 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
   }
   if (population.device(device).state != Device::State::open) return;
   const bool wants_word = workload.wants_word;
-  const auto id = [&](DeedNumber number) { return wants_word ? fmt::format(FMT_COMPILE(R"(,"id":"{}")"), number) : std::string(); };
+  const auto id = [&](DeedNumber number) {
+    return wants_word ? fmt::format(FMT_COMPILE(R"(,"id":"{}")"), number) : std::string();
+  };
   std::string text;
   switch (workload.op) {
     case Workload::Op::send: {
@@ -560,7 +559,8 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
               ? static_cast<std::uint32_t>(draws.below(parts_.scenario.clients, Purpose::workload_whom, index, nth))
               : load.to[draws.below(load.to.size(), Purpose::workload_whom, index, nth)];
       const DeedNumber number = parts_.truth->begin(Deed::Kind::send, device, to, wants_word, true);
-      text = fmt::format(FMT_COMPILE(R"({{"op":"send","to":"c{}","data":{}{}}})"), to, data(number, workload.bytes), id(number));
+      text = fmt::format(FMT_COMPILE(R"({{"op":"send","to":"c{}","data":{}{}}})"), to, data(number, workload.bytes),
+                         id(number));
       break;
     }
     case Workload::Op::push: {

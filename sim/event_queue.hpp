@@ -14,6 +14,7 @@
 #include <bit>
 #include <cassert>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "sim/scenario.hpp"
@@ -41,6 +42,15 @@ enum class EventKind : std::uint8_t {
   check,            // a checker's deadline; payload: parcel
   end,
 };
+
+/// `client_act`.
+[[nodiscard]] constexpr std::string_view to_string(EventKind kind) {
+  constexpr std::array<std::string_view, 19> names{
+      "client_act",   "client_bytes", "client_fin", "server_accept", "server_text", "server_fin",  "server_writable",
+      "server_timer", "server_act",   "store_call", "store_answer",  "bus_message", "store_timer", "store_act",
+      "workload",     "step",         "look",       "check",         "end"};
+  return names[static_cast<std::size_t>(kind)];
+}
 
 struct Event {
   std::uint64_t at = 0;  // virtual nanoseconds

@@ -33,6 +33,7 @@ enum class Mutant : std::uint8_t {
   silent_close,
   deaf_for_ever,
   never_reasserts,
+  unseeded,
   planted,
   count_
 };
@@ -62,8 +63,9 @@ inline constexpr std::array<MutantName, static_cast<std::size_t>(Mutant::count_)
     {"silent-close", "no-silence", "a refused connection is cut without a close frame"},
     {"deaf-for-ever", "hears-itself", "a deaf server does not subscribe again"},
     {"never-reasserts", "comes-right", "a server that was forgotten does not claim again"},
+    {"unseeded", "determinism", "a client's first delay before it comes back is drawn from outside the seed"},
     {"planted", "one-answer",
-     "one answer in a million is thrown away: one schedule of `takeover` in two thousand shows it"},
+     "one answer in five millions is thrown away: one schedule of `takeover` in twelve thousand shows it"},
 }};
 
 [[nodiscard]] constexpr std::optional<Mutant> mutant_of(std::string_view name) {

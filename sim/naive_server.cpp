@@ -147,7 +147,7 @@ void NaiveServer::write_fd(std::uint32_t fd, std::string_view json) {
     conn.is_blocked = true;
     std::size_t bytes = 0;
     for (const std::string& each : queue) bytes += each.size();
-    parts_.truth->on_queue(by_fd_[fd], bytes, 0);
+    parts_.truth->on_queue(by_fd_[fd], bytes);
     return;
   }
   waiting_.erase(fd);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <utility>
 
@@ -221,6 +222,10 @@ void Population::come_back(DeviceIndex index, std::uint16_t code, bool was_conne
   if (device.stays_away || code == 1000 || code == 4009) return;  // replaced: its newer one lives
   if (!spec.is_on && !was_connecting) return;                     // an attempt that came to nothing is repeated
   Nanos delay = parts_.kernel.draws.of(spec.delay, Purpose::reconnect_delay, index, ++device.turns);
+  if (parts_.mutant == Mutant::unseeded) {
+    static std::atomic<Nanos> runs_together = 0;  // what a seed does not know of
+    delay += runs_together++;
+  }
   for (std::uint32_t failed = 1; failed < device.attempts && delay < spec.delay_max; ++failed) delay *= 2;
   connect(index, std::min(delay, spec.delay_max));
 }
@@ -407,7 +412,7 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
       return is_picked && is_answer;
     case Mutant::planted:
       return is_answer &&
-             parts_.kernel.draws.below(1'000'000, Purpose::mutant, client_of(conns_[index].device), ++draws_) == 0;
+             parts_.kernel.draws.below(5'000'000, Purpose::mutant, client_of(conns_[index].device), ++draws_) == 0;
     default:
       return false;
   }

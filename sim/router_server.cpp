@@ -112,7 +112,7 @@ void RouterServer::flush(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   Outbox* outbox = router_.outbox(conn.id);
   if (outbox == nullptr) return;
-  if (outbox->bytes() != 0) parts_.truth->on_queue(index, outbox->bytes(), 0);
+  if (outbox->bytes() != 0) parts_.truth->on_queue(index, outbox->bytes());
   std::array<std::string_view, 64> pieces;
   while (!outbox->is_empty()) {
     std::uint32_t window = parts_.population->window_left(index);

@@ -191,7 +191,8 @@ struct Step {
   std::optional<LinkSpec> link;
   Nanos by = 0;                        // clock_skew
   std::uint64_t bytes_per_second = 0;  // slow: how fast it reads; 0: not at all
-  std::string room, to, data;          // join, leave, push, send
+  std::optional<std::uint32_t> room;   // join, leave, push: its number
+  std::optional<std::uint32_t> to;     // send: a client's number
   Position position;
 };
 
@@ -222,8 +223,6 @@ struct Sweep {
 
 struct Budget {
   std::uint64_t events = 0;  // 0: none
-  Nanos wall = 0;            // real time
-  std::uint64_t memory_bytes = 0;
 };
 
 struct Scenario {

@@ -446,9 +446,10 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     }
   }
   fields.text("read_rate", step.bytes_per_second, read_speed, "\"5KiB/s\"");
-  fields.string("room", step.room);
-  fields.string("to", step.to);
-  fields.string("data", step.data);
+  fields.text("room", step.room.emplace(), read_room, "\"room:3\"");
+  if (!fields.has("room")) step.room.reset();
+  fields.text("to", step.to.emplace(), read_client, "\"c3\"");
+  if (!fields.has("to")) step.to.reset();
 
   // What each action takes.
   const ActionNeeds needs = needs_of(step.action);
@@ -570,8 +571,6 @@ void Reader::read_sweep(const JsonNode& node) {
 void Reader::read_budget(const JsonNode& node) {
   Fields fields(*this, node, "budget");
   fields.count("events", out_.budget.events, 1, std::uint64_t{1} << 40);
-  fields.duration("wall", out_.budget.wall);
-  fields.text("memory", out_.budget.memory_bytes, read_size, "\"2GiB\"");
 }
 
 std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) {
@@ -764,7 +763,6 @@ void Reader::check_expectation(const Expectation& each) {
       check_selector(*term->among, each.position, wants_servers, fmt::format("{}()", term->function));
     }
   }
-  if (!each.within || each.kind != Expectation::Kind::eventually) return;
 }
 
 void Reader::check() {
@@ -820,6 +818,10 @@ void Reader::check() {
         complain(step.position,
                  fmt::format("the step \"{}\": links run between servers and the store, or between clients and servers",
                              step.id));
+    }
+    if (step.to && *step.to >= out_.clients) {
+      complain(step.position, fmt::format("the step \"{}\": \"c{}\" is not there: the clients are c0 to c{}", step.id,
+                                          *step.to, out_.clients - 1));
     }
     if (step.action == Step::Action::store_failover && !out_.store.has_replica) {
       complain(step.position,

@@ -146,6 +146,30 @@ Read<std::uint64_t> read_size(std::string_view text) {
   return read_units(text, sizes, "size", "300B or 64KiB", std::uint64_t{1} << 40);
 }
 
+namespace {
+
+/// The number behind `prefix`, below `end`.
+std::optional<std::uint32_t> number_behind(std::string_view prefix, std::string_view text, std::uint32_t end) {
+  if (!text.starts_with(prefix)) return std::nullopt;
+  text.remove_prefix(prefix.size());
+  std::uint32_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || rest != text.data() + text.size() || number >= end) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Read<std::uint32_t> read_room(std::string_view text) {
+  if (const auto number = number_behind("room:", trimmed(text), scenario_limits::rooms_max)) return *number;
+  return TextError{fmt::format("\"{}\" is no room: write room:0 to room:{}", text, scenario_limits::rooms_max - 1)};
+}
+
+Read<std::uint32_t> read_client(std::string_view text) {
+  if (const auto number = number_behind("c", trimmed(text), scenario_limits::clients_max)) return *number;
+  return TextError{fmt::format("\"{}\" is no client: write c0 for the first", text)};
+}
+
 Read<std::uint64_t> read_speed(std::string_view text) {
   text = trimmed(text);
   if (!text.ends_with("/s")) return TextError{fmt::format("\"{}\" is no speed: write 5KiB/s", text)};

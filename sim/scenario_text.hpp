@@ -22,6 +22,8 @@ using Read = std::variant<T, TextError>;
 
 [[nodiscard]] Read<Nanos> read_duration(std::string_view text);             // 500ms, 2s, 1m; not negative
 [[nodiscard]] Read<std::uint64_t> read_size(std::string_view text);         // 64KiB, 1MB, 300B
+[[nodiscard]] Read<std::uint32_t> read_room(std::string_view text);         // room:3; its number
+[[nodiscard]] Read<std::uint32_t> read_client(std::string_view text);       // c3; its number
 [[nodiscard]] Read<std::uint64_t> read_speed(std::string_view text);        // 5KiB/s; bytes a second
 [[nodiscard]] Read<std::uint64_t> read_rate(std::string_view text);         // 200/s, 5k/s, 30/m; operations an hour
 [[nodiscard]] Read<std::uint32_t> read_chance(std::string_view text);       // 1%, 0.01%; parts in a million

@@ -44,9 +44,8 @@ Json write_step(const Step& step, const LinkSpec& base) {
   if (step.duration) out["for"] = write_duration(*step.duration);
   if (step.by != 0) out["by"] = (step.by < 0 ? "-" : "") + write_duration(step.by < 0 ? -step.by : step.by);
   if (step.bytes_per_second != 0) out["read_rate"] = write_size(step.bytes_per_second) + "/s";
-  if (!step.room.empty()) out["room"] = step.room;
-  if (!step.to.empty()) out["to"] = step.to;
-  if (!step.data.empty()) out["data"] = step.data;
+  if (step.room) out["room"] = fmt::format("room:{}", *step.room);
+  if (step.to) out["to"] = fmt::format("c{}", *step.to);
   if (!step.note.empty()) out["note"] = step.note;
   return out;
 }
@@ -125,8 +124,6 @@ std::string write_scenario(const Scenario& s) {
     for (const auto& [what, distribution] : s.sweep.vary) out["sweep"]["vary"][what] = write(distribution);
   }
   if (s.budget.events != 0) out["budget"]["events"] = s.budget.events;
-  if (s.budget.wall != 0) out["budget"]["wall"] = write_duration(s.budget.wall);
-  if (s.budget.memory_bytes != 0) out["budget"]["memory"] = write_size(s.budget.memory_bytes);
   return out.dump(2) + "\n";
 }
 

@@ -201,12 +201,10 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
     primary_->root->pump();
     const auto after = row_of(claim->client);
     const bool is_in = after && after->at == claim->at;
-    Claimed claimed;  // as far as the row tells
-    claimed.result = is_in ? Errc::ok : before ? Errc::superseded : Errc::capacity;
     if (is_in) metrics_.count(Metric::owner_claimed);
     if (is_in && before && before->at != claim->at) metrics_.count(Metric::owner_displaced);
     if (!is_in) metrics_.count(before ? Metric::owner_superseded : Metric::owner_refused);
-    return watcher_.on_claim(*claim, claimed, before, after);
+    return watcher_.on_claim(*claim, before, after);
   }
   if (const auto* asked = std::get_if<ReleaseCall>(&call.request)) {
     const ReleaseCall release = *asked;
@@ -426,9 +424,7 @@ T StoreModel::ask(Ask&& ask_copy) {
   return found == nullptr ? T{} : std::move(*found);
 }
 
-std::optional<OwnerRow> StoreModel::row_of(const ClientId& client) {
-  return primary_->root->owner_of(client);
-}
+std::optional<OwnerRow> StoreModel::row_of(const ClientId& client) { return primary_->root->owner_of(client); }
 
 RoomInfo StoreModel::room_info(const RoomName& room) {
   return ask<RoomInfo>([&](memory::Backend& root) { root.rosters().info(spy_ticket, room); });

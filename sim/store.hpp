@@ -37,7 +37,7 @@ class StoreSession;
 class StoreWatcher {
 public:
   virtual ~StoreWatcher() = default;
-  virtual void on_claim(const ClaimRequest& request, const Claimed& claimed, const std::optional<OwnerRow>& before,
+  virtual void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                         const std::optional<OwnerRow>& after) = 0;
   virtual void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                           const std::optional<OwnerRow>& after) = 0;
@@ -157,7 +157,7 @@ private:
   Pipe replication_;
   bool is_up_ = true;
   Nanos stalled_until_ = 0;
-  std::deque<Event> stalled_;  // calls that came during a stall, in their order
+  std::deque<Event> stalled_;   // calls that came during a stall, in their order
   bool spies_publish_ = false;  // what is published now, the spy hears, too
   std::uint64_t carried_ = 0;
 };

@@ -308,7 +308,7 @@ void Truth::on_server_close(ConnIndex index, std::uint16_t code, bool is_server_
 
 // ---------------------------------------------------------------- at servers and the store
 
-void Truth::on_queue(ConnIndex index, std::size_t bytes, std::size_t) {
+void Truth::on_queue(ConnIndex index, std::size_t bytes) {
   const Conn& conn = parts_.population->conn(index);
   const std::uint32_t client = conn.device == nobody ? nobody : parts_.population->client_of(conn.device);
   parts_.metrics.count(Metric::queue_bytes, client, static_cast<std::int64_t>(bytes));
@@ -363,7 +363,7 @@ Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   return parts_.population->conn(index).opened_at;
 }
 
-void Truth::on_claim(const ClaimRequest& request, const Claimed&, const std::optional<OwnerRow>& before,
+void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
   const std::uint32_t client = Population::client_named(request.client.view());
   if (!before || request.policy != SessionPolicy::single) return;

@@ -68,12 +68,12 @@ public:
   void on_told(ConnIndex conn, std::uint64_t count);
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
-  void on_queue(ConnIndex conn, std::size_t bytes, std::size_t largest);
+  void on_queue(ConnIndex conn, std::size_t bytes);
   void on_killed(const ServerId& server);
   void on_subscriptions_forgotten(std::uint32_t server);
 
   // ---- at the store
-  void on_claim(const ClaimRequest& request, const Claimed& claimed, const std::optional<OwnerRow>& before,
+  void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                 const std::optional<OwnerRow>& after) override;
   void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                   const std::optional<OwnerRow>& after) override;
@@ -151,16 +151,15 @@ private:
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
   boost::unordered_flat_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
-  std::unordered_map<std::uint32_t, Room> rooms_;             // never iterated
+  std::unordered_map<std::uint32_t, Room> rooms_;                    // never iterated
   std::uint32_t rooms_end_ = 0;
-  boost::unordered_flat_map<std::uint64_t, Seat> seats_;  // never iterated
+  boost::unordered_flat_map<std::uint64_t, Seat> seats_;        // never iterated
   std::set<std::pair<std::uint32_t, std::uint32_t>> asked_in_;  // client and room: it has asked to join
   std::unordered_map<std::uint32_t, Nanos> disturbed_;          // clients
   std::unordered_map<std::uint32_t, std::uint32_t> gone_;       // connection -> client, for the naive pattern
   bool keeps_gone_ = false;
   std::unordered_map<std::uint32_t, Nanos> ended_;  // connections
   std::vector<DeadServer> dead_;
-  std::vector<std::uint32_t> forgotten_;  // servers whose subscriptions were
   std::vector<Finding> findings_;
   std::map<std::string, std::uint32_t> found_of_;  // by checker
   std::uint64_t finding_count_ = 0;
@@ -168,9 +167,8 @@ private:
   std::uint64_t lost_in_silence_ = 0, lost_and_told_ = 0;
   std::uint32_t faults_ = 0;
   Nanos calm_from_ = 0;
-  Nanos last_fault_ = 0;  // when one last began or ended
-  Nanos ended_at_ = 0;    // when the probes went out
-  std::size_t largest_frame_ = 0;
+  Nanos last_fault_ = 0;                             // when one last began or ended
+  Nanos ended_at_ = 0;                               // when the probes went out
   std::map<std::uint32_t, DeedNumber> room_probes_;  // room -> probe
 };
 

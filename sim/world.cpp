@@ -15,7 +15,6 @@ namespace wsr::sim {
 namespace {
 
 constexpr Nanos probes_before_end = 5 * second;
-constexpr std::uint64_t checkpoint_every = 4'096;  // events
 
 bool has_rooms(const Scenario& scenario) {
   const auto is_room = [](Workload::Op op) { return op == Workload::Op::join || op == Workload::Op::push; };
@@ -149,8 +148,7 @@ RunResult World::run() {
       break;
     }
     dispatch(event);
-    if (options_.checkpoints != nullptr && kernel_.events() % checkpoint_every == 0)
-      options_.checkpoints->push_back(kernel_.hash());
+    if (options_.marks != nullptr) options_.marks->push_back({kernel_.hash(), kernel_.now(), event.kind});
     if (events_max != 0 && kernel_.events() >= events_max) {
       is_over_budget_ = true;
       break;

@@ -25,15 +25,22 @@ namespace wsr::sim {
 
 enum class Routing : std::uint8_t { wsr, naive };
 
+/// What an event was, and the hash of the trace with it.
+struct EventMark {
+  std::uint64_t hash = 0;
+  Nanos at = 0;
+  EventKind kind = EventKind::end;
+};
+
 struct RunOptions {
   std::uint64_t seed = 1;
   ServerConfig config;
   Routing routing = Routing::wsr;
   Mutant mutant = Mutant::none;
-  std::optional<Nanos> until;                         // ends there, without a verdict on what comes after
-  Observer* observer = nullptr;                       // hears everything; changes nothing
-  std::uint64_t events_max = 0;                       // 0: the scenario's budget
-  std::vector<std::uint64_t>* checkpoints = nullptr;  // the hash after each 4 096 events
+  std::optional<Nanos> until;               // ends there, without a verdict on what comes after
+  Observer* observer = nullptr;             // hears everything; changes nothing
+  std::uint64_t events_max = 0;             // 0: the scenario's budget
+  std::vector<EventMark>* marks = nullptr;  // gets one for each event
 };
 
 /// What the run came to; also the exit code of `wsr simulate`.

@@ -7,8 +7,8 @@
 //                                            red ─────────────────┘   (clients stay connected)
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
-// sweeper at a time, see Directory::sweep). Beyond 64 servers they take turns at reading, so that the store answers some
-// 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
+// sweeper at a time, see Directory::sweep). Beyond 64 servers they take turns at reading, so that the store answers
+// some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
 // later. A lease that was missing at a renewal means that the store
 // forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was lost:
 // it may have been the one that found the lease missing. Each probe_every it sends a batch to its own
@@ -139,7 +139,7 @@ private:
   Phase phase_ = Phase::idle;
   Readiness readiness_;
   Figures figures_;
-  std::set<ServerId> dead_;         // found without lease, waiting to be swept
+  std::set<ServerId> dead_;  // found without lease, waiting to be swept
   std::optional<ServerId> sweeping_;
   std::vector<ServerId> known_;  // others in the registry, sorted: to notice who disappears
   std::optional<Time> renew_at_, probe_at_, renew_sent_;

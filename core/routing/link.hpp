@@ -153,7 +153,7 @@ private:
   EntryAccount last_account_;  // as received
   std::uint64_t returned_received_ = 0;
   std::uint64_t returned_accounted_ = 0;  // of these, those that came before the last account
-  std::uint64_t in_base_ = 0;  // 0: nothing heard yet
+  std::uint64_t in_base_ = 0;             // 0: nothing heard yet
   std::uint64_t in_expected_ = 0;
 };
 

@@ -41,7 +41,7 @@ struct Route {
   bool is_looked_up = false;  // `targets` are the directory's answer
   std::uint64_t lookup = 0;   // serial of the lookup that is out
   Time drain_until{};
-  Time stale_at = Time::max();   // policy `multi`: then the targets are looked up again
+  Time stale_at = Time::max();    // policy `multi`: then the targets are looked up again
   std::vector<Message> returned;  // came back: older than everything in `waiting`
   std::vector<Message> waiting;
   std::size_t waiting_bytes = 0;  // of both
@@ -83,7 +83,7 @@ private:
   }
 
   const Limits& limits_;
-  std::list<Route> routes_;  // most recently used first
+  std::list<Route> routes_;                                                                  // most recently used first
   boost::unordered_flat_map<std::string_view, std::list<Route>::iterator, TextHash> index_;  // by Route::client
   std::set<std::string> busy_;
 };

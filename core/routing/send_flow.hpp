@@ -103,7 +103,7 @@ private:
   RouteTable routes_;
   LinkTable links_;
   ReceiptTable receipts_;
-  std::uint64_t lookups_ = 0;                                   // serial of the last lookup
+  std::uint64_t lookups_ = 0;                                          // serial of the last lookup
   boost::unordered_flat_map<std::uint64_t, std::string> lookups_out_;  // serial -> client
   std::optional<Time> watch_at_;
   std::optional<Time> account_at_;

@@ -22,6 +22,7 @@ expect 1 "replay: wsr simulate" "$folder/client-hopping.json" --mutant unfenced-
 expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-release
 expect 2 "comes-right" "$folder/takeover.json" --mutant forgotten-kick
 expect 0 PASSED "$folder/hard-death.json" --twice
+expect 3 "differ first at event" "$folder/reconnect-storm.json" --mutant unseeded --twice
 expect 0 "| fd-reuse | naive |" "$folder/fd-reuse.json" --compare
 
 printf '{"scenario": "bad",\n "summary": "something that is not right",\n "duration": "60 seconds"}\n' > "$dir/bad.json"
@@ -50,10 +51,10 @@ page = open(out + "/report.html").read()
 assert "/*DATA*/null" not in page and "http://" not in page.replace("http://www.w3.org", "")
 PY
 
-# A rare bug (one seed in two thousand): a sweep finds it, it is made small, the saved file fails by itself, and the printed command replays it.
+# A rare bug (5 of 60 000 seeds show it): a sweep finds it, it is made small, the saved file fails by itself, and the printed command replays it.
 cd "$dir"
 status=0
-"$wsr" simulate "$folder/takeover.json" --seeds 3900..4100 --mutant planted --shrink --out "$dir/rare" > "$dir/said" 2>&1 || status=$?
+"$wsr" simulate "$folder/takeover.json" --seeds 8700..8900 --mutant planted --shrink --out "$dir/rare" > "$dir/said" 2>&1 || status=$?
 ((status == 1)) || { tail -30 "$dir/said"; fail "the planted bug was not found (exit $status)"; }
 shrunk=$(sed -n 's/^  shrunk: //p' "$dir/said")
 steps=$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1])).get("timeline", [])))' "$shrunk")

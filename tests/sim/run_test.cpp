@@ -1,5 +1,6 @@
 // Whole runs: the same seed is the same run whatever watches it; figures of known runs; files that are written and
 // read.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <sstream>
@@ -7,6 +8,7 @@
 #include "sim/scenario_reader.hpp"
 #include "sim/shrink.hpp"
 #include "sim/trace.hpp"
+#include "sim/twice.hpp"
 #include "sim/world.hpp"
 
 using namespace wsr::sim;
@@ -50,16 +52,30 @@ TEST_CASE("the same seed is the same run, traced or not, and another seed is ano
   }
 }
 
-// The trace hashes of these runs, on any machine, compiler, optimisation and address layout. They change when the core
-// or the simulator changes what it does; then they are written anew, and the change says why.
-TEST_CASE("a run has the same trace hash with every compiler") {
-  const std::vector<std::pair<std::string, std::uint64_t>> known{
-#include "tests/sim/known_hashes.inc"
-  };
-  for (const auto& [name, hash] : known) {
-    INFO(name);
-    CHECK(run_seed(scenario(name), 1).hash == hash);
-  }
+TEST_CASE("a run that draws from outside its seed is caught, and the first event that differs is named") {
+  const Scenario given = scenario("reconnect-storm");
+  RunOptions options;
+  CHECK(run_twice(given, options).ending == Ending::passed);
+  std::vector<EventMark> sound;
+  options.marks = &sound;
+  (void)run(given, options);
+  options.mutant = Mutant::unseeded;
+  const RunResult caught = run_twice(given, options);
+  CHECK(caught.ending == Ending::nondeterminism);
+  REQUIRE(!caught.findings.empty());
+  const Finding& finding = caught.findings.front();
+  CHECK(finding.checker == "determinism");
+  // The mutant moves the moment at which the first client comes back: until then its runs are the sound one.
+  std::vector<EventMark> moved;
+  options.marks = &moved;
+  (void)run(given, options);
+  const auto differs = std::mismatch(sound.begin(), sound.end(), moved.begin(), moved.end(),
+                                     [](const EventMark& a, const EventMark& b) { return a.hash == b.hash; });
+  const auto at = static_cast<std::uint64_t>(differs.first - sound.begin()) + 1;
+  CHECK(finding.event == at);
+  CHECK(differs.first->kind == EventKind::client_act);
+  INFO(finding.what);
+  CHECK(finding.what.find("differ first at event " + std::to_string(at) + ": a client_act event") != std::string::npos);
 }
 
 TEST_CASE("what a fault takes away moves no other draw: before the first fault two runs are one") {

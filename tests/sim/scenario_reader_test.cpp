@@ -84,12 +84,36 @@ const std::vector<Broken>& broken_files() {
  "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
  "expect": [{"check": "count(deliver) > 0"}]
  , "settle": §"1s"})J", R"J(at least 10s)J"},
-    {"budget without unit", R"J({"scenario": "abc",
+    {"room of a step without a number", R"J({"scenario": "abc",
  "summary": "something to be shown",
  "duration": "60s",
  "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
  "expect": [{"check": "count(deliver) > 0"}]
- , "budget": {"wall": §"5"}})J", R"J(has no unit)J"},
+ , "timeline": [{"at": "1s", "do": "join", "target": "c1", "room": §"lobby"}]})J", R"J(is no room: write room:0)J"},
+    {"receiver that is no client", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"at": "1s", "do": "send", "target": "c1", "to": §"ada"}]})J", R"J(is no client: write c0)J"},
+    {"receiver beyond the clients", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [§{"at": "1s", "do": "send", "target": "c1", "to": "c20"}]})J", R"J(the clients are c0 to c19)J"},
+    {"data of a step", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"at": "1s", "do": "send", "target": "c1", "to": "c2", §"data": "x"}]})J", R"J(data)J"},
+    {"budget of time", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "budget": {§"wall": "5s"}})J", R"J(events)J"},
     {"budget unknown", R"J({"scenario": "abc",
  "summary": "something to be shown",
  "duration": "60s",
