@@ -15,6 +15,11 @@ namespace {
 
 constexpr Nanos keep_alive_slack = 100 * millisecond;
 
+/// Names the next thing in a pipe: what went before arrives at a time of its own.
+std::uint64_t tie_of(const Conn& conn, const Pipe& pipe) {
+  return conn.serial ^ (static_cast<std::uint64_t>(pipe.last) << 20);
+}
+
 }  // namespace
 
 Population::Population(Parts& parts)
@@ -267,7 +272,7 @@ bool Population::say(DeviceIndex index, std::string&& text) {
   if (conn.is_cut || conn.is_server_gone) return true;  // written into a dead connection: it does not know
   const std::size_t bytes = text.size();
   Event event{.at = 0,
-              .tie = parts_.kernel.draws.bits(Purpose::tie, index, conn.serial ^ parts_.kernel.events()),
+              .tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.up)),
               .cause = parts_.kernel.events(),
               .whom = device.conn,
               .payload = parts_.kernel.bytes.put(std::move(text)),
@@ -290,7 +295,7 @@ void Population::write(ConnIndex index, std::string&& bytes) {
   const std::size_t size = bytes.size();
   const std::uint32_t client = client_of(conn.device);
   Event event{.at = 0,
-              .tie = parts_.kernel.draws.bits(Purpose::tie, index, conn.serial ^ parts_.kernel.events()),
+              .tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.down)),
               .cause = parts_.kernel.events(),
               .whom = index,
               .payload = parts_.kernel.bytes.put(std::move(bytes)),

@@ -78,6 +78,17 @@ TEST_CASE("a run that draws from outside its seed is caught, and the first event
   CHECK(finding.what.find("differ first at event " + std::to_string(at) + ": a client_act event") != std::string::npos);
 }
 
+TEST_CASE("what is expected changes nothing: with and without expectations it is one run") {
+  for (const char* name : {"hard-death", "swarm", "lost-replies"}) {
+    INFO(name);
+    const Scenario given = scenario(name);
+    Scenario without = given;
+    without.expect.clear();
+    without.groups.clear();
+    CHECK(run_seed(given, 5).hash == run_seed(without, 5).hash);
+  }
+}
+
 TEST_CASE("what a fault takes away moves no other draw: before the first fault two runs are one") {
   const Scenario given = scenario("hard-death");
   Scenario without = given;
