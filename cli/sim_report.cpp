@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/sim_page.hpp"
 #include "cli/web/page.hpp"
-#include "sim/shrink.hpp"
 
 namespace wsr::cli {
 namespace {
@@ -77,8 +77,11 @@ ordered_json json_of(const RunResult& run) {
   out["waived"] = run.waived.size();
   out["expectations"] = ordered_json::array();
   for (const auto& outcome : run.outcomes) {
-    out["expectations"].push_back(
-        {{"name", outcome.name}, {"verdict", word_of(outcome.verdict)}, {"says", outcome.says}});
+    ordered_json each = {{"name", outcome.name}, {"verdict", word_of(outcome.verdict)}, {"says", outcome.says}};
+    if (outcome.from) each["from_seconds"] = seconds_of(*outcome.from);
+    if (outcome.to) each["to_seconds"] = seconds_of(*outcome.to);
+    each["judged_seconds"] = seconds_of(outcome.at);
+    out["expectations"].push_back(std::move(each));
   }
   return out;
 }
@@ -97,7 +100,7 @@ std::size_t ScenarioReport::failed() const {
 }
 
 std::string replay_command(const ScenarioReport& report, const RunResult& run) {
-  return fmt::format("wsr simulate {} --seed {} --trace text", report.file, run.seed);
+  return fmt::format("wsr simulate {} --seed {}{} --trace text", report.file, run.seed, report.how);
 }
 
 std::string summary(const ScenarioReport& report) {
@@ -240,26 +243,18 @@ std::string report_html(const ScenarioReport& report, const sim::Trace& trace) {
   ordered_json data = json_of(run);
   data["scenario"] = report.scenario.name;
   data["summary"] = report.scenario.summary;
-  data["servers"] = report.scenario.servers;
   data["duration"] = seconds_of(report.scenario.duration);
-  data["settle"] = seconds_of(report.scenario.settle);
   data["replay"] = replay_command(report, run);
-  // The page stays usable: the last notes, those of the finding among them.
-  constexpr std::size_t notes_max = 20'000;
-  ordered_json notes = ordered_json::array();
-  const std::size_t skip = trace.notes().size() > notes_max ? trace.notes().size() - notes_max : 0;
-  for (std::size_t i = skip; i < trace.notes().size(); ++i) {
-    const auto& note = trace.notes()[i];
-    notes.push_back({note.event, trace.cause_of(note.event), seconds_of(note.at), note.text.substr(0, 200)});
-  }
-  data["notes"] = std::move(notes);
+  data.update(picture_of(sim::vary(report.scenario, run.seed), run, trace));
   std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  // Inside <script>: no end tag may stand in it.
-  for (auto at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3)) text.replace(at, 2, "<\\/");
+  // Inside <script>: neither an end tag nor the beginning of a comment may stand in it.
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) safe += c == '<' ? std::string("\\u003c") : std::string(1, c);
   std::string page(simulation_page());
   const std::string_view mark = "/*DATA*/null";
   const auto at = page.find(mark);
-  if (at != std::string::npos) page.replace(at, mark.size(), text);
+  if (at != std::string::npos) page.replace(at, mark.size(), safe);
   return page;
 }
 

@@ -17,6 +17,7 @@ struct ScenarioReport {
   std::vector<sim::RunResult> runs;  // by seed; the first that failed, else the first, is shown
   double seconds = 0;                // of real time
   std::uint64_t events = 0;
+  std::string how;  // what else the command line said that a replay must say, too
   [[nodiscard]] const sim::RunResult& shown() const;
   [[nodiscard]] std::size_t failed() const;
   [[nodiscard]] sim::Ending ending() const { return shown().ending; }

@@ -181,7 +181,10 @@ void in_parallel(unsigned jobs, std::uint64_t count, const std::function<void(st
 
 ScenarioReport run_scenario(const SimulateOptions& o, const Loaded& loaded) {
   const SeedRange seeds = seed_range(o, loaded.scenario);
-  ScenarioReport report{loaded.scenario, loaded.file, std::vector<RunResult>(seeds.last - seeds.first + 1), 0, 0};
+  ScenarioReport report{loaded.scenario, loaded.file, std::vector<RunResult>(seeds.last - seeds.first + 1), 0, 0, {}};
+  if (o.routing != "wsr") report.how += " --routing " + o.routing;
+  if (o.mutant != "none") report.how += " --mutant " + o.mutant;
+  if (o.twice) report.how += " --twice";
   const auto begin = Clock::now();
   Progress progress(!o.quiet && isatty(STDERR_FILENO) != 0, report.runs.size());
   std::atomic<std::uint64_t> events{0};

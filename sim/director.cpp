@@ -134,6 +134,7 @@ void Director::perform(std::uint32_t index) {
   happened_[step.id] = now;
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("STEP {}{}{}", step.id, step.note.empty() ? "" : ": ", step.note));
+    parts_.kernel.tell(Fact::Kind::step_begins, index);
   }
   remember_groups(step.id);
   if (on_moment) on_moment();  // windows that begin now see what the step does
@@ -384,6 +385,7 @@ void Director::swizzle(const Step& step, std::uint32_t index) {
 void Director::undo(std::uint32_t index) {
   Undo& done = undos_[index];
   if (!std::exchange(done.is_on, false)) return;
+  parts_.kernel.tell(Fact::Kind::step_over, index);
   const Step& step = parts_.scenario.timeline[index];
   for (const Network::Rule rule : std::exchange(done.rules, {})) parts_.network.restore(rule);
   for (const auto& [server, way] : std::exchange(done.cuts, {})) {

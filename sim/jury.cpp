@@ -169,6 +169,8 @@ void Jury::judge(Case& each, Outcome::Verdict verdict, std::string says) {
   each.outcome.verdict = verdict;
   each.outcome.says = std::move(says);
   each.outcome.at = parts_.kernel.now();
+  each.outcome.from = each.from;
+  each.outcome.to = each.to;
   if (parts_.kernel.is_traced() && verdict != Outcome::Verdict::passed) {
     parts_.kernel.note(fmt::format("EXPECTATION {} does not hold: {}", each.outcome.name, each.outcome.says));
   }

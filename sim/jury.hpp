@@ -18,7 +18,8 @@ struct Outcome {
   std::string name;
   std::string says;  // why, with the figures
   Position position;
-  Nanos at = 0;
+  Nanos at = 0;                   // when it was judged
+  std::optional<Nanos> from, to;  // the window; none: never opened, or open to the end
 };
 
 class Jury {

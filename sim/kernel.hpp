@@ -41,10 +41,29 @@ private:
   std::vector<std::uint32_t> free_;
 };
 
+/// What a picture of a run is made of.
+struct Fact {
+  enum class Kind : std::uint8_t {
+    client_open,  // who: client; where: server
+    client_gone,  // who: client; where: server; value: close code
+    server_up,    // who: server
+    server_down,  // who: server: killed, or at its end
+    server_asleep,
+    server_awake,
+    step_begins,  // who: index in the timeline
+    step_over,
+    heard,       // who: receiver; where: sender; value: nanoseconds under way
+    heard_room,  // the same, by a room
+  } kind = Kind::client_open;
+  std::uint32_t who = 0, where = 0;
+  Nanos at = 0, value = 0;
+};
+
 /// Hears every event before it is carried out: traces. May not draw, push or change anything.
 class Observer {
 public:
   virtual ~Observer() = default;
+  virtual void on_fact(const Fact& fact) = 0;
   virtual void on_event(std::uint64_t number, const Event& event) = 0;
   /// What came of the event under way, in words.
   virtual void on_note(std::uint64_t number, Nanos at, std::string&& text) = 0;
@@ -91,6 +110,9 @@ public:
   /// Part of the trace's hash from now on.
   void fold(std::uint64_t value) { hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15ULL, hash_ ^= hash_ >> 29; }
   [[nodiscard]] bool is_traced() const { return observer != nullptr; }
+  void tell(Fact::Kind kind, std::uint32_t who, std::uint32_t where = 0, Nanos value = 0) {
+    if (observer != nullptr) observer->on_fact({kind, who, where, now_, value});
+  }
   void note(std::string text) {
     if (observer != nullptr) observer->on_note(events_, now_, std::move(text));
   }

@@ -204,7 +204,10 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   parts_.truth->on_gone(index, code);
   const bool was_connecting = conn.state == Conn::State::connecting;
   if (!was_connecting || code != 1006) count_close(device, code);  // else it never came about
-  if (conn.is_welcome) --open_;
+  if (conn.is_welcome) {
+    --open_;
+    parts_.kernel.tell(Fact::Kind::client_gone, client_of(device), conn.server, code);
+  }
   conn.device = nobody;
   conn.is_welcome = false;
   conn.state = Conn::State::closed;
@@ -445,6 +448,7 @@ void Population::on_text(ConnIndex index, std::string_view text) {
     conn.is_welcome = true;
     conn.welcomed_at = parts_.kernel.now();
     ++open_;
+    parts_.kernel.tell(Fact::Kind::client_open, client_of(conn.device), conn.server);
     parts_.truth->on_welcome(index, text);
     return parts_.metrics.count(Metric::connect_open, client_of(conn.device));
   }

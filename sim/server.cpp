@@ -17,7 +17,9 @@ VirtualServer::VirtualServer(Parts& parts, std::uint32_t number, std::uint32_t l
 VirtualServer::~VirtualServer() = default;
 
 void VirtualServer::pause(bool is_paused) {
-  if (std::exchange(is_paused_, is_paused) == is_paused || is_paused) return;
+  if (std::exchange(is_paused_, is_paused) == is_paused) return;
+  parts_.kernel.tell(is_paused ? Fact::Kind::server_asleep : Fact::Kind::server_awake, number_);
+  if (is_paused) return;
   Nanos at = parts_.kernel.now();
   for (const Event& event : std::exchange(delayed_, {})) parts_.kernel.push(event, ++at);
 }

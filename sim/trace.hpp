@@ -17,6 +17,7 @@ class Trace final : public Observer {
 public:
   static constexpr std::size_t notes_max = 400'000;
   static constexpr std::size_t events_max = 8'000'000;
+  static constexpr std::size_t facts_max = 2'000'000;  // the first; then nothing is drawn any more
 
   struct Note {
     std::uint64_t event = 0;
@@ -26,8 +27,12 @@ public:
 
   void on_event(std::uint64_t number, const Event& event) override;
   void on_note(std::uint64_t number, Nanos at, std::string&& text) override;
+  void on_fact(const Fact& fact) override {
+    if (facts_.size() < facts_max) facts_.push_back(fact);
+  }
 
   [[nodiscard]] const std::deque<Note>& notes() const { return notes_; }
+  [[nodiscard]] const std::vector<Fact>& facts() const { return facts_; }
   /// The event that made this one; 0 if it is not known.
   [[nodiscard]] std::uint64_t cause_of(std::uint64_t event) const;
   /// How it came to `event`: the notes of the events that led to it, the oldest first, and of what was said about
@@ -36,6 +41,7 @@ public:
 
 private:
   std::deque<Note> notes_;
+  std::vector<Fact> facts_;
   std::deque<std::uint64_t> causes_;
   std::uint64_t first_ = 1;  // number of causes_.front()
 };

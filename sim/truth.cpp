@@ -157,6 +157,7 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
   }
   done->is_heard = true;
   parts_.metrics.count(Metric::deliver_latency, client, parts_.kernel.now() - done->at);
+  parts_.kernel.tell(Fact::Kind::heard, client, done->client, parts_.kernel.now() - done->at);
   if (done->client == nobody) return;
   const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | client;
   if (last_heard_.size() >= pairs_max && !last_heard_.contains(pair)) return;
@@ -182,7 +183,10 @@ void Truth::on_room_message(ConnIndex index, std::string_view text) {
     return find("nobody-elses-mail", client,
                 fmt::format("c{}, who never asked to join it, heard a message of {}", client, room_name(done->to)));
   }
-  if (done->client != nobody) parts_.metrics.count(Metric::room_latency, client, parts_.kernel.now() - done->at);
+  if (done->client != nobody) {
+    parts_.metrics.count(Metric::room_latency, client, parts_.kernel.now() - done->at);
+    parts_.kernel.tell(Fact::Kind::heard_room, client, done->client, parts_.kernel.now() - done->at);
+  }
   hear_room(index, seats_[seat_key(conn.serial, number)], room(number), *done, number);
 }
 

@@ -263,6 +263,7 @@ void World::start(std::uint32_t number) {
   } else {
     servers_[number] = std::make_unique<RouterServer>(parts_, number, life, origin);
   }
+  parts_.kernel.tell(Fact::Kind::server_up, number);
   servers_[number]->start();
 }
 
@@ -275,12 +276,14 @@ void World::stop(std::uint32_t number) {
 void World::kill(std::uint32_t number) {
   if (servers_[number] == nullptr) return;
   truth_.on_killed(servers_[number]->id());
+  parts_.kernel.tell(Fact::Kind::server_down, number);
   servers_[number].reset();
   population_.server_died(number);
 }
 
 void World::bury_if_over(std::uint32_t number) {
   if (servers_[number] == nullptr || !servers_[number]->is_over()) return;
+  parts_.kernel.tell(Fact::Kind::server_down, number);
   servers_[number].reset();
   population_.server_died(number);
 }
