@@ -22,7 +22,7 @@ using sim::Step;
 
 constexpr std::size_t servers_max = 40, clients_max = 40;  // lanes that can still be read
 constexpr std::size_t messages_max = 20'000;               // between the clients that have a lane
-constexpr std::size_t notes_max = 20'000;                  // the last ones: those of a finding are among them
+constexpr std::size_t notes_max = 20'000;                  // the last ones; steps and findings stay, whatever their age
 constexpr std::size_t buckets = 120;                       // of latencies over time, and of connection counts
 
 double seconds_of(Nanos nanos) { return static_cast<double>(nanos) / 1e9; }
@@ -86,6 +86,7 @@ std::vector<std::uint32_t> chosen_clients(const sim::RunResult& run, const std::
     if (const auto found = scores.find(finding.client); found != scores.end()) found->second.has_finding = true;
   }
   std::vector<std::pair<Score, std::uint32_t>> order;
+  order.reserve(scores.size());
   for (const auto& [client, score] : scores) order.emplace_back(score, client);
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   // A few of those to whom nothing happened, to compare with.
@@ -252,16 +253,23 @@ ordered_json picture_of(const sim::Scenario& scenario, const sim::RunResult& run
   out["messages"] = messages_of(chosen, facts, messages_left_out);
   out["latency"] = latencies_of(facts, end);
   ordered_json notes = ordered_json::array();
-  const std::size_t skip = trace.notes().size() > notes_max ? trace.notes().size() - notes_max : 0;
-  for (std::size_t i = skip; i < trace.notes().size(); ++i) {
-    const auto& note = trace.notes()[i];
+  const auto add = [&](const sim::Trace::Note& note) {
     notes.push_back({note.event, trace.cause_of(note.event), seconds_of(note.at), note.text.substr(0, 200)});
+  };
+  const std::size_t skip = trace.notes().size() > notes_max ? trace.notes().size() - notes_max : 0;
+  const std::uint64_t first = trace.notes().empty() ? 0 : trace.notes()[skip].event;
+  for (const sim::Trace::Note& mark : trace.marks()) {
+    if (mark.event < first) add(mark);
   }
+  const std::size_t older = notes.size();
+  for (std::size_t i = skip; i < trace.notes().size(); ++i) add(trace.notes()[i]);
   out["notes"] = std::move(notes);
+  out["is_traced"] = !facts.empty();
   out["left_out"] = {{"servers", scenario.servers - std::min<std::size_t>(scenario.servers, servers_max)},
                      {"clients", scenario.clients - std::min<std::size_t>(scenario.clients, chosen.size())},
                      {"messages", messages_left_out},
-                     {"notes", skip}};
+                     {"facts about clients and servers", trace.facts_left_out()},
+                     {"notes", skip + trace.notes_left_out() - std::min<std::uint64_t>(older, skip)}};
   return out;
 }
 

@@ -206,8 +206,6 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
         stage_.kill(server);
         break;
       case Step::Action::stop:
-        stage_.stop(server);
-        break;
       case Step::Action::restart:
         stage_.stop(server);
         break;
@@ -363,6 +361,7 @@ void Director::swizzle(const Step& step, std::uint32_t index) {
   std::vector<std::uint32_t> servers = step.target ? servers_of(*step.target) : all_servers();
   undos_[index].is_fault = true;
   std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
+  order.reserve(servers.size());
   for (const std::uint32_t server : servers) {
     order.emplace_back(parts_.kernel.draws.bits(Purpose::swizzle, server, index), server);
   }

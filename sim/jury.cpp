@@ -245,15 +245,10 @@ void Jury::end() {
       if (each.is_open) {
         says.clear();
         const bool is_true = holds(each, is_vacuous, &says);
-        if (is_true && !is_vacuous &&
-            (each.expectation->kind == Expectation::Kind::check ||
-             each.expectation->kind == Expectation::Kind::always)) {
-          judge(each, Outcome::Verdict::passed, says);
-        } else if (!is_true && !is_vacuous && each.expectation->kind == Expectation::Kind::never) {
-          judge(each, Outcome::Verdict::passed, says);
-        } else {
-          judge(each, Outcome::Verdict::vacuous, says);
-        }
+        const Expectation::Kind kind = each.expectation->kind;
+        const bool wants_true = kind == Expectation::Kind::check || kind == Expectation::Kind::always;
+        const bool is_held = !is_vacuous && (is_true ? wants_true : kind == Expectation::Kind::never);
+        judge(each, is_held ? Outcome::Verdict::passed : Outcome::Verdict::vacuous, says);
       } else {
         judge(each, Outcome::Verdict::vacuous, says);
       }

@@ -482,6 +482,7 @@ Read<Expression::Term> read_term(std::string_view text) {
   const auto metric = metric_of(term.argument);
   if (!metric) {
     std::vector<std::string> known;
+    known.reserve(metric_names.size());
     for (const MetricName& each : metric_names) known.emplace_back(each.name);
     const std::string near = nearest(term.argument, known);
     return TextError{fmt::format("\"{}\" is nothing that is counted{}", term.argument,

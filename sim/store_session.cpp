@@ -103,8 +103,8 @@ void StoreSession::on_cut() {
   push_timer(kernel_.now() + 2 * subscriber_ping_every, Timer::watchdog, subscriber_.generation);
 }
 
-void StoreSession::fail(std::deque<Pending> failing, Errc result) {
-  for (Pending& pending : failing) {
+void StoreSession::fail(const std::deque<Pending>& failing, Errc result) {
+  for (const Pending& pending : failing) {
     if (pending.fail) {
       pending.fail();
     } else if (auto answer = failed(pending.request, result)) {

@@ -81,7 +81,7 @@ private:
 
   void send(Line& line, StoreCall call);
   void arm_deadline();
-  void fail(std::deque<Pending> failing, Errc result);
+  void fail(const std::deque<Pending>& failing, Errc result);
   void retry(Line& line, Timer timer);
   [[nodiscard]] bool is_reachable() const;
   void push_timer(Nanos at, Timer timer, std::uint32_t generation);

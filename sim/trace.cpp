@@ -16,9 +16,16 @@ void Trace::on_event(std::uint64_t number, const Event& event) {
   ++first_;
 }
 
+bool Trace::is_mark(std::string_view text) {
+  return text.starts_with("STEP ") || text.starts_with("FINDING ") || text.starts_with("EXPECTATION ");
+}
+
 void Trace::on_note(std::uint64_t number, Nanos at, std::string&& text) {
+  if (is_mark(text)) marks_.push_back({number, at, text});
   notes_.push_back({number, at, std::move(text)});
-  if (notes_.size() > notes_max) notes_.pop_front();
+  if (notes_.size() <= notes_max) return;
+  notes_.pop_front();
+  ++notes_left_out_;
 }
 
 std::uint64_t Trace::cause_of(std::uint64_t event) const {

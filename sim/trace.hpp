@@ -28,11 +28,21 @@ public:
   void on_event(std::uint64_t number, const Event& event) override;
   void on_note(std::uint64_t number, Nanos at, std::string&& text) override;
   void on_fact(const Fact& fact) override {
-    if (facts_.size() < facts_max) facts_.push_back(fact);
+    if (facts_.size() < facts_max) {
+      facts_.push_back(fact);
+    } else {
+      ++facts_left_out_;
+    }
   }
 
   [[nodiscard]] const std::deque<Note>& notes() const { return notes_; }
   [[nodiscard]] const std::vector<Fact>& facts() const { return facts_; }
+  [[nodiscard]] std::uint64_t facts_left_out() const { return facts_left_out_; }
+  /// A step, a finding, or an expectation that does not hold.
+  [[nodiscard]] static bool is_mark(std::string_view text);
+  /// Of steps, findings and expectations: kept whatever their age, in their order.
+  [[nodiscard]] const std::vector<Note>& marks() const { return marks_; }
+  [[nodiscard]] std::uint64_t notes_left_out() const { return notes_left_out_; }
   /// The event that made this one; 0 if it is not known.
   [[nodiscard]] std::uint64_t cause_of(std::uint64_t event) const;
   /// How it came to `event`: the notes of the events that led to it, the oldest first, and of what was said about
@@ -41,7 +51,9 @@ public:
 
 private:
   std::deque<Note> notes_;
+  std::vector<Note> marks_;
   std::vector<Fact> facts_;
+  std::uint64_t notes_left_out_ = 0, facts_left_out_ = 0;
   std::deque<std::uint64_t> causes_;
   std::uint64_t first_ = 1;  // number of causes_.front()
 };

@@ -154,6 +154,28 @@ class Report(unittest.TestCase):
         self.assertEqual(self.wide.run("return [document.title, document.querySelectorAll('img').length]"),
                          ["takeover · wsr simulate", 0])
 
+    def test_steps_and_findings_stay_however_many_notes_there_are(self):
+        run = self.show(f"{SCENARIOS}/fd-reuse.json", "--routing", "naive")
+        self.assertGreater(self.wide.run("return data.left_out.notes"), 1000)
+        self.assertGreater(len(run["findings"]), 8)
+        first = min(each["at_seconds"] for each in run["findings"])
+        self.assertEqual(self.texts("#now"), [f"{first:.3f} s"])
+        shown = self.wide.run("return data.notes.filter(n => n[3].startsWith('FINDING')).length")
+        self.assertEqual(shown, len(run["findings"]))
+        self.assertIn(f"and {len(run['findings']) - 8}", " ".join(self.texts("#verdicts td")))
+        self.assertEqual(self.wide.run("return document.getElementById('time').getAttribute('aria-valuetext')"),
+                         f"{first:.3f} seconds")
+
+    def test_what_is_too_much_to_draw_is_said(self):
+        large = f"{SCENARIOS}/../bench/sim-hundred-thousand.json"
+        self.show(large, "--until", "5s")
+        self.assertIn("60 servers, 99,960 clients", self.texts("#left")[0])
+        address, run = self.simulate(large, "--until", "18s")
+        self.assertGreater(run["events"], 3_000_000)
+        self.wide.open(address)
+        self.assertIn("too many to draw", until("the page is drawn", lambda: self.texts("#left")[0]))
+        self.assertEqual(self.texts("#lanes .client"), [])
+
     def test_it_fits_a_narrow_window(self):
         self.show(f"{SCENARIOS}/room-churn.json", browser=self.narrow)
         self.narrow.screenshot(f"{SHOTS}/report-narrow.png")
