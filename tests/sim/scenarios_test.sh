@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# scenarios_test.sh WSR FOLDER SEEDS: every scenario with these seeds, but the million clients with one (in the bench).
+# scenarios_test.sh WSR FOLDER SEEDS OUT: every scenario with these seeds; the million clients are in the bench. OUT gets
+# result.json and junit.xml, and of each scenario that fails its trace and its report.
 set -euo pipefail
-wsr=$1 folder=$2 seeds=$3
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+wsr=$1 folder=$2 seeds=$3 out=$4
+rm -rf "$out"
+mkdir -p "$out"
 mapfile -t files < <(find "$folder" -name '*.json' ! -name '*.schema.json' ! -name 'million-clients.json' | sort)
 status=0
 "$wsr" simulate "${files[@]}" --seeds "$seeds" --out "$out" || status=$?
