@@ -162,7 +162,7 @@ ordered_json server_lanes(const sim::Scenario& scenario, const std::vector<Fact>
 ordered_json client_lanes(const std::vector<std::uint32_t>& chosen, const std::vector<Fact>& facts, Nanos end) {
   struct Lane {
     ordered_json stays = ordered_json::array(), heard = ordered_json::array();
-    std::map<std::uint32_t, Nanos> open;  // server -> since
+    std::map<std::uint32_t, Fact> open;  // by connection: several devices may be at one server
   };
   std::map<std::uint32_t, Lane> lanes;
   for (const std::uint32_t client : chosen) lanes[client];
@@ -176,10 +176,10 @@ ordered_json client_lanes(const std::vector<std::uint32_t>& chosen, const std::v
     if (!is_of_client || found == lanes.end()) continue;
     Lane& lane = found->second;
     if (fact.kind == Fact::Kind::client_open) {
-      lane.open[fact.where] = fact.at;
+      lane.open[fact.conn] = fact;
     } else if (fact.kind == Fact::Kind::client_gone) {
-      if (const auto since = lane.open.extract(fact.where); !since.empty()) {
-        stay(lane, fact.where, since.mapped(), fact.at, fact.value);
+      if (const auto opened = lane.open.extract(fact.conn); !opened.empty()) {
+        stay(lane, fact.where, opened.mapped().at, fact.at, fact.value);
       }
     } else {
       lane.heard.push_back(seconds_of(fact.at));
@@ -187,7 +187,7 @@ ordered_json client_lanes(const std::vector<std::uint32_t>& chosen, const std::v
   }
   ordered_json out = ordered_json::array();
   for (auto& [client, lane] : lanes) {
-    for (const auto& [server, since] : lane.open) stay(lane, server, since, end, 0);
+    for (const auto& [conn, opened] : lane.open) stay(lane, opened.where, opened.at, end, 0);
     out.push_back({{"name", sim::Population::name_of(client)},
                    {"stays", std::move(lane.stays)},
                    {"heard", std::move(lane.heard)}});
@@ -257,9 +257,8 @@ ordered_json picture_of(const sim::Scenario& scenario, const sim::RunResult& run
     notes.push_back({note.event, trace.cause_of(note.event), seconds_of(note.at), note.text.substr(0, 200)});
   };
   const std::size_t skip = trace.notes().size() > notes_max ? trace.notes().size() - notes_max : 0;
-  const std::uint64_t first = trace.notes().empty() ? 0 : trace.notes()[skip].event;
-  for (const sim::Trace::Note& mark : trace.marks()) {
-    if (mark.event < first) add(mark);
+  for (const sim::Trace::Mark& mark : trace.marks()) {
+    if (mark.place < skip + trace.notes_left_out()) add(mark.note);
   }
   const std::size_t older = notes.size();
   for (std::size_t i = skip; i < trace.notes().size(); ++i) add(trace.notes()[i]);
@@ -269,6 +268,7 @@ ordered_json picture_of(const sim::Scenario& scenario, const sim::RunResult& run
                      {"clients", scenario.clients - std::min<std::size_t>(scenario.clients, chosen.size())},
                      {"messages", messages_left_out},
                      {"facts about clients and servers", trace.facts_left_out()},
+                     {"steps and findings", trace.marks_left_out()},
                      {"notes", skip + trace.notes_left_out() - std::min<std::uint64_t>(older, skip)}};
   return out;
 }

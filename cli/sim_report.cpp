@@ -74,7 +74,8 @@ ordered_json json_of(const RunResult& run) {
                                {"at_seconds", seconds_of(finding.at)},
                                {"event", finding.event}});
   }
-  out["waived"] = run.waived.size();
+  out["findings_found"] = run.finding_count;  // of which the list has the first of each checker
+  out["waived"] = run.waived_count;
   out["expectations"] = ordered_json::array();
   for (const auto& outcome : run.outcomes) {
     ordered_json each = {{"name", outcome.name}, {"verdict", word_of(outcome.verdict)}, {"says", outcome.says}};
@@ -117,7 +118,7 @@ std::string summary(const ScenarioReport& report) {
       report.runs.size(), report.runs.size() == 1 ? "" : "s",
       report.runs.size() == 1 ? fmt::format("{}", run.seed)
                               : fmt::format("{}..{}", report.runs.front().seed, report.runs.back().seed),
-      s.servers, s.clients, seconds_of(s.duration + s.settle), report.events, report.seconds,
+      s.servers, s.clients, seconds_of(run.ended_at), report.events, report.seconds,
       report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0);
   out += fmt::format(
       "  messages  {} sent: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 {:.2f} ms\n",
@@ -129,9 +130,9 @@ std::string summary(const ScenarioReport& report) {
   out +=
       fmt::format("  clients   {} welcomes, {} closes, {} connected at the end; {} store calls\n",
                   run.of(Metric::connect_open), run.of(Metric::close_any), run.connected, run.of(Metric::store_call));
-  out += fmt::format("  contract  {} checkers, {} finding{}{}\n", sim::checker_names.size(), run.findings.size(),
-                     run.findings.size() == 1 ? "" : "s",
-                     run.waived.empty() ? "" : fmt::format(", {} waived", run.waived.size()));
+  out += fmt::format("  contract  {} checkers, {} finding{}{}\n", sim::checker_names.size(), run.finding_count,
+                     run.finding_count == 1 ? "" : "s",
+                     run.waived_count == 0 ? "" : fmt::format(", {} waived", run.waived_count));
   out += fmt::format("  expected  {} of {} hold; trace hash {:016x}\n", held, run.outcomes.size(), run.hash);
   if (report.failed() == 0) {
     out += "  PASSED\n";
@@ -164,7 +165,8 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
                        run.seed, seconds_of(outcome.at), outcome.name, outcome.says, word_of(outcome.verdict),
                        report.file, outcome.position.line, outcome.position.column);
   }
-  if (run.findings.size() > 1) out += fmt::format("  and {} more findings\n", run.findings.size() - 1);
+  if (run.finding_count > 1)
+    out += fmt::format("  and {} more finding{}\n", run.finding_count - 1, run.finding_count == 2 ? "" : "s");
   const auto why = trace.why(event, subject, 30);
   if (!why.empty()) out += "  why\n";
   for (const auto& note : why) out += "    " + format_note(note).substr(0, 180) + "\n";

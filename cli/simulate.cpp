@@ -185,6 +185,7 @@ ScenarioReport run_scenario(const SimulateOptions& o, const Loaded& loaded) {
   if (o.routing != "wsr") report.how += " --routing " + o.routing;
   if (o.mutant != "none") report.how += " --mutant " + o.mutant;
   if (o.twice) report.how += " --twice";
+  if (!o.until.empty()) report.how += " --until " + o.until;
   const auto begin = Clock::now();
   Progress progress(!o.quiet && isatty(STDERR_FILENO) != 0, report.runs.size());
   std::atomic<std::uint64_t> events{0};
@@ -205,9 +206,15 @@ std::string shrink_failure(const SimulateOptions& o, const Loaded& loaded, const
   const auto run_once = [&](const Scenario& candidate) {
     RunOptions options = run_options(o, loaded, failed.seed);
     options.events_max = std::max<std::uint64_t>(failed.events * 2, 100'000);
-    return sim::run(candidate, options);
+    return o.twice ? sim::run_twice(candidate, options) : sim::run(candidate, options);
   };
   sim::Shrunk shrunk = sim::shrink(scenario, run_once);
+  if (shrunk.failure.empty()) {
+    std::cerr << fmt::format("wsr: seed {} of {} passed when it was run again, so there is nothing to shrink: the run is "
+                             "not one of its seed alone; try --twice\n",
+                             failed.seed, loaded.scenario.name);
+    return {};
+  }
   shrunk.scenario.summary =
       fmt::format("Shrunk from {} by {} runs: fails by {}.", loaded.scenario.name, shrunk.tries, shrunk.failure);
   shrunk.scenario.name = (loaded.scenario.name + "-shrunk").substr(0, 64);
@@ -297,7 +304,7 @@ int try_mutants(const SimulateOptions& o, const std::vector<Loaded>& scenarios) 
         if (loaded.scenario.clients > 20'000) continue;
         RunOptions options = run_options(o, loaded, loaded.scenario.seed + n);
         options.mutant = static_cast<sim::Mutant>(mutant);
-        const bool is_twice = options.mutant == sim::Mutant::unseeded;
+        const bool is_twice = sim::mutant_names[mutant].checker == "determinism";
         const RunResult result =
             is_twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
         const auto found = std::find_if(result.findings.begin(), result.findings.end(),

@@ -20,6 +20,7 @@ struct Outcome {
   Position position;
   Nanos at = 0;                   // when it was judged
   std::optional<Nanos> from, to;  // the window; none: never opened, or open to the end
+  bool operator==(const Outcome&) const = default;
 };
 
 class Jury {

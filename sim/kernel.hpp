@@ -44,8 +44,8 @@ private:
 /// What a picture of a run is made of.
 struct Fact {
   enum class Kind : std::uint8_t {
-    client_open,  // who: client; where: server
-    client_gone,  // who: client; where: server; value: close code
+    client_open,  // who: client; where: server; conn: its number
+    client_gone,  // the same, and value: close code
     server_up,    // who: server
     server_down,  // who: server: killed, or at its end
     server_asleep,
@@ -57,6 +57,7 @@ struct Fact {
   } kind = Kind::client_open;
   std::uint32_t who = 0, where = 0;
   Nanos at = 0, value = 0;
+  std::uint32_t conn = 0;  // never reused
 };
 
 /// Hears every event before it is carried out: traces. May not draw, push or change anything.
@@ -110,8 +111,8 @@ public:
   /// Part of the trace's hash from now on.
   void fold(std::uint64_t value) { hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15ULL, hash_ ^= hash_ >> 29; }
   [[nodiscard]] bool is_traced() const { return observer != nullptr; }
-  void tell(Fact::Kind kind, std::uint32_t who, std::uint32_t where = 0, Nanos value = 0) {
-    if (observer != nullptr) observer->on_fact({kind, who, where, now_, value});
+  void tell(Fact::Kind kind, std::uint32_t who, std::uint32_t where = 0, Nanos value = 0, std::uint32_t conn = 0) {
+    if (observer != nullptr) observer->on_fact({kind, who, where, now_, value, conn});
   }
   void note(std::string text) {
     if (observer != nullptr) observer->on_note(events_, now_, std::move(text));

@@ -34,6 +34,7 @@ enum class Mutant : std::uint8_t {
   deaf_for_ever,
   never_reasserts,
   unseeded,
+  unsteady_figure,
   planted,
   count_
 };
@@ -64,6 +65,7 @@ inline constexpr std::array<MutantName, static_cast<std::size_t>(Mutant::count_)
     {"deaf-for-ever", "hears-itself", "a deaf server does not subscribe again"},
     {"never-reasserts", "comes-right", "a server that was forgotten does not claim again"},
     {"unseeded", "determinism", "a client's first delay before it comes back is drawn from outside the seed"},
+    {"unsteady-figure", "determinism", "the count of ghosts comes from outside the seed; no event does"},
     {"planted", "one-answer",
      "one answer in five millions is thrown away: one schedule of `takeover` in twelve thousand shows it"},
 }};

@@ -202,11 +202,13 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   const DeviceIndex device = conn.device;
   if (device == nobody) return;
   parts_.truth->on_gone(index, code);
+  // The 101 is written once the client is claimed: cut before that, it was an attempt that came to nothing, no close.
   const bool was_connecting = conn.state == Conn::State::connecting;
-  if (!was_connecting || code != 1006) count_close(device, code);  // else it never came about
+  const bool came_about = !was_connecting || code != 1006;
+  if (came_about) count_close(device, code);
   if (conn.is_welcome) {
     --open_;
-    parts_.kernel.tell(Fact::Kind::client_gone, client_of(device), conn.server, code);
+    parts_.kernel.tell(Fact::Kind::client_gone, client_of(device), conn.server, code, conn.serial);
   }
   conn.device = nobody;
   conn.is_welcome = false;
@@ -221,14 +223,14 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   } else if (was_connecting || conn.is_server_gone || parts_.server(conn.server) == nullptr) {
     free_conn(index);
   }
-  come_back(device, code, was_connecting);
+  come_back(device, code, came_about);
 }
 
-void Population::come_back(DeviceIndex index, std::uint16_t code, bool was_connecting) {
+void Population::come_back(DeviceIndex index, std::uint16_t code, bool came_about) {
   Device& device = devices_[index];
   const ReconnectSpec& spec = parts_.scenario.reconnect;
   if (device.stays_away || code == 1000 || code == 4009) return;  // replaced: its newer one lives
-  if (!spec.is_on && !was_connecting) return;                     // an attempt that came to nothing is repeated
+  if (!spec.is_on && came_about) return;                          // an attempt that came to nothing is repeated
   Nanos delay = parts_.kernel.draws.of(spec.delay, Purpose::reconnect_delay, index, ++device.turns);
   if (parts_.mutant == Mutant::unseeded) {
     static std::atomic<Nanos> runs_together = 0;  // what a seed does not know of
@@ -448,7 +450,7 @@ void Population::on_text(ConnIndex index, std::string_view text) {
     conn.is_welcome = true;
     conn.welcomed_at = parts_.kernel.now();
     ++open_;
-    parts_.kernel.tell(Fact::Kind::client_open, client_of(conn.device), conn.server);
+    parts_.kernel.tell(Fact::Kind::client_open, client_of(conn.device), conn.server, 0, conn.serial);
     parts_.truth->on_welcome(index, text);
     return parts_.metrics.count(Metric::connect_open, client_of(conn.device));
   }

@@ -111,7 +111,7 @@ private:
   /// True if a mutant has done something else with the frame.
   [[nodiscard]] bool is_mutated(ConnIndex index, std::string_view text);
   void lose(ConnIndex index, std::uint16_t code);
-  void come_back(DeviceIndex index, std::uint16_t code, bool was_connecting);
+  void come_back(DeviceIndex index, std::uint16_t code, bool came_about);
   [[nodiscard]] ConnIndex take_conn();
   void free_conn(ConnIndex index);
   void count_close(DeviceIndex device, std::uint16_t code);

@@ -33,6 +33,7 @@ inline constexpr std::size_t file_bytes_max = 4 * 1024 * 1024;
 struct Position {  // 1-based; 0: nowhere
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  bool operator==(const Position&) const = default;
 };
 
 /// A quantity that is drawn. In a file: "5ms", "uniform(1ms,5ms)", "exp(2ms)", "lognormal(p50=2ms,p99=40ms)",

@@ -18,6 +18,7 @@ public:
 
   Shrunk work() {
     best_.sweep = {};
+    if (failure_.empty()) return {best_, 0, {}};
     bool has_gained = true;
     while (has_gained && tries_ < shrink_tries_max) {
       has_gained = drop_parts(&Scenario::timeline) || drop_parts(&Scenario::workload) || drop_expectations() ||

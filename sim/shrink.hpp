@@ -17,14 +17,14 @@ namespace wsr::sim {
 struct Shrunk {
   Scenario scenario;
   std::uint32_t tries = 0;
-  std::string failure;  // the checker or the expectation
+  std::string failure;  // the checker or the expectation; empty: it did not fail, and nothing was tried
 };
 
 /// What a run failed by; empty if it passed.
 [[nodiscard]] std::string failure_of(const RunResult& result);
 
 inline constexpr std::uint32_t shrink_tries_max = 400;
-/// `run_once` runs a candidate with the seed that failed. REQUIRES: `scenario` fails.
+/// `run_once` runs a candidate with the seed that failed; first `scenario` itself, which must fail.
 [[nodiscard]] Shrunk shrink(const Scenario& scenario, const std::function<RunResult(const Scenario&)>& run_once);
 
 }  // namespace wsr::sim

@@ -188,8 +188,8 @@ void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, Sto
 
 void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
   Backend& peer = primary_->peer(*this, index);
-  const auto deliver = [this, index](std::function<void()> reply) {
-    answer(index, AnswerParcel{.ticket = {}, .answer = {}, .table_reply = std::move(reply)});
+  const auto deliver = [this, index, ticket = call.ticket](std::function<void()> reply) {
+    answer(index, AnswerParcel{.ticket = ticket, .answer = {}, .table_reply = std::move(reply)});
   };
   if (auto* claim = std::get_if<ClaimRequest>(&call.request)) {
     if (mutant_ == Mutant::unepoched_claim) {

@@ -1,7 +1,7 @@
 #include "sim/store_session.hpp"
 
 #include <algorithm>
-#include <cassert>
+#include <stdexcept>
 #include <utility>
 
 namespace wsr::sim {
@@ -209,7 +209,8 @@ void StoreSession::on_answer(const Event& event) {
     return;
   }
   if (event.what >> 1 != commands_.generation || pending_.empty()) return;
-  assert(pending_.front().ticket == parcel.ticket);  // a pipeline: answers come in the order of the calls
+  // A pipeline: answers come in the order of the calls, or the model of the store is wrong.
+  if (pending_.front().ticket != parcel.ticket) throw std::logic_error("the store's model answered out of turn");
   pending_.pop_front();
   if (parcel.table_reply) return parcel.table_reply();
   answers_.on_answer(parcel.ticket, std::move(parcel.answer));
@@ -227,7 +228,7 @@ void StoreSession::on_bus_message(const Event& event) {
 template <class T, class Ask>
 void StorePorts::ask(Reply<T> reply, Ask ask_tables) {
   const auto shared = std::make_shared<Reply<T>>(std::move(reply));
-  session_.call(Ticket{}, TableCall{[shared, ask_tables](Tables& tables, const TableCall::Deliver& deliver) {
+  call(Ticket{table_ticket | ++table_calls_}, TableCall{[shared, ask_tables](Tables& tables, const TableCall::Deliver& deliver) {
                                       ask_tables(tables, Reply<T>([shared, deliver](Result<T> result) {
                                                    deliver([shared, result = std::move(result)] { (*shared)(result); });
                                                  }));

@@ -164,8 +164,11 @@ private:
   template <class T, class Ask>
   void ask(Reply<T> reply, Ask ask_tables);
 
+  static constexpr std::uint64_t table_ticket = std::uint64_t{1} << 48;  // no number of a caller's comes there
+
   StoreSession& session_;
   std::uint64_t tag_;
+  std::uint64_t table_calls_ = 0;  // they have replies of their own, and tickets for the order of answers only
 };
 
 }  // namespace wsr::sim

@@ -7,6 +7,13 @@
 #include <utility>
 
 namespace wsr::sim {
+namespace {
+
+bool is_mark(std::string_view text) {
+  return text.starts_with("STEP ") || text.starts_with("FINDING ") || text.starts_with("EXPECTATION ");
+}
+
+}  // namespace
 
 void Trace::on_event(std::uint64_t number, const Event& event) {
   if (causes_.empty()) first_ = number;
@@ -16,12 +23,14 @@ void Trace::on_event(std::uint64_t number, const Event& event) {
   ++first_;
 }
 
-bool Trace::is_mark(std::string_view text) {
-  return text.starts_with("STEP ") || text.starts_with("FINDING ") || text.starts_with("EXPECTATION ");
-}
-
 void Trace::on_note(std::uint64_t number, Nanos at, std::string&& text) {
-  if (is_mark(text)) marks_.push_back({number, at, text});
+  if (is_mark(text)) {
+    if (marks_.size() < marks_max) {
+      marks_.push_back({{number, at, text}, notes_left_out_ + notes_.size()});
+    } else {
+      ++marks_left_out_;
+    }
+  }
   notes_.push_back({number, at, std::move(text)});
   if (notes_.size() <= notes_max) return;
   notes_.pop_front();

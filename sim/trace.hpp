@@ -1,7 +1,8 @@
 // Trace: a run in words: every note of every event, and which event made which. Recorded in a second run of the same
 // seed, which is the same run.
 //
-// Thread-safety: none; part of one run. Bounds: notes_max notes and events_max causes; the oldest go.
+// Thread-safety: none; part of one run. Bounds: notes_max notes and events_max causes, of which the oldest go; facts_max
+// facts and marks_max marks, of which the first stay.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,18 @@ class Trace final : public Observer {
 public:
   static constexpr std::size_t notes_max = 400'000;
   static constexpr std::size_t events_max = 8'000'000;
-  static constexpr std::size_t facts_max = 2'000'000;  // the first; then nothing is drawn any more
+  static constexpr std::size_t facts_max = 2'000'000;  // then nothing is drawn any more
+  static constexpr std::size_t marks_max = 5'000;      // as many as a page can list
 
   struct Note {
     std::uint64_t event = 0;
     Nanos at = 0;
     std::string text;
+  };
+  /// A step, a finding, or an expectation that does not hold: kept whatever its age.
+  struct Mark {
+    Note note;
+    std::uint64_t place = 0;  // among all notes, from 0
   };
 
   void on_event(std::uint64_t number, const Event& event) override;
@@ -38,10 +45,8 @@ public:
   [[nodiscard]] const std::deque<Note>& notes() const { return notes_; }
   [[nodiscard]] const std::vector<Fact>& facts() const { return facts_; }
   [[nodiscard]] std::uint64_t facts_left_out() const { return facts_left_out_; }
-  /// A step, a finding, or an expectation that does not hold.
-  [[nodiscard]] static bool is_mark(std::string_view text);
-  /// Of steps, findings and expectations: kept whatever their age, in their order.
-  [[nodiscard]] const std::vector<Note>& marks() const { return marks_; }
+  [[nodiscard]] const std::vector<Mark>& marks() const { return marks_; }
+  [[nodiscard]] std::uint64_t marks_left_out() const { return marks_left_out_; }
   [[nodiscard]] std::uint64_t notes_left_out() const { return notes_left_out_; }
   /// The event that made this one; 0 if it is not known.
   [[nodiscard]] std::uint64_t cause_of(std::uint64_t event) const;
@@ -51,9 +56,9 @@ public:
 
 private:
   std::deque<Note> notes_;
-  std::vector<Note> marks_;
+  std::vector<Mark> marks_;
   std::vector<Fact> facts_;
-  std::uint64_t notes_left_out_ = 0, facts_left_out_ = 0;
+  std::uint64_t notes_left_out_ = 0, facts_left_out_ = 0, marks_left_out_ = 0;
   std::deque<std::uint64_t> causes_;
   std::uint64_t first_ = 1;  // number of causes_.front()
 };

@@ -1,6 +1,8 @@
 #include "sim/world.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -126,7 +128,7 @@ private:
   Jury jury_;
   Nanos end_ = 0;
   Nanos look_every_ = 0;
-  bool is_over_ = false, is_over_budget_ = false, is_cut_short_ = false;
+  bool is_over_ = false, is_over_budget_ = false;
 };
 
 RunResult World::run() {
@@ -143,10 +145,7 @@ RunResult World::run() {
   const std::uint64_t events_max = options_.events_max != 0 ? options_.events_max : scenario_.budget.events;
   while (!is_over_ && kernel_.has_events()) {
     const Event event = kernel_.next();
-    if (options_.until && kernel_.now() > *options_.until) {
-      is_cut_short_ = true;
-      break;
-    }
+    if (options_.until && kernel_.now() > *options_.until) break;
     dispatch(event);
     if (options_.marks != nullptr) options_.marks->push_back({kernel_.hash(), kernel_.now(), event.kind});
     if (events_max != 0 && kernel_.events() >= events_max) {
@@ -309,7 +308,8 @@ RunResult World::verdict() {
   result.seed = options_.seed;
   result.hash = kernel_.hash();
   result.events = kernel_.events();
-  result.ended_at = kernel_.now();
+  result.ended_at = std::min(kernel_.now(), options_.until.value_or(kernel_.now()));
+  std::map<std::string_view, std::size_t> found, waived;  // by checker
   for (const Finding& finding : truth_.findings()) {
     const bool is_waived = std::any_of(scenario_.expect.begin(), scenario_.expect.end(), [&](const Expectation& each) {
       if (each.kind != Expectation::Kind::waive) return false;
@@ -320,8 +320,12 @@ RunResult World::verdict() {
       const auto from = director_.resolve(each.from), to = director_.resolve(each.to);
       return from && *from <= finding.at && (!to || finding.at <= *to || each.to.is_end);
     });
+    ++(is_waived ? result.waived_count : result.finding_count);
+    if (++(is_waived ? waived : found)[finding.checker] > RunResult::findings_each) continue;
     (is_waived ? result.waived : result.findings).push_back(finding);
   }
+  // Whether what was not kept would have been waived, nobody knows.
+  result.finding_count += truth_.finding_count() - truth_.findings().size();
   result.outcomes = jury_.outcomes();
   for (std::size_t i = 0; i < result.counts.size(); ++i)
     result.counts[i] = metrics_.total(static_cast<Metric>(i)).count;
@@ -338,6 +342,10 @@ RunResult World::verdict() {
     const std::uint64_t rows = store_.table_rows("owner");
     result.ghosts = rows > result.connected ? rows - result.connected : 0;
   }
+  if (options_.mutant == Mutant::unsteady_figure) {
+    static std::atomic<std::uint64_t> runs = 0;  // what a seed does not know of
+    result.ghosts += runs++;
+  }
   const auto has = [&](Outcome::Verdict verdict) {
     return std::any_of(result.outcomes.begin(), result.outcomes.end(),
                        [&](const Outcome& each) { return each.verdict == verdict; });
@@ -346,6 +354,7 @@ RunResult World::verdict() {
     return finding.checker == "comes-right" || finding.checker == "hears-itself";
   };
   const bool has_safety =
+      truth_.finding_count() > truth_.findings().size() ||
       std::any_of(result.findings.begin(), result.findings.end(), [&](const Finding& f) { return !is_liveness(f); });
   if (is_over_budget_) {
     result.ending = Ending::budget;

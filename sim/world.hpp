@@ -53,8 +53,9 @@ struct RunResult {
   std::uint64_t hash = 0;
   std::uint64_t events = 0;
   Nanos ended_at = 0;
-  std::vector<Finding> findings;  // not waived
-  std::vector<Finding> waived;
+  static constexpr std::size_t findings_each = 100;
+  std::vector<Finding> findings, waived;                 // the first findings_each of each checker
+  std::uint64_t finding_count = 0, waived_count = 0;     // all of them
   std::vector<Outcome> outcomes;
   std::array<std::uint64_t, static_cast<std::size_t>(Metric::count_)> counts{};
   std::uint64_t latency_p50 = 0, latency_p99 = 0, latency_max = 0;  // nanoseconds; of messages of both kinds
@@ -64,6 +65,7 @@ struct RunResult {
   std::uint64_t lost_and_told = 0;
   std::uint64_t misdelivered = 0, doubled = 0, ghosts = 0;
   [[nodiscard]] std::uint64_t of(Metric metric) const { return counts[static_cast<std::size_t>(metric)]; }
+  bool operator==(const RunResult&) const = default;
 };
 
 /// The scenario as a seed has it: `sweep.vary` drawn.

@@ -101,11 +101,13 @@ void Keeper::on_renewed(const Renewed& renewed) {
     ++figures_.reassertions;
     events_.on_reassert();
   }
-  if (is_lost || is_reading_due()) directory_.servers(ticket(Call::servers));
+  if (!is_lost && !is_reading_due()) return;
+  has_read_failed_ = false;
+  directory_.servers(ticket(Call::servers));
 }
 
 bool Keeper::is_reading_due() const {
-  if (figures_.renewals == 1) return true;
+  if (figures_.renewals == 1 || has_read_failed_) return true;
   if (figures_.renewals < first_samples) return false;  // they follow each other within milliseconds
   const std::uint64_t every = 1 + known_.size() / registry_readers;
   // Who started together does not read together: the names set them apart.
@@ -148,7 +150,10 @@ void Keeper::on_servers(const Servers& servers) {
       keep_earlier(renew_at_, clock_.now() + retry_after);
     }
   }
-  if (servers.result != Errc::ok) return;
+  if (servers.result != Errc::ok) {
+    has_read_failed_ = true;
+    return;
+  }
   std::vector<ServerId> listed;
   listed.reserve(servers.rows.size());
   for (const ServerRow& row : servers.rows) {

@@ -7,9 +7,10 @@
 //                                            red ─────────────────┘   (clients stay connected)
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
-// sweeper at a time, see Directory::sweep). Beyond 64 servers they take turns at reading, so that the store answers
+// sweeper at a time, see Directory::sweep). Of the first five renewals, which measure the store's clock within
+// milliseconds, the first and the last read it. Beyond 64 servers they take turns at reading, so that the store answers
 // some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
-// later. A lease that was missing at a renewal means that the store
+// later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the store
 // forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was lost:
 // it may have been the one that found the lease missing. Each probe_every it sends a batch to its own
 // inbox; three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
@@ -141,7 +142,8 @@ private:
   Figures figures_;
   std::set<ServerId> dead_;  // found without lease, waiting to be swept
   std::optional<ServerId> sweeping_;
-  std::vector<ServerId> known_;  // others in the registry, sorted: to notice who disappears
+  std::vector<ServerId> known_;   // others in the registry, sorted: to notice who disappears
+  bool has_read_failed_ = false;  // the registry is asked again at the next renewal
   std::optional<Time> renew_at_, probe_at_, renew_sent_;
   std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent
   std::uint64_t probe_nonce_ = 0;    // the last one sent

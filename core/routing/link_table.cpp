@@ -39,48 +39,22 @@ void LinkTable::drop(Index index) {
   free_.push_back(index);
 }
 
-void LinkTable::touch(Entry entry) {
-  if (!std::exchange(entry.link.is_dirty, true)) dirty_.gathering.push_back(entry.index);
+void LinkTable::List::add(Entry entry) {
+  if (!std::exchange(entry.link.*flag, true)) gathering.push_back(entry.index);
 }
 
-void LinkTable::watch(Entry entry) {
-  if (!std::exchange(entry.link.is_watched, true)) watched_.gathering.push_back(entry.index);
-}
-
-void LinkTable::owe_account(Entry entry) {
-  if (!std::exchange(entry.link.is_account_listed, true)) owing_.gathering.push_back(entry.index);
-}
-
-std::span<const LinkTable::Index> LinkTable::List::take() {
+std::span<const LinkTable::Index> LinkTable::List::take(const Links& links) {
   taken.clear();
   taken.swap(gathering);
+  for (const Index index : taken) {
+    if (links[index]) links[index].get()->*flag = false;
+  }
   return taken;
 }
 
-std::span<const LinkTable::Index> LinkTable::take_dirty() {
-  const auto dirty = dirty_.take();
-  for (const Index index : dirty) {
-    if (links_[index]) links_[index]->is_dirty = false;
-  }
-  return dirty;
-}
-
-std::span<const LinkTable::Index> LinkTable::take_watched() {
-  std::sort(watched_.gathering.begin(), watched_.gathering.end());
-  const auto watched = watched_.take();
-  for (const Index index : watched) {
-    if (links_[index]) links_[index]->is_watched = false;
-  }
-  return watched;
-}
-
-std::span<const LinkTable::Index> LinkTable::take_owing() {
-  std::sort(owing_.gathering.begin(), owing_.gathering.end());
-  const auto owing = owing_.take();
-  for (const Index index : owing) {
-    if (links_[index]) links_[index]->is_account_listed = false;
-  }
-  return owing;
+std::span<const LinkTable::Index> LinkTable::List::take_in_order(const Links& links) {
+  std::sort(gathering.begin(), gathering.end());
+  return take(links);
 }
 
 }  // namespace wsr

@@ -38,29 +38,38 @@ public:
   void drop(Index index);
 
   /// Puts the link on the list that end_turn() flushes.
-  void touch(Entry entry);
-  /// What these three return is valid until the next call of the same.
-  [[nodiscard]] std::span<const Index> take_dirty();
+  void touch(Entry entry) { dirty_.add(entry); }
   /// Puts the link on the list of those that a timer looks at.
-  void watch(Entry entry);
-  /// In the order of their indexes; a link among them may have been dropped, or have been made anew, meanwhile.
-  [[nodiscard]] std::span<const Index> take_watched();
+  void watch(Entry entry) { watched_.add(entry); }
   /// Puts the link on the list of those that tell their account next.
-  void owe_account(Entry entry);
-  [[nodiscard]] std::span<const Index> take_owing();
+  void owe_account(Entry entry) { owing_.add(entry); }
+  /// Empty the list and return what was on it, valid until the next call of the same. A link among them may have been
+  /// dropped, or have been made anew, meanwhile. take_dirty(): in the order of their first touch; the others: of their
+  /// indexes.
+  [[nodiscard]] std::span<const Index> take_dirty() { return dirty_.take(links_); }
+  [[nodiscard]] std::span<const Index> take_watched() { return watched_.take_in_order(links_); }
+  [[nodiscard]] std::span<const Index> take_owing() { return owing_.take_in_order(links_); }
 
   [[nodiscard]] LinkContext& context() { return context_; }
 
 private:
+  using Links = std::vector<std::unique_ptr<Link>>;
+  /// Links with something to do: each at most once, for which it has a flag.
+  struct List {
+    bool Link::* flag;
+    std::vector<Index> gathering, taken;  // their room is used again
+    void add(Entry entry);
+    [[nodiscard]] std::span<const Index> take(const Links& links);
+    [[nodiscard]] std::span<const Index> take_in_order(const Links& links);
+  };
+
   LinkContext context_;
-  std::vector<std::unique_ptr<Link>> links_;
+  Links links_;
   std::vector<Index> free_;
   boost::unordered_flat_map<ShardAddress, Index, std::hash<ShardAddress>> by_peer_;
-  struct List {
-    std::vector<Index> gathering, taken;  // their room is used again
-    [[nodiscard]] std::span<const Index> take();
-  };
-  List dirty_, watched_, owing_;
+  List dirty_{&Link::is_dirty, {}, {}};
+  List watched_{&Link::is_watched, {}, {}};
+  List owing_{&Link::is_account_listed, {}, {}};
   std::unordered_map<ShardAddress, Link::Inbound> remembered_;  // of links that were dropped
   std::deque<ShardAddress> remembered_order_;
 };

@@ -23,6 +23,11 @@ expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-releas
 expect 2 "comes-right" "$folder/takeover.json" --mutant forgotten-kick
 expect 0 PASSED "$folder/hard-death.json" --twice
 expect 3 "differ first at event" "$folder/reconnect-storm.json" --mutant unseeded --twice
+expect 3 "shrunk: $dir/unsteady/reconnect-storm-shrunk-1.json" "$folder/reconnect-storm.json" --mutant unseeded --twice --shrink --out "$dir/unsteady"
+expect 3 "differ first at event" "$dir/unsteady/reconnect-storm-shrunk-1.json" --mutant unseeded --twice
+expect 3 "results differ in ghosts" "$folder/several-devices.json" --mutant unsteady-figure --twice --until 20s
+grep -qF -- "--seed 1 --mutant unsteady-figure --twice --until 20s" "$dir/said" || fail "the replay command does not say how it ran"
+expect 0 "20 s of virtual time" "$folder/several-devices.json" --until 20s
 expect 0 "| fd-reuse | naive |" "$folder/fd-reuse.json" --compare
 
 printf '{"scenario": "bad",\n "summary": "something that is not right",\n "duration": "60 seconds"}\n' > "$dir/bad.json"
@@ -49,6 +54,18 @@ assert all(json.loads(line)["text"] for line in open(out + "/trace.jsonl"))
 assert int(xml.parse(out + "/junit.xml").getroot()[0].get("tests")) > 17
 page = open(out + "/report.html").read()
 assert "/*DATA*/null" not in page and "http://" not in page.replace("http://www.w3.org", "")
+PY
+# Three devices a client, often two of them on one server: every stay of each has its bar.
+"$wsr" simulate "$folder/several-devices.json" --out "$dir/devices" --quiet
+python3 - "$dir/devices" <<'PY'
+import json, re, sys
+page = open(sys.argv[1] + "/report.html").read()
+data = json.loads(re.search(r"^const data = (.*);$", page, re.M).group(1))
+welcomes = data["counts"]["connect.open"]
+stays = [stay for lane in data["client_lanes"] for stay in lane["stays"]]
+assert data["left_out"]["clients"] == 0 and len(stays) == welcomes, (len(stays), welcomes)
+at_end = [stay for stay in stays if stay[1] >= data["virtual_seconds"]]
+assert len(at_end) == 45 and any(a[2] == b[2] for lane in data["client_lanes"] for i, a in enumerate(lane["stays"]) for b in lane["stays"][:i] if a[1] == b[1])
 PY
 
 # A rare bug (5 of 60 000 seeds show it): a sweep finds it, it is made small, the saved file fails by itself, and the printed command replays it.

@@ -15,16 +15,19 @@ using namespace wsr::sim;
 
 namespace {
 
+Scenario parsed(const std::string& text, const std::string& file = "in the test") {
+  auto read = read_scenario(text, file);
+  if (const auto* problems = std::get_if<std::vector<Problem>>(&read)) FAIL(format_problems(text, file, *problems));
+  return std::get<Scenario>(read);
+}
+
 Scenario scenario(const std::string& name) {
   const std::string file = std::string(WSR_SCENARIOS) + "/" + name + ".json";
   std::ifstream in(file);
   REQUIRE(in);
   std::stringstream text;
   text << in.rdbuf();
-  auto read = read_scenario(text.str(), file);
-  if (const auto* problems = std::get_if<std::vector<Problem>>(&read))
-    FAIL(format_problems(text.str(), file, *problems));
-  return std::get<Scenario>(read);
+  return parsed(text.str(), file);
 }
 
 RunResult run_seed(const Scenario& scenario, std::uint64_t seed, Observer* observer = nullptr) {
@@ -133,6 +136,105 @@ TEST_CASE("a failing scenario is made small and still fails in the same way") {
   CHECK(shrunk.scenario.clients <= given.clients / 2);
   CHECK(failure_of(run_once(shrunk.scenario)) == "fenced-release");
   CHECK(run(shrunk.scenario, {}).findings.empty());
+}
+
+TEST_CASE("results that differ are no one run, though every event is the same") {
+  RunOptions options;
+  options.mutant = Mutant::unsteady_figure;
+  const RunResult caught = run_twice(scenario("several-devices"), options);
+  CHECK(caught.ending == Ending::nondeterminism);
+  REQUIRE(!caught.findings.empty());
+  INFO(caught.findings.front().what);
+  CHECK(caught.findings.front().what.find("results differ in ghosts: ") != std::string::npos);
+}
+
+TEST_CASE("a scenario that does not fail is not shrunk") {
+  std::uint32_t runs = 0;
+  const Shrunk shrunk = shrink(scenario("client-hopping"), [&](const Scenario& candidate) {
+    ++runs;
+    return run(candidate, {});
+  });
+  CHECK(shrunk.failure.empty());
+  CHECK(shrunk.tries == 0);
+  CHECK(runs == 1);
+}
+
+TEST_CASE("findings beyond those that are listed are counted, and a page still has its first steps") {
+  const Scenario given = parsed(R"J({
+    "scenario": "many-findings", "summary": "more goes wrong than anybody reads", "duration": "40s", "settle": "10s",
+    "cluster": {"servers": {"count": 2}, "clients": {"count": 80}},
+    "workload": [{"id": "talk", "op": "send", "from": "clients", "to": "clients", "rate": "4k/s", "start": "2s"}],
+    "timeline": [{"id": "drop", "at": "5s", "do": "drop", "target": "c1"}],
+    "expect": [{"check": "count(deliver) > 1000", "name": "enough"}]})J");
+  RunOptions options;
+  options.mutant = Mutant::doubled_frame;
+  Trace trace;
+  options.observer = &trace;
+  const RunResult result = run(given, options);
+  CHECK(result.ending == Ending::safety);
+  CHECK(result.finding_count > 2'000);
+  CHECK(std::count_if(result.findings.begin(), result.findings.end(),
+                      [](const Finding& f) { return f.checker == "at-most-once"; }) == RunResult::findings_each);
+  CHECK(trace.notes_left_out() > 0);
+  REQUIRE(!trace.marks().empty());
+  CHECK(trace.marks().size() <= Trace::marks_max);
+  const auto step = std::find_if(trace.marks().begin(), trace.marks().end(),
+                                 [](const auto& mark) { return mark.note.text.starts_with("STEP drop"); });
+  REQUIRE(step != trace.marks().end());
+  CHECK(step->place < trace.notes_left_out());  // no note says it any more
+}
+
+TEST_CASE("a mark of a trace stands at its place among the notes, and beyond the last one that is kept it is counted") {
+  Trace trace;
+  for (std::uint64_t i = 0; i < Trace::marks_max + 3; ++i) {
+    trace.on_note(i, 0, "something");
+    trace.on_note(i, 0, "FINDING " + std::to_string(i));
+  }
+  REQUIRE(trace.marks().size() == Trace::marks_max);
+  CHECK(trace.marks_left_out() == 3);
+  for (const auto& mark : trace.marks()) {
+    if (trace.notes()[mark.place].text != mark.note.text) FAIL(mark.note.text);
+  }
+}
+
+TEST_CASE("what is waived, however much it is, hides nothing that is not") {
+  Scenario given = parsed(R"J({
+    "scenario": "waived-flood", "summary": "a checker is waived in the first half", "duration": "40s", "settle": "10s",
+    "cluster": {"servers": {"count": 2}, "clients": {"count": 20}},
+    "workload": [{"id": "talk", "op": "send", "from": "clients", "to": "clients", "rate": "1k/s", "start": "2s"}],
+    "expect": [{"waive": "at-most-once", "from": "0s", "to": "20s", "because": "what is waived is known at the end"}]})J");
+  RunOptions options;
+  options.mutant = Mutant::doubled_frame;
+  const RunResult result = run(given, options);
+  CHECK(result.waived_count > RunResult::findings_each);
+  CHECK(result.waived.size() == RunResult::findings_each);
+  CHECK(result.ending == Ending::safety);
+  REQUIRE(!result.findings.empty());
+  CHECK(result.findings.front().at > 20 * second);
+}
+
+TEST_CASE("a client that does not reconnect tries until it is let in, and a close ends that") {
+  const Scenario given = parsed(R"J({
+    "scenario": "no-return", "summary": "reconnect is off", "duration": "20s", "settle": "10s",
+    "cluster": {"servers": {"count": 2},
+                "clients": {"count": 30, "arrive": "2s", "reconnect": {"on": false, "delay": "100ms"}}},
+    "timeline": [{"id": "away", "at": "1s", "do": "partition", "between": ["clients", "servers"], "for": "3s"}],
+    "expect": [{"check": "count(connect.open) > 0", "name": "somebody is in"}]})J");
+  Scenario calm = given;
+  calm.timeline.clear();
+  // The store has room for ten: the others are told so by a close, once each, and stay away.
+  RunOptions options;
+  options.config.owners_max = 10;
+  options.until = 19 * second;  // then all heals, and who is away tries once more
+  const RunResult full = run(calm, options);
+  CHECK(full.of(Metric::connect_attempt) == 30);
+  CHECK(full.of(Metric::close_any) == 20);
+  CHECK(full.connected == 10);
+  // Nobody listens for three seconds: they try again until somebody does, and none of that is a close.
+  const RunResult late = run(given, {});
+  CHECK(late.of(Metric::connect_attempt) > 90);
+  CHECK(late.of(Metric::close_any) == 0);
+  CHECK(late.connected == 30);
 }
 
 TEST_CASE("the naive pattern loses in the same world what ours does not") {

@@ -722,6 +722,18 @@ TEST_CASE("the config block is checked by whoever knows it, and its problems sta
   CHECK(problems[0].message == "config: no such option");
 }
 
+TEST_CASE("rooms and clients are named by their numbers, up to the last that there may be") {
+  CHECK(std::get<std::uint32_t>(read_room("room:0")) == 0);
+  CHECK(std::get<std::uint32_t>(read_room(" room:999999 ")) == 999'999);
+  CHECK(std::get<TextError>(read_room("room:1000000")).message.find("room:0 to room:999999") != std::string::npos);
+  for (const char* bad : {"", "room:", "room:-1", "room:1x", "3", "room:99999999999999999999"}) {
+    INFO(bad);
+    CHECK(std::holds_alternative<TextError>(read_room(bad)));
+  }
+  CHECK(std::get<std::uint32_t>(read_client("c7")) == 7);
+  CHECK(std::holds_alternative<TextError>(read_client("7")));
+}
+
 TEST_CASE("quantities are written as they are read") {
   for (const char* text : {"0s", "500ms", "2s", "90s", "1h", "3us", "7ns"}) {
     auto read = read_duration(text);

@@ -325,3 +325,37 @@ TEST_CASE("beyond 64 servers a keeper reads the registry every so many renewals,
   world.renewed(Renewed::Before::missing);
   CHECK(world.has("servers"));
 }
+
+TEST_CASE("a read of the registry that failed is done again at the next renewal, also at the first ones") {
+  World world;
+  world.keeper.start();
+  world.renewed(Renewed::Before::missing);
+  world.keeper.on_answer(world.take("servers"), Servers{Errc::unavailable, {}, {}});
+  world.time = *world.keeper.next_deadline();
+  world.keeper.on_time();
+  world.renewed(Renewed::Before::held);  // the second of the first five, which read nothing else
+  world.listed({row(other, ServerRow::Lease::expired)});
+  CHECK(world.has("sweep other~1"));
+}
+
+TEST_CASE("64 servers read the registry at every renewal, 65 at every second one, in turns") {
+  for (const std::size_t others : {63, 64}) {
+    World world;
+    world.start();
+    std::vector<ServerRow> rows;
+    for (std::size_t i = 0; i < others; ++i)
+      rows.push_back(row(ServerId::trusted("s" + std::to_string(100 + i) + "~1"), ServerRow::Lease::held));
+    world.pass(2s);
+    world.renewed(Renewed::Before::held);
+    world.listed(rows);
+    std::string reads;
+    for (int renewal = 0; renewal < 8; ++renewal) {
+      world.pass(2s);
+      world.renewed(Renewed::Before::held);
+      reads += world.has("servers") ? 'r' : '-';
+      if (world.has("servers")) world.listed(rows);
+    }
+    INFO(others + 1 << " servers: " << reads);
+    CHECK((others == 63 ? reads == "rrrrrrrr" : reads == "r-r-r-r-" || reads == "-r-r-r-r"));
+  }
+}
