@@ -67,6 +67,10 @@ void check_times(const ServeOptions& o) {
       fmt::format("--lease {} must be at least three times --probe {}: a server is deaf after three unheard probes, "
                   "and should notice before its lease ends",
                   text(o.lease), text(o.probe)));
+  require(o.owner_ttl.count() == 0 || o.owner_ttl >= o.lease,
+          fmt::format("--owner-ttl {} must be 0 (never) or at least --lease {}: it is renewed three times in that span, "
+                      "and a row must outlive a store that is away for a moment",
+                      text(o.owner_ttl), text(o.lease)));
   require(o.ping.count() == 0 || o.ping >= milliseconds(1'000), "--ping must be 0 (never) or at least 1s");
   require(o.ping.count() == 0 || o.pong >= milliseconds(100), "--pong must be at least 100ms");
   require(o.ping.count() == 0 || o.pong <= o.ping,
@@ -271,6 +275,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
        "show")
       ->type_name("ID:SECRET");
   duration("--lease", o.lease, "A server silent for so long counts as dead; at least 1s and three probes");
+  duration("--owner-ttl", o.owner_ttl,
+           "Entries of clients in the store also expire by themselves, so long after their server last renewed them; "
+           "0: never");
   duration("--probe", o.probe, "How often the server checks that it hears its own inbox");
 
   group = "Clients";
@@ -366,6 +373,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.limits.rooms_per_client_max = o.rooms_per_client_max;
   options.limits.presence_events_max = o.presence_events_max;
   options.limits.reconnect_grace = o.reconnect_grace;
+  options.limits.owner_ttl = o.owner_ttl;
   options.limits.client_rate = o.client_rate;
   options.limits.client_rate.burst = o.client_burst;
   options.limits.room_rate = o.room_rate;

@@ -41,6 +41,7 @@ struct ServeOptions {
   std::uint32_t rooms_per_client_max = 1'000;
   std::uint32_t presence_events_max = 200;
   std::chrono::milliseconds reconnect_grace{0};
+  std::chrono::milliseconds owner_ttl{0};
 
   RateLimit client_rate;
   RateLimit room_rate;

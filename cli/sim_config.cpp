@@ -15,7 +15,8 @@ namespace wsr::cli {
 namespace {
 
 /// What has a meaning where there are no sockets. The store of a simulation is the shared one, with its own bounds.
-constexpr std::array<std::string_view, 23> keys{"lease",
+constexpr std::array<std::string_view, 24> keys{"lease",
+                                                "owner-ttl",
                                                 "probe",
                                                 "ping",
                                                 "pong",

@@ -117,9 +117,9 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
         if (figure.name == term.argument) number += static_cast<double>(stats.*figure.value);
       }
     }
-  } else if (f == "rows") {
+  } else if (f == "rows" || f == "stored") {
     const auto servers = director_.servers_of(*term.among);
-    for (const auto& [id, rows] : parts_.store->rows_by_server()) {
+    for (const auto& [id, rows] : f == "rows" ? parts_.store->rows_by_server() : parts_.store->stored_by_server()) {
       std::uint32_t server = 0;
       const auto name = id.name();
       std::from_chars(name.data() + 1, name.data() + name.size(), server);

@@ -81,8 +81,7 @@ struct Expression {
   struct Term {
     enum class Kind : std::uint8_t { number, function } kind = Kind::number;
     double number = 0;  // durations in nanoseconds, sizes in bytes, percents as parts of 1
-    std::string
-        function;  // count sum rate min max mean p50 p90 p99 p999 stat rows members connected ready size servers
+    std::string function;           // one of function_names
     std::string argument;           // a metric (send.delivered), a figure of wsr's own stats (slow_dropped), or a room
     std::optional<Selector> among;  // `by SELECTOR`: only of those; or the selector that the function counts
   };

@@ -170,7 +170,7 @@ void Checks::check_expectation(const Expectation& each) {
   for (const auto& comparison : each.expression.all) {
     for (const auto* term : {&comparison.left, &comparison.right}) {
       if (!term->among) continue;
-      const bool wants_servers = term->function == "ready" || term->function == "rows";
+      const bool wants_servers = term->function == "ready" || term->function == "rows" || term->function == "stored";
       if (term->function == "size" && is_of_servers(*term->among)) continue;
       check_selector(*term->among, each.position, wants_servers, fmt::format("{}()", term->function));
     }

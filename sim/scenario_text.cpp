@@ -412,7 +412,9 @@ Read<Selector> read_selector(std::string_view text) {
 
 namespace {
 
-bool is_selector_function(std::string_view f) { return f == "connected" || f == "ready" || f == "rows" || f == "size"; }
+bool is_selector_function(std::string_view f) {
+  return f == "connected" || f == "ready" || f == "rows" || f == "stored" || f == "size";
+}
 
 Read<Expression::Term> read_term(std::string_view text) {
   text = trimmed(text);

@@ -454,6 +454,12 @@ std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::rows_by_server() {
   return ask<OwnerCounts>([](memory::Backend& root) { root.directory().counts(spy_ticket); }).by_server;
 }
 
+std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::stored_by_server() {
+  std::vector<std::pair<ServerId, std::uint64_t>> all;
+  for (const ServerRow& row : registry().rows) all.emplace_back(row.server, primary_->root->stored_rows(row.server));
+  return all;
+}
+
 std::uint64_t StoreModel::table_rows(std::string_view table) {
   std::uint64_t rows = 0;
   primary_->root->tables().count(

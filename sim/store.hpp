@@ -86,6 +86,8 @@ public:
   [[nodiscard]] std::vector<RoomName> rooms();
   /// Of servers whose lease stands.
   [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> rows_by_server();
+  /// Of all servers in the registry, what the store still keeps of them.
+  [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> stored_by_server();
   [[nodiscard]] Servers registry();
   /// Rows of one of the application's tables.
   [[nodiscard]] std::uint64_t table_rows(std::string_view table);

@@ -194,8 +194,8 @@ inline constexpr std::array<CheckerName, 17> checker_names{{
     {"comes-right", "G12", "after the faults every client is where the store says, and hears"},
 }};
 
-inline constexpr std::array<std::string_view, 16> function_names{
+inline constexpr std::array<std::string_view, 17> function_names{
     "count", "sum",  "rate", "min",  "max",     "mean",      "p50",   "p90",
-    "p99",   "p999", "stat", "rows", "members", "connected", "ready", "size"};
+    "p99",   "p999", "stat", "rows", "stored", "members", "connected", "ready", "size"};
 
 }  // namespace wsr::sim

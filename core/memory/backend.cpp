@@ -125,7 +125,7 @@ public:
     answer(ticket, std::move(claimed));
   }
   void release(Ticket ticket, const ClientId& client, const Attachment& at) override {
-    answer(ticket, store_.directory.release(client, at));
+    answer(ticket, store_.directory.release(client, at, store_.now()));
   }
   void lookup(Ticket ticket, const ClientId& client) override {
     answer(ticket, store_.directory.lookup(client, store_.now()));
@@ -349,6 +349,10 @@ Bus& Backend::bus() { return state_->server.bus(); }
 Rosters& Backend::rosters() { return state_->server.rosters(); }
 Rates& Backend::rates() { return state_->server.rates(); }
 Tables& Backend::tables() { return state_->server.tables(); }
+
+std::uint64_t Backend::stored_rows(const ServerId& server) const {
+  return state_->store.directory.stored_rows(server, state_->store.now());
+}
 
 std::optional<OwnerRow> Backend::owner_of(const ClientId& client) const {
   return state_->store.directory.newest(client, state_->store.now());

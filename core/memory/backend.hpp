@@ -46,6 +46,8 @@ public:
   void pump();
   /// For who looks on (the simulator's checkers): where a client is now, without a call and its answer.
   [[nodiscard]] std::optional<OwnerRow> owner_of(const ClientId& client) const;
+  /// The same, of a server: its rows that have not expired, whether its lease lets them count or not.
+  [[nodiscard]] std::uint64_t stored_rows(const ServerId& server) const;
 
 private:
   struct State;

@@ -34,6 +34,7 @@ bool is_newer(const OwnerRow& a, const OwnerRow& b) {
 }  // namespace
 
 Claimed OwnerDirectory::claim(const ClaimRequest& request, StoreTime now) {
+  remove_expired(request.client, now);
   return request.policy == SessionPolicy::single ? claim_single(request, now) : claim_multi(request, now);
 }
 
@@ -94,10 +95,15 @@ Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vec
     slots_[place].epoch = epoch;
     slots_[place].claimed_at = request.accepted_at;
   }
+  const StoreTime expires_at = request.ttl.count() > 0 ? now + request.ttl : StoreTime::max();
+  for (Place each = clients_.find(request.client.view()); each != none; each = slots_[each].next_device) {
+    slots_[each].expires_at = expires_at;
+  }
   return {Errc::ok, epoch, std::move(displaced), {}, {}};
 }
 
-Released OwnerDirectory::release(const ClientId& client, const Attachment& at) {
+Released OwnerDirectory::release(const ClientId& client, const Attachment& at, StoreTime now) {
+  remove_expired(client, now);
   const Place place = find(client, at);
   if (place == none) return {Errc::not_found};
   remove(place);
@@ -107,7 +113,7 @@ Released OwnerDirectory::release(const ClientId& client, const Attachment& at) {
 Owners OwnerDirectory::lookup(const ClientId& client, StoreTime now) const {
   Owners owners;
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
-    if (slots_[place].server->held_until > now) owners.rows.push_back(slots_[place].row());
+    if (slots_[place].is_seen(now)) owners.rows.push_back(slots_[place].row());
   }
   std::sort(owners.rows.begin(), owners.rows.end(), is_newer);
   return owners;
@@ -117,7 +123,7 @@ std::optional<OwnerRow> OwnerDirectory::newest(const ClientId& client, StoreTime
   std::optional<OwnerRow> newest;
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
     const Slot& slot = slots_[place];
-    if (slot.server->held_until <= now) continue;
+    if (!slot.is_seen(now)) continue;
     if (OwnerRow row = slot.row(); !newest || is_newer(row, *newest)) newest = std::move(row);
   }
   return newest;
@@ -135,7 +141,7 @@ OwnerPage OwnerDirectory::page(std::string_view cursor, std::uint32_t count, Sto
   const std::size_t rows_max = std::max<std::size_t>(count, 1);
   for (; index < slots_.size() && page.rows.size() < rows_max; ++index) {
     const Slot& slot = slots_[index];
-    if (slot.server != nullptr && slot.server->held_until > now) page.rows.push_back(slot.row());
+    if (slot.server != nullptr && slot.is_seen(now)) page.rows.push_back(slot.row());
   }
   page.cursor = index < slots_.size() ? std::to_string(index) : "0";
   return page;
@@ -147,6 +153,15 @@ OwnerCounts OwnerDirectory::counts(StoreTime now) const {
     if (server.held_until > now) counts.by_server.emplace_back(id, server.rows);
   }
   return counts;
+}
+
+std::uint64_t OwnerDirectory::stored_rows(const ServerId& server, StoreTime now) const {
+  const auto found = servers_.find(server);
+  std::uint64_t rows = 0;
+  for (Place place = found == servers_.end() ? none : found->second.first; place != none; place = slots_[place].next) {
+    if (slots_[place].expires_at > now) ++rows;
+  }
+  return rows;
 }
 
 Renewed OwnerDirectory::renew(const ServerId& id, const ServerInfo& info, std::chrono::milliseconds lease,
@@ -257,6 +272,15 @@ void OwnerDirectory::remove(Place place) {
   }
   slot = Slot{};
   free_.push_back(place);
+}
+
+void OwnerDirectory::remove_expired(const ClientId& client, StoreTime now) {
+  // They expire together, so the first one speaks for all.
+  for (Place place = clients_.find(client.view()); place != none && slots_[place].expires_at <= now;) {
+    const Place next = slots_[place].next_device;
+    remove(place);
+    place = next;
+  }
 }
 
 std::uint64_t OwnerDirectory::remove_all(Server& server) {

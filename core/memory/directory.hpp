@@ -5,7 +5,8 @@
 //
 // An owner row is a slot that never moves while its attachment stays, so a page cursor is a slot number and a row that
 // stays is seen exactly once. Rows of one server are chained through their slots, so a sweep touches those only; so are
-// those of one client. A row costs 130 bytes.
+// those of one client. A row costs 140 bytes. Expired rows (ClaimRequest::ttl) are seen by nobody, and removed when their
+// client or their server is next dealt with.
 //
 // Epochs: nothing is kept of a client without rows. While it has rows its epochs grow with every claim; after a release
 // the next one is at least the claim's accept time in microseconds, so it grows too if that connection was accepted
@@ -36,13 +37,16 @@ public:
   OwnerDirectory& operator=(const OwnerDirectory&) = delete;
 
   [[nodiscard]] Claimed claim(const ClaimRequest& request, StoreTime now);
-  [[nodiscard]] Released release(const ClientId& client, const Attachment& at);
+  [[nodiscard]] Released release(const ClientId& client, const Attachment& at, StoreTime now);
   [[nodiscard]] Owners lookup(const ClientId& client, StoreTime now) const;
   /// The first row of lookup(); none if it has none.
   [[nodiscard]] std::optional<OwnerRow> newest(const ClientId& client, StoreTime now) const;
   /// bad_request if `cursor` is none that a page gave.
   [[nodiscard]] OwnerPage page(std::string_view cursor, std::uint32_t count, StoreTime now) const;
+  /// Rows that have expired and were not yet removed are among them.
   [[nodiscard]] OwnerCounts counts(StoreTime now) const;
+  /// The server's rows that have not expired, whether they count or not. O(its rows).
+  [[nodiscard]] std::uint64_t stored_rows(const ServerId& server, StoreTime now) const;
 
   [[nodiscard]] Renewed renew(const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease,
                               StoreTime now);
@@ -72,6 +76,7 @@ private:
     ConnId conn;
     Epoch epoch;
     StoreTime claimed_at{};
+    StoreTime expires_at = StoreTime::max();
     ShardIndex shard = 0;
     Place previous = none, next = none;  // of the same server
     Place next_device = none;            // of the same client, in the order of their claims
@@ -80,6 +85,7 @@ private:
       return conn == where.conn && shard == where.shard && server->id == where.server;
     }
     [[nodiscard]] OwnerRow row() const { return {client, at(), epoch, claimed_at}; }
+    [[nodiscard]] bool is_seen(StoreTime now) const { return server->held_until > now && expires_at > now; }
   };
   struct ClientOf {
     const std::deque<Slot>* slots;
@@ -94,6 +100,7 @@ private:
   [[nodiscard]] std::vector<OwnerRow> rows_of(const ClientId& client) const;
   void add(const ClaimRequest& request, Epoch epoch, StoreTime now);
   void remove(Place place);
+  void remove_expired(const ClientId& client, StoreTime now);
   std::uint64_t remove_all(Server& server);
 
   std::uint64_t owners_max_;

@@ -69,7 +69,7 @@ void Directory::claim(Ticket ticket, const ClaimRequest& request) {
                    {at, micros(request.accepted_at), text_of(request.epoch_min.value),
                     request.policy == SessionPolicy::single ? "single" : "multi",
                     text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0",
-                    text_of(std::uint64_t(request.clock_error.count()))},
+                    text_of(std::uint64_t(request.clock_error.count())), text_of(std::int64_t{request.ttl.count()})},
                    [this, place, request](const Reply& reply) { on_claimed(place, request, reply); });
 }
 

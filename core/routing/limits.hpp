@@ -45,6 +45,9 @@ struct Limits {
   RateLimit room_rate;    // pushes into one room, by anybody
   enum class OverRate : std::uint8_t { refuse, close } over_rate = OverRate::refuse;  // close: 4029
 
+  /// How long an owner row stays in the store after its last claim, which is made again each third of that; 0: until
+  /// it is released or swept. At least the lease: a row must outlive a store that is away for a moment.
+  std::chrono::milliseconds owner_ttl{0};
   std::uint32_t reassert_batch = 256;  // claims re-asserted per pace step: a healed store is not flooded
   Duration reassert_pace = std::chrono::milliseconds{5};
   std::uint32_t link_in_flight_max = 32;  // batches published and not yet answered, per link

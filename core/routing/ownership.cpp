@@ -31,8 +31,12 @@ void Ownership::ask(Session& session) {
                                               .epoch_min = session.epoch,
                                               .policy = context_.options.policy,
                                               .devices_max = context_.limits().devices_max,
-                                              .clock_error = session.clock_error});
+                                              .clock_error = session.clock_error,
+                                              .ttl = context_.limits().owner_ttl});
+  if (context_.limits().owner_ttl.count() > 0 && !renew_at_) schedule_renewal();
 }
+
+void Ownership::schedule_renewal() { renew_at_ = context_.now() + Duration(context_.limits().owner_ttl) / 3; }
 
 void Ownership::release(const Session& session) {
   ++context_.stats.releases;
@@ -94,7 +98,13 @@ void Ownership::retry_releases() {
 
 void Ownership::reassert() { walk(Walk::all); }
 
-void Ownership::on_store_up() { walk(Walk::unclaimed); }
+// What has expired while the store was away is claimed again.
+void Ownership::on_store_up() { walk(renew_at_ ? Walk::renewal : Walk::unclaimed); }
+
+std::optional<Time> Ownership::next_deadline() const {
+  if (!walk_at_ || !renew_at_) return walk_at_ ? walk_at_ : renew_at_;
+  return std::min(*walk_at_, *renew_at_);
+}
 
 void Ownership::walk(Walk what) {
   // A walk that is under way begins anew: what it has passed may be meant, too.
@@ -104,6 +114,10 @@ void Ownership::walk(Walk what) {
 }
 
 void Ownership::on_time() {
+  if (renew_at_ && *renew_at_ <= context_.now()) {
+    schedule_renewal();
+    walk(Walk::renewal);
+  }
   if (!walk_at_ || *walk_at_ > context_.now()) return;
   walk_at_.reset();
   if (context_.store == StoreState::down) return;  // on_store_up() begins anew
@@ -113,7 +127,7 @@ void Ownership::on_time() {
     Session* session = context_.sessions.at(walk_slot_);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
     if (walk_ == Walk::unclaimed && session->claim != Session::Claim::unclaimed) continue;
-    ++context_.stats.reasserted;
+    ++(walk_ == Walk::renewal ? context_.stats.claims_renewed : context_.stats.reasserted);
     ++claimed;
     ask(*session);
   }

@@ -4,6 +4,8 @@
 //                  │  └─superseded─▶ close 4009   │ ok
 //                  └─store down─▶ unclaimed ──────┴─ claimed again once the store is back
 //
+// With an owner_ttl rows expire by themselves: every third of it all are claimed anew, as after trouble.
+//
 // Every change is fenced (G2): a claim says when its connection was accepted and loses to a newer one; a release
 // names its exact attachment. What the directory displaced is told 4009, wherever it is.
 //
@@ -49,10 +51,10 @@ public:
   void on_released(std::uint64_t number, const Released& released);
   void on_store_up();
   void on_time();
-  [[nodiscard]] std::optional<Time> next_deadline() const { return walk_at_; }
+  [[nodiscard]] std::optional<Time> next_deadline() const;
 
 private:
-  enum class Walk : std::uint8_t { none, unclaimed, all };
+  enum class Walk : std::uint8_t { none, unclaimed, renewal, all };  // the later includes the earlier
   struct Release {
     ClientId client;
     Attachment at;
@@ -60,6 +62,7 @@ private:
   void ask(Session& session);
   void walk(Walk what);
   void retry_releases();
+  void schedule_renewal();
   [[nodiscard]] Attachment attachment(ConnId conn) const;
 
   RouterContext& context_;
@@ -67,6 +70,7 @@ private:
   Walk walk_ = Walk::none;
   std::uint32_t walk_slot_ = 0;  // the next session to claim again
   std::optional<Time> walk_at_;
+  std::optional<Time> renew_at_;  // owner_ttl: the next renewal of all rows
   std::uint64_t releases_ = 0;
   std::unordered_map<std::uint64_t, Release> releases_out_;
   std::deque<Release> releases_to_retry_;

@@ -47,6 +47,9 @@ struct ClaimRequest {
   SessionPolicy policy = SessionPolicy::single;
   std::uint32_t devices_max = 1;             // multi: the oldest attachment above this number is displaced
   std::chrono::microseconds clock_error{0};  // how wrong accepted_at may be beside another server's
+  /// All rows of the client expire by themselves so long after the last claim of any of them; 0: they stay until they
+  /// are released, displaced or swept. Whether a row counts is its server's lease's business: this only tidies up.
+  std::chrono::milliseconds ttl{0};
 
   /// Policy `single`: true if `row`, another attachment of the client, is newer, so that this claim is superseded. A
   /// first claim goes by the time of accepting (rows of other servers must be later by more than the clocks' error:

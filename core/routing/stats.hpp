@@ -39,6 +39,7 @@ struct Stats {
   std::uint64_t closed = 0;
   std::uint64_t claims = 0;
   std::uint64_t claims_superseded = 0;
+  std::uint64_t claims_renewed = 0;  // made again because rows expire: owner_ttl
   std::uint64_t claims_failed = 0;
   std::uint64_t displaced = 0;  // connections of this shard told 4009
   std::uint64_t reasserted = 0;
@@ -103,6 +104,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"closed", &Stats::closed},
     {"claims", &Stats::claims},
     {"claims_superseded", &Stats::claims_superseded},
+    {"claims_renewed", &Stats::claims_renewed},
     {"claims_failed", &Stats::claims_failed},
     {"displaced", &Stats::displaced},
     {"reasserted", &Stats::reasserted},

@@ -144,6 +144,9 @@ TEST_CASE("an address that others can reach must be meant") {
 TEST_CASE("options that contradict each other are refused with a sentence") {
   CHECK_THROWS_WITH(meant({"--lease", "900ms", "--probe", "100ms"}), Catch::Contains("--lease must be at least 1s"));
   CHECK_THROWS_WITH(meant({"--lease", "2s", "--probe", "1s"}), Catch::Contains("three times --probe"));
+  CHECK_THROWS_WITH(meant({"--owner-ttl", "5s"}), Catch::Contains("--owner-ttl 5s must be 0 (never) or at least --lease"));
+  CHECK(meant({"--owner-ttl", "6s"}).limits.owner_ttl == milliseconds(6'000));
+  CHECK(meant({}).limits.owner_ttl == milliseconds(0));
   CHECK_THROWS_WITH(meant({"--ping", "5s", "--pong", "6s"}), Catch::Contains("must not exceed --ping"));
   CHECK(meant({"--ping", "0", "--pong", "6s"}).ping_every == milliseconds(0));
   CHECK_THROWS_WITH(meant({"--outbox-max", "1023B"}), Catch::Contains("at least 1KiB"));

@@ -241,6 +241,57 @@ SENTENCE("a release takes the claim away") {
   CHECK(release(h, 1, ada, Harness::at(1, 1)) == Errc::not_found);
 }
 
+// ---------------------------------------------------------------- rows that expire
+
+ClaimRequest expiring(ClaimRequest request, milliseconds ttl) {
+  request.ttl = ttl;
+  return request;
+}
+
+SENTENCE("a row with a ttl goes by itself, and a claim made again begins its time anew") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const ClaimRequest first = expiring(single(ada, Harness::at(1, 1), h.now()), 600ms);
+  const Claimed claimed = claim(h, 1, first);
+  REQUIRE(claimed.result == Errc::ok);
+  claim(h, 1, single(bob, Harness::at(1, 2), h.now()));
+  h.run_for(400ms);
+  ClaimRequest again = first;
+  again.epoch_min = claimed.epoch;
+  CHECK(claim(h, 1, again).epoch > claimed.epoch);
+  h.run_for(400ms);
+  CHECK(attachments(h, 2, ada) == Attachments{Harness::at(1, 1)});  // 800 ms after the first claim
+  CHECK(h.wait_until([&] { return lookup(h, 2, ada).empty(); }));
+  CHECK(attachments(h, 2, bob) == Attachments{Harness::at(1, 2)});  // without a ttl it stays
+  CHECK(page(h, 2, "0", 10).rows.size() == 1);
+}
+
+SENTENCE("an expired row displaces nobody, is displaced by nobody and cannot be released") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const StoreTime accepted = h.now();
+  claim(h, 2, expiring(single(ada, Harness::at(2, 1), accepted + 1s), 50ms));
+  CHECK(h.wait_until([&] { return lookup(h, 1, ada).empty(); }));
+  CHECK(release(h, 2, ada, Harness::at(2, 1)) == Errc::not_found);
+  const Claimed earlier = claim(h, 1, single(ada, Harness::at(1, 1), accepted));  // older than what has expired
+  CHECK(earlier.result == Errc::ok);
+  CHECK(earlier.displaced.empty());
+  CHECK(attachments(h, 2, ada) == Attachments{Harness::at(1, 1)});
+}
+
+SENTENCE("the rows of a client expire together, and a claim without a ttl keeps them all") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const StoreTime accepted = h.now();
+  claim(h, 1, expiring(multi(ada, Harness::at(1, 1), accepted, 4), 300ms));
+  claim(h, 2, expiring(multi(ada, Harness::at(2, 1), accepted + 1ms, 4), 900ms));
+  h.run_for(500ms);
+  CHECK(attachments(h, 1, ada).size() == 2);  // the first one lives as long as the second
+  claim(h, 1, multi(ada, Harness::at(1, 2), accepted + 2ms, 4));
+  h.run_for(900ms);
+  CHECK(attachments(h, 2, ada).size() == 3);
+}
+
 SENTENCE("a late release never takes a newer claim away") {
   CONTRACT_HARNESS(h);
   begin(h);

@@ -150,3 +150,26 @@ TEST_CASE("every send to the clients of a killed server ends in a word, and afte
   CHECK(stats.at("sent") == sum_of_words(stats));
   CHECK(stats.at("in_flight") == 0);
 }
+
+TEST_CASE("rows with a ttl are renewed while their server lives, and go by themselves when nobody is left to sweep") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer only({.name = "a", .store = redis.url(), .more = {"--lease", "1s", "--probe", "100ms", "--owner-ttl", "2s"}});
+  Swarm swarm;
+  for (int n = 0; n < 50; ++n) static_cast<void>(swarm.connect(only.port(), name_of(static_cast<std::size_t>(n))));
+  REQUIRE(swarm.pump_until([&] { return swarm.welcome_count() == 50; }, 5s));
+  const auto has_rows = [&] { return redis.command({"KEYS", "*:own"}).find("{c:c") != std::string::npos; };
+  const auto renewed = [&] { return only.stats().at("claims_renewed").get<std::uint64_t>(); };
+  // Five renewals take longer than one ttl: nobody has been missing meanwhile.
+  while (renewed() < 250) {
+    REQUIRE(only.online() == 50);
+    swarm.pump(20ms);
+  }
+  REQUIRE(has_rows());
+  only.process().signal(SIGKILL);
+  REQUIRE(only.process().wait(5s));
+  CHECK(wait_until([&] { return !has_rows(); }, 5s));
+}

@@ -5,6 +5,7 @@
 -- ARGV[1]  attachment          ARGV[2]  accepted_at in us       ARGV[3]  least epoch to grant
 -- ARGV[4]  single | multi      ARGV[5]  devices at most         ARGV[6]  room for a further row: 1 | 0
 -- ARGV[7]  how wrong accepted_at may be beside another server's, in us
+-- ARGV[8]  ttl of the client's rows in ms, 0: none
 -- returns  {"ok", epoch, 1 if the row is new, {displaced attachment...}, {room...}} | {"superseded"} | {"capacity"}
 --
 -- Times and epochs are microseconds, below 2^53, so Lua's doubles hold them exactly.
@@ -61,6 +62,7 @@ if not mine and #displaced == 0 and ARGV[6] == '0' then return {'capacity'} end
 for _, gone in ipairs(displaced) do redis.call('HDEL', own, gone) end
 local text = string.format('%.0f', epoch)
 redis.call('HSET', own, at, text .. ' ' .. ARGV[2])
+if ARGV[8] ~= '0' then redis.call('PEXPIRE', own, ARGV[8]) else redis.call('PERSIST', own) end
 
 local rooms, is_listed = {}, {}
 for _, note in ipairs(redis.call('HKEYS', KEYS[2])) do

@@ -386,6 +386,40 @@ TEST_CASE("re-assertion claims every connection with its old epoch, at a pace") 
   CHECK(world.claims.size() == 25);
 }
 
+TEST_CASE("rows that expire are claimed again each third of their time, at a pace, and after the store was away") {
+  RouterOptions options = World::defaults();
+  options.limits.owner_ttl = 30s;
+  options.limits.reassert_batch = 10;
+  World world(options);
+  for (int i = 0; i < 25; ++i) world.connect(ClientId::trusted("c" + std::to_string(i)));
+  REQUIRE(world.claims.size() == 25);
+  CHECK(world.claims[3].second.ttl == 30s);
+  world.claims.clear();
+  world.pass(9'900ms);
+  CHECK(world.claims.empty());
+  world.pass(200ms);
+  REQUIRE(world.claims.size() == 25);
+  CHECK(world.claims[3].second.epoch_min == Epoch{4});
+  CHECK(world.router.stats().claims_renewed == 25);
+  CHECK(world.router.stats().reasserted == 0);
+  world.pass(10s);
+  CHECK(world.claims.size() == 50);
+  world.router.on_store_state(StoreState::down);
+  world.pass(60s);
+  CHECK(world.claims.size() == 50);
+  world.router.on_store_state(StoreState::up);
+  world.pass(20ms);
+  CHECK(world.claims.size() == 75);
+}
+
+TEST_CASE("rows that do not expire are claimed once") {
+  World world;
+  world.connect(ada);
+  CHECK(world.claims[0].second.ttl == 0ms);
+  world.pass(1h);
+  CHECK(world.claims.size() == 1);
+}
+
 TEST_CASE("a message that waited longer than its deadline for the store is dropped as expired") {
   World world;
   world.router.on_store_state(StoreState::down);
