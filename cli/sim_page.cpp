@@ -1,5 +1,7 @@
 #include "cli/sim_page.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -55,7 +57,10 @@ ordered_json steps_of(const sim::Scenario& scenario, const std::vector<Fact>& fa
     if (fact.kind == Fact::Kind::step_begins) {
       ordered_json each = {{"id", step.id},
                            {"does", sim::name_of_action(step.action)},
-                           {"target", step.target ? step.target->text : std::string()},
+                           {"target", step.target        ? step.target->text
+                                      : step.between_a && step.between_b
+                                          ? fmt::format("{} and {}", step.between_a->text, step.between_b->text)
+                                          : std::string()},
                            {"note", step.note},
                            {"from", seconds_of(fact.at)},
                            {"to", nullptr}};

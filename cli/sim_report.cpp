@@ -20,18 +20,14 @@ using sim::RunResult;
 double ms(std::uint64_t nanos) { return static_cast<double>(nanos) / 1e6; }
 double seconds_of(sim::Nanos nanos) { return static_cast<double>(nanos) / 1e9; }
 
-std::string_view word_of(Outcome::Verdict verdict) {
-  switch (verdict) {
-    case Outcome::Verdict::passed:
-      return "passed";
-    case Outcome::Verdict::failed:
-      return "failed";
-    case Outcome::Verdict::late:
-      return "late";
-    case Outcome::Verdict::vacuous:
-      break;
-  }
-  return "vacuous";
+/// "message 228 of c4" speaks of what carries "m228"; empty if it speaks of none.
+std::string message_in(std::string_view what) {
+  constexpr std::string_view word = "message ";
+  const auto at = what.find(word);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = what.substr(at + word.size());
+  const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
+  return digits.empty() ? std::string() : fmt::format("m{}", digits);
 }
 
 std::string xml(std::string_view text) {
@@ -78,7 +74,7 @@ ordered_json json_of(const RunResult& run) {
   out["waived"] = run.waived_count;
   out["expectations"] = ordered_json::array();
   for (const auto& outcome : run.outcomes) {
-    ordered_json each = {{"name", outcome.name}, {"verdict", word_of(outcome.verdict)}, {"says", outcome.says}};
+    ordered_json each = {{"name", outcome.name}, {"verdict", to_string(outcome.verdict)}, {"says", outcome.says}};
     if (outcome.from) each["from_seconds"] = seconds_of(*outcome.from);
     if (outcome.to) each["to_seconds"] = seconds_of(*outcome.to);
     each["judged_seconds"] = seconds_of(outcome.at);
@@ -100,8 +96,14 @@ std::size_t ScenarioReport::failed() const {
       std::count_if(runs.begin(), runs.end(), [](const RunResult& run) { return run.ending != Ending::passed; }));
 }
 
-std::string replay_command(const ScenarioReport& report, const RunResult& run) {
-  return fmt::format("wsr simulate {} --seed {}{} --trace text", report.file, run.seed, report.how);
+std::string replay_command(const ScenarioReport& report, const RunResult& run, const std::string& program) {
+  return fmt::format("{} simulate {} --seed {}{} --trace text", program, report.file, run.seed, report.how);
+}
+
+std::string summary_line(const ScenarioReport& report) {
+  return fmt::format("PASSED  {:32} {:4} seed{} {:8.2f} s  {:6.2f} M events/s\n", report.scenario.name,
+                     report.runs.size(), report.runs.size() == 1 ? " " : "s", report.seconds,
+                     report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0);
 }
 
 std::string summary(const ScenarioReport& report) {
@@ -114,15 +116,17 @@ std::string summary(const ScenarioReport& report) {
                                 run.of(Metric::send_capacity) + run.of(Metric::send_refused);
   out += fmt::format(
       "  run       {} seed{} ({}), {} servers, {} clients, {:g} s of virtual time; {} events in {:.2f} s ({:.2f} "
-      "M/s)\n",
+      "M/s){}\n",
       report.runs.size(), report.runs.size() == 1 ? "" : "s",
       report.runs.size() == 1 ? fmt::format("{}", run.seed)
                               : fmt::format("{}..{}", report.runs.front().seed, report.runs.back().seed),
       s.servers, s.clients, seconds_of(run.ended_at), report.events, report.seconds,
-      report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0);
+      report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0,
+      report.runs.size() == 1 ? std::string() : fmt::format("; below: seed {}", run.seed));
   out += fmt::format(
-      "  messages  {} sent: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 {:.2f} ms\n",
-      run.of(Metric::send_attempt), run.of(Metric::send_delivered), run.of(Metric::send_offline), dropped,
+      "  messages  {} sent, {} heard; words: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 {:.2f} "
+      "ms\n",
+      run.of(Metric::send_attempt), run.of(Metric::deliver), run.of(Metric::send_delivered), run.of(Metric::send_offline), dropped,
       run.of(Metric::send_unknown), ms(run.latency_p50), ms(run.latency_p99));
   out += fmt::format("  rooms     {} joins, {} pushes, {} messages heard; {} joined, {} left\n",
                      run.of(Metric::join_ok), run.of(Metric::push_attempt), run.of(Metric::room_message),
@@ -133,8 +137,12 @@ std::string summary(const ScenarioReport& report) {
   out += fmt::format("  contract  {} checkers, {} finding{}{}\n", sim::checker_names.size(), run.finding_count,
                      run.finding_count == 1 ? "" : "s",
                      run.waived_count == 0 ? "" : fmt::format(", {} waived", run.waived_count));
-  out += fmt::format("  expected  {} of {} hold; trace hash {:016x}\n", held, run.outcomes.size(), run.hash);
-  if (report.failed() == 0) {
+  out += fmt::format("  expected  {} of {} hold{}; trace hash {:016x}\n", held, run.outcomes.size(),
+                     run.not_judged == 0 ? std::string() : fmt::format(", {} not judged", run.not_judged), run.hash);
+  const bool is_cut = run.ended_at < s.duration + s.settle;
+  if (report.failed() == 0 && is_cut) {
+    out += fmt::format("  PASSED    until {:g} s: nothing that comes later was judged\n", seconds_of(run.ended_at));
+  } else if (report.failed() == 0) {
     out += "  PASSED\n";
   } else {
     out += fmt::format("  FAILED    {} of {} seeds; the first is {}, {}\n", report.failed(), report.runs.size(),
@@ -143,11 +151,15 @@ std::string summary(const ScenarioReport& report) {
   return out;
 }
 
-std::string failure(const ScenarioReport& report, const sim::Trace& trace, const std::string& shrunk_file) {
+std::string failure(const ScenarioReport& report, const sim::Trace& trace, const std::string& program) {
   const RunResult& run = report.shown();
   std::string out;
   std::uint64_t event = run.events;
-  std::string subject;
+  sim::Trace::Subjects subjects;
+  if (run.ending == Ending::budget) {
+    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  budget\n  its {} events are used up: raise budget.events, or make it shorter\n",
+                       report.scenario.name, run.seed, seconds_of(run.ended_at), run.events);
+  }
   if (!run.findings.empty()) {
     const sim::Finding& finding = run.findings.front();
     const auto line = std::find_if(sim::checker_names.begin(), sim::checker_names.end(),
@@ -157,21 +169,21 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
     out += fmt::format("FAIL {}  seed {}  t={:.6f} s  {} ({})\n  {}\n", report.scenario.name, run.seed,
                        seconds_of(finding.at), finding.checker, guards, finding.what);
     event = finding.event;
-    if (finding.client != sim::nobody) subject = sim::Population::name_of(finding.client);
+    if (finding.client != sim::nobody) subjects.client = sim::Population::name_of(finding.client);
+    subjects.message = message_in(finding.what);
   }
   for (const Outcome& outcome : run.outcomes) {
     if (outcome.verdict == Outcome::Verdict::passed) continue;
     out += fmt::format("FAIL {}  seed {}  t={:.6f} s  expectation {}: {} ({})\n  {}:{}:{}\n", report.scenario.name,
-                       run.seed, seconds_of(outcome.at), outcome.name, outcome.says, word_of(outcome.verdict),
+                       run.seed, seconds_of(outcome.at), outcome.name, outcome.says, to_string(outcome.verdict),
                        report.file, outcome.position.line, outcome.position.column);
   }
   if (run.finding_count > 1)
     out += fmt::format("  and {} more finding{}\n", run.finding_count - 1, run.finding_count == 2 ? "" : "s");
-  const auto why = trace.why(event, subject, 30);
+  const auto why = trace.why(event, subjects, 30);
   if (!why.empty()) out += "  why\n";
   for (const auto& note : why) out += "    " + format_note(note).substr(0, 180) + "\n";
-  if (!shrunk_file.empty()) out += fmt::format("  shrunk: {}\n", shrunk_file);
-  out += fmt::format("  replay: {}\n", replay_command(report, run));
+  out += fmt::format("  replay: {}\n", replay_command(report, run, program));
   return out;
 }
 
@@ -185,6 +197,7 @@ std::string result_json(const std::vector<ScenarioReport>& reports) {
     each["file"] = report.file;
     each["summary"] = report.scenario.summary;
     each["ending"] = to_string(report.ending());
+    if (!report.how.empty()) each["with"] = report.how.substr(1);
     each["seeds"] = report.runs.size();
     each["failed"] = report.failed();
     each["seconds"] = report.seconds;
@@ -220,7 +233,7 @@ std::string junit_xml(const std::vector<ScenarioReport>& reports) {
     for (const Outcome& outcome : run.outcomes) {
       add(outcome.name, outcome.verdict == Outcome::Verdict::passed
                             ? std::string()
-                            : fmt::format("{}: {}", word_of(outcome.verdict), outcome.says));
+                            : fmt::format("{}: {}", to_string(outcome.verdict), outcome.says));
     }
     if (run.ending == Ending::budget || run.ending == Ending::nondeterminism)
       add("run", std::string(to_string(run.ending)));
@@ -247,6 +260,9 @@ std::string report_html(const ScenarioReport& report, const sim::Trace& trace) {
   data["summary"] = report.scenario.summary;
   data["duration"] = seconds_of(report.scenario.duration);
   data["replay"] = replay_command(report, run);
+  data["with"] = report.how;
+  data["seeds"] = report.runs.size();
+  data["seeds_failed"] = report.failed();
   data.update(picture_of(sim::vary(report.scenario, run.seed), run, trace));
   std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   // Inside <script>: neither an end tag nor the beginning of a comment may stand in it.

@@ -25,10 +25,12 @@ struct ScenarioReport {
 
 /// Eight lines.
 [[nodiscard]] std::string summary(const ScenarioReport& report);
-/// What failed, when, and how it came to it; ends with the command that replays it.
-[[nodiscard]] std::string failure(const ScenarioReport& report, const sim::Trace& trace,
-                                  const std::string& shrunk_file);
-[[nodiscard]] std::string replay_command(const ScenarioReport& report, const sim::RunResult& run);
+/// One line: of several scenarios, one that passed.
+[[nodiscard]] std::string summary_line(const ScenarioReport& report);
+/// What failed, when, and how it came to it; ends with the command that replays it. `program`: how it is called here.
+[[nodiscard]] std::string failure(const ScenarioReport& report, const sim::Trace& trace, const std::string& program);
+[[nodiscard]] std::string replay_command(const ScenarioReport& report, const sim::RunResult& run,
+                                         const std::string& program = "wsr");
 
 [[nodiscard]] std::string result_json(const std::vector<ScenarioReport>& reports);
 [[nodiscard]] std::string junit_xml(const std::vector<ScenarioReport>& reports);

@@ -1,212 +1,95 @@
 #include "cli/simulate.hpp"
 
+#include <errno.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <charconv>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <mutex>
-#include <sstream>
-#include <thread>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <tuple>
 
 #include "cli/exit_code.hpp"
-#include "cli/sim_config.hpp"
 #include "cli/sim_report.hpp"
+#include "cli/sim_runs.hpp"
+#include "cli/sim_tables.hpp"
 #include "sim/mutants.hpp"
 #include "sim/scenario_reader.hpp"
 #include "sim/scenario_text.hpp"
 #include "sim/shrink.hpp"
 #include "sim/trace.hpp"
-#include "sim/twice.hpp"
-#include "sim/world.hpp"
 
 namespace wsr::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-using sim::Ending;
 using sim::RunOptions;
 using sim::RunResult;
 using sim::Scenario;
 
-struct Loaded {
-  Scenario scenario;
-  sim::ServerConfig config;
-  std::string file;
-};
-struct SeedRange {
-  std::uint64_t first = 1, last = 1;
-};
+/// How the user called us, so that a printed command can be pasted.
+std::string program() {
+  const std::string_view called = program_invocation_name;
+  return called.find('/') == std::string_view::npos ? "wsr" : std::string(called);
+}
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+[[noreturn]] void refuse(const std::string& sentence) { throw UsageError(sentence); }
 
-std::vector<std::string> scenario_files(const std::vector<std::string>& named) {
-  std::vector<std::string> files;
-  for (const std::string& each : named) {
-    if (!fs::is_directory(each)) {
-      if (!fs::exists(each)) throw UsageError(fmt::format("there is no file or folder '{}'", each));
-      files.push_back(each);
-      continue;
-    }
-    std::vector<std::string> found;
-    for (const auto& entry : fs::recursive_directory_iterator(each)) {
-      const std::string name = entry.path().filename().string();
-      if (entry.is_regular_file() && (name.ends_with(".json") || name.ends_with(".jsonc")) &&
-          !name.ends_with(".schema.json")) {
-        found.push_back(entry.path().string());
-      }
-    }
-    if (found.empty()) throw UsageError(fmt::format("there is no scenario (*.json) in the folder '{}'", each));
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
+/// Options that mean nothing to each other are refused: what is asked for and not done would be believed.
+void check_options(const SimulateOptions& o) {
+  if (!sim::mutant_of(o.mutant)) {
+    std::vector<std::string> known;
+    known.reserve(sim::mutant_names.size());
+    for (const auto& each : sim::mutant_names) known.emplace_back(each.name);
+    const std::string near = sim::nearest(o.mutant, known);
+    refuse(fmt::format("--mutant '{}' is none{}", o.mutant,
+                       near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", "))
+                                    : ": did you mean " + near + "?"));
   }
-  return files;
-}
-
-SeedRange seed_range(const SimulateOptions& o, const Scenario& scenario) {
-  if (o.seed) return {*o.seed, *o.seed};
-  if (o.seeds.empty()) return {scenario.seed, scenario.seed + scenario.sweep.seeds - 1};
-  SeedRange range;
-  const auto dots = o.seeds.find("..");
-  const auto read = [&](std::string_view text, std::uint64_t& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && !text.empty();
-  };
-  const std::string_view text = o.seeds;
-  if (dots == std::string::npos || !read(text.substr(0, dots), range.first) ||
-      !read(text.substr(dots + 2), range.last) || range.last < range.first) {
-    throw UsageError(fmt::format("--seeds '{}' is no range: write 1..50", o.seeds));
+  if (o.seed && !o.seeds.empty()) refuse("--seed and --seeds: one of them says which");
+  if (!o.trace.empty() && o.trace != "text" && o.trace != "json")
+    refuse(fmt::format("--trace '{}' is none: text or json", o.trace));
+  const char* const mode = o.explain ? "--explain" : o.compare ? "--compare" : o.mutants ? "--mutants" : nullptr;
+  if (mode == nullptr) return;
+  if (int{o.explain} + int{o.compare} + int{o.mutants} > 1)
+    refuse("--explain, --compare and --mutants: one of them at a time");
+  const bool has_routing = o.routing != "wsr", has_mutant = o.mutant != "none";
+  const bool has_seeds = o.seed || !o.seeds.empty();
+  for (const auto& [name, is_said, is_possible] :
+       {std::tuple{"--out", !o.out.empty(), false}, std::tuple{"--shrink", o.shrink, false},
+        std::tuple{"--twice", o.twice, false}, std::tuple{"--trace", !o.trace.empty(), false},
+        std::tuple{"--routing", has_routing, false}, std::tuple{"--mutant", has_mutant, o.compare},
+        std::tuple{"--seeds", has_seeds, o.compare}, std::tuple{"--until", !o.until.empty(), o.compare}}) {
+    if (is_said && !is_possible) refuse(fmt::format("{} means nothing to {}", name, mode));
   }
-  return range;
 }
 
-/// Every file is read before one is run, so that all that is wrong is said at once.
-std::vector<Loaded> load(const std::vector<std::string>& files) {
-  std::vector<Loaded> loaded;
-  bool is_bad = false;
-  for (const std::string& file : files) {
-    std::ifstream in(file, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!in) throw UsageError(fmt::format("cannot read '{}'", file));
-    auto read = sim::read_scenario(text.str(), file, check_config);
-    if (const auto* problems = std::get_if<std::vector<sim::Problem>>(&read)) {
-      std::cerr << sim::format_problems(text.str(), file, *problems);
-      is_bad = true;
-      continue;
-    }
-    auto& scenario = std::get<Scenario>(read);
-    auto config = read_config(scenario.config);
-    loaded.push_back({std::move(scenario), config, file});
-  }
-  if (is_bad) loaded.clear();
-  return loaded;
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || !fs::is_directory(folder))
+    refuse(fmt::format("--out '{}' cannot be made a folder: {}", folder.string(),
+                       error ? error.message() : "something else is there"));
 }
 
-class Progress {
-public:
-  Progress(bool is_shown, std::uint64_t all) : is_shown_(is_shown), all_(all) {}
-  void done(std::uint64_t events) {
-    if (!is_shown_) return;
-    const std::scoped_lock lock(mutex_);
-    ++seeds_;
-    events_ += events;
-    const double spent = seconds_since(begin_);
-    if (spent - shown_at_ < 0.2 && seeds_ != all_) return;
-    shown_at_ = spent;
-    const double left = spent / static_cast<double>(seeds_) * static_cast<double>(all_ - seeds_);
-    std::cerr << fmt::format("\r  {} of {} runs, {:.1f} M events/s, {:.0f} s left   ", seeds_, all_,
-                             static_cast<double>(events_) / spent / 1e6, left)
-              << std::flush;
-  }
-  ~Progress() {
-    if (is_shown_ && seeds_ != 0) std::cerr << "\r\x1b[K" << std::flush;
-  }
-
-private:
-  bool is_shown_;
-  std::uint64_t all_;
-  std::mutex mutex_;
-  std::uint64_t seeds_ = 0, events_ = 0;
-  double shown_at_ = 0;
-  Clock::time_point begin_ = Clock::now();
-};
-
-RunOptions run_options(const SimulateOptions& o, const Loaded& loaded, std::uint64_t seed) {
-  RunOptions options;
-  options.seed = seed;
-  options.config = loaded.config;
-  options.routing = o.routing == "naive" ? sim::Routing::naive : sim::Routing::wsr;
-  options.mutant = sim::mutant_of(o.mutant).value_or(sim::Mutant::none);
-  if (!o.until.empty()) {
-    auto until = sim::read_duration(o.until);
-    if (auto* error = std::get_if<sim::TextError>(&until)) throw UsageError("--until: " + error->message);
-    options.until = std::get<sim::Nanos>(until);
-  }
-  return options;
+void write_file(const fs::path& file, const std::string& text) {
+  std::ofstream out(file, std::ios::binary);
+  out << text;
+  if (!out.flush()) throw std::runtime_error(fmt::format("cannot write '{}'", file.string()));
 }
 
-unsigned jobs_of(const SimulateOptions& o) {
-  return o.jobs != 0 ? o.jobs : std::max(1U, std::thread::hardware_concurrency());
-}
-
-/// Runs `count` tasks on as many threads as asked for; each run is one task and shares nothing with another.
-void in_parallel(unsigned jobs, std::uint64_t count, const std::function<void(std::uint64_t)>& task) {
-  std::atomic<std::uint64_t> next{0};
-  std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::exception_ptr failed;
-  const auto work = [&] {
-    for (std::uint64_t i = next++; i < count; i = next++) {
-      try {
-        task(i);
-      } catch (...) {
-        const std::scoped_lock lock(mutex);
-        if (!failed) failed = std::current_exception();
-        next = count;
-      }
-    }
-  };
-  for (unsigned i = 1; i < std::min<std::uint64_t>(jobs, count); ++i) threads.emplace_back(work);
-  work();
-  for (auto& thread : threads) thread.join();
-  if (failed) std::rethrow_exception(failed);
-}
-
-ScenarioReport run_scenario(const SimulateOptions& o, const Loaded& loaded) {
-  const SeedRange seeds = seed_range(o, loaded.scenario);
-  ScenarioReport report{loaded.scenario, loaded.file, std::vector<RunResult>(seeds.last - seeds.first + 1), 0, 0, {}};
-  if (o.routing != "wsr") report.how += " --routing " + o.routing;
-  if (o.mutant != "none") report.how += " --mutant " + o.mutant;
-  if (o.twice) report.how += " --twice";
-  if (!o.until.empty()) report.how += " --until " + o.until;
-  const auto begin = Clock::now();
-  Progress progress(!o.quiet && isatty(STDERR_FILENO) != 0, report.runs.size());
-  std::atomic<std::uint64_t> events{0};
-  in_parallel(jobs_of(o), report.runs.size(), [&](std::uint64_t i) {
-    const RunOptions options = run_options(o, loaded, seeds.first + i);
-    report.runs[i] = o.twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
-    events += report.runs[i].events * (o.twice ? 2 : 1);
-    progress.done(report.runs[i].events);
-  });
-  report.seconds = seconds_since(begin);
-  report.events = events;
-  return report;
-}
-
-std::string shrink_failure(const SimulateOptions& o, const Loaded& loaded, const RunResult& failed) {
+/// The saved file's name; empty if the failure was not there again.
+std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loaded, const RunResult& failed) {
   Scenario scenario = sim::vary(loaded.scenario, failed.seed);
   scenario.seed = failed.seed;
+  if (const auto mutant = sim::mutant_of(o.mutant); *mutant != sim::Mutant::none) scenario.mutant = *mutant;
   const auto run_once = [&](const Scenario& candidate) {
     RunOptions options = run_options(o, loaded, failed.seed);
     options.events_max = std::max<std::uint64_t>(failed.events * 2, 100'000);
-    return o.twice ? sim::run_twice(candidate, options) : sim::run(candidate, options);
+    return run_as_asked(o, candidate, options);
   };
   sim::Shrunk shrunk = sim::shrink(scenario, run_once);
   if (shrunk.failure.empty()) {
@@ -219,9 +102,8 @@ std::string shrink_failure(const SimulateOptions& o, const Loaded& loaded, const
       fmt::format("Shrunk from {} by {} runs: fails by {}.", loaded.scenario.name, shrunk.tries, shrunk.failure);
   shrunk.scenario.name = (loaded.scenario.name + "-shrunk").substr(0, 64);
   const fs::path folder = o.out.empty() ? fs::path(".") : fs::path(o.out);
-  fs::create_directories(folder);
   const fs::path file = folder / (shrunk.scenario.name + fmt::format("-{}.json", failed.seed));
-  std::ofstream(file) << sim::write_scenario(shrunk.scenario);
+  write_file(file, sim::write_scenario(shrunk.scenario));
   if (!o.quiet) {
     std::cerr << fmt::format("shrunk in {} runs: {} to {} steps, {} to {} workloads, {} to {} clients\n", shrunk.tries,
                              loaded.scenario.timeline.size(), shrunk.scenario.timeline.size(),
@@ -231,14 +113,8 @@ std::string shrink_failure(const SimulateOptions& o, const Loaded& loaded, const
   return file.string();
 }
 
-void write_file(const fs::path& file, const std::string& text) {
-  std::ofstream out(file, std::ios::binary);
-  out << text;
-  if (!out.flush()) throw std::runtime_error(fmt::format("cannot write '{}'", file.string()));
-}
-
 /// Again, with every note kept: the same run.
-sim::Trace traced(const SimulateOptions& o, const Loaded& loaded, std::uint64_t seed) {
+sim::Trace traced(const SimulateOptions& o, const LoadedScenario& loaded, std::uint64_t seed) {
   sim::Trace trace;
   RunOptions options = run_options(o, loaded, seed);
   options.observer = &trace;
@@ -249,159 +125,108 @@ sim::Trace traced(const SimulateOptions& o, const Loaded& loaded, std::uint64_t 
 /// For one seed in which all is well the trace would mostly be noise that nobody reads.
 bool wants_trace(const ScenarioReport& report) { return report.shown().events < 3'000'000; }
 
-int worst(int a, int b) {
-  // Nondeterminism makes all else doubtful; then safety, liveness, vacuous, budget.
-  static constexpr int order[] = {0, 4, 3, 5, 2, 1};
-  return order[a] >= order[b] ? a : b;
-}
+/// Runs scenarios one after the other, and says and writes what became of each.
+class Session {
+public:
+  Session(const SimulateOptions& o, bool has_many)
+      : o_(o), has_many_(has_many), say_(o.trace == "json" ? std::cerr : std::cout) {}
 
-// ---------------------------------------------------------------- --compare
+  void run(const LoadedScenario& loaded) {
+    ScenarioReport report = run_scenario(o_, loaded);
+    code_ = worse(code_, static_cast<int>(report.ending()));
+    const bool is_bad = report.failed() != 0;
+    if (!o_.quiet || is_bad) say_ << (has_many_ && !is_bad ? summary_line(report) : summary(report)) << std::flush;
+    const bool has_files = !o_.out.empty() && (!has_many_ || is_bad);
+    if (is_bad || !o_.trace.empty() || has_files) look_closer(loaded, report, has_files);
+    reports_.push_back(std::move(report));
+  }
 
-int compare(const SimulateOptions& o, const std::vector<Loaded>& scenarios) {
-  std::cout << "| scenario | routing | sent | lost in silence | lost, and the sender knows | misdelivered | doubled | "
-               "ghosts | store calls a message |\n"
-               "|---|---|---:|---:|---:|---:|---:|---:|---:|\n";
-  for (const Loaded& loaded : scenarios) {
-    for (const char* routing : {"wsr", "naive"}) {
-      SimulateOptions each = o;
-      each.routing = routing;
-      const ScenarioReport report = run_scenario(each, loaded);
-      std::uint64_t sent = 0, silent = 0, told = 0, foreign = 0, doubled = 0, ghosts = 0, calls = 0;
-      for (const RunResult& run : report.runs) {
-        sent += run.of(sim::Metric::send_attempt);
-        silent += run.lost_in_silence;
-        told += run.lost_and_told;
-        foreign += run.misdelivered;
-        doubled += run.doubled;
-        ghosts += run.ghosts;
-        calls += run.of(sim::Metric::store_call);
-      }
-      std::cout << fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {:.2f} |\n", loaded.scenario.name, routing,
-                               sent, silent, told, foreign, doubled, ghosts,
-                               sent == 0 ? 0.0 : static_cast<double>(calls) / static_cast<double>(sent));
+  /// The exit code.
+  [[nodiscard]] int finish() {
+    if (!o_.out.empty()) {
+      write_file(fs::path(o_.out) / "result.json", result_json(reports_));
+      write_file(fs::path(o_.out) / "junit.xml", junit_xml(reports_));
+    }
+    if (has_many_ && !o_.quiet) {
+      const auto bad = static_cast<std::size_t>(
+          std::count_if(reports_.begin(), reports_.end(), [](const auto& each) { return each.failed() != 0; }));
+      say_ << fmt::format("{} of {} scenarios passed\n", reports_.size() - bad, reports_.size());
+    }
+    return code_;
+  }
+
+private:
+  void look_closer(const LoadedScenario& loaded, const ScenarioReport& report, bool has_files) {
+    const bool is_bad = report.failed() != 0;
+    const bool is_traced = is_bad || !o_.trace.empty() || wants_trace(report);
+    const sim::Trace trace = is_traced ? traced(o_, loaded, report.shown().seed) : sim::Trace{};
+    fs::path folder(o_.out);
+    if (has_files) {
+      if (has_many_) folder /= folder_of(loaded.scenario.name);
+      make_folder(folder);
+      write_file(folder / "trace.jsonl", trace_jsonl(trace));
+      write_file(folder / "report.html", report_html(report, trace));
+    }
+    if (is_bad) {
+      const std::string shrunk = o_.shrink ? shrink_failure(o_, loaded, report.shown()) : std::string();
+      say_ << failure(report, trace, program());
+      if (!shrunk.empty()) say_ << fmt::format("  shrunk: {}\n  again:  {} simulate {}{}\n", shrunk, program(), shrunk, rerun());
+      if (has_files) say_ << fmt::format("  report: {}\n", (folder / "report.html").string());
+    }
+    if (!o_.trace.empty() && report.runs.size() > 1) {
+      std::cerr << fmt::format("wsr: the trace is that of seed {}; --seed N shows another\n", report.shown().seed);
+    }
+    if (o_.trace == "text") {
+      for (const auto& note : trace.notes()) std::cout << sim::format_note(note) << '\n';
+    } else if (o_.trace == "json") {
+      std::cout << trace_jsonl(trace);
     }
   }
-  return 0;
-}
 
-// ---------------------------------------------------------------- --mutants
-
-int try_mutants(const SimulateOptions& o, const std::vector<Loaded>& scenarios) {
-  constexpr std::uint64_t seeds_each = 4;
-  struct Caught {
-    std::string scenario, checker;
-    std::uint64_t seed = 0;
-  };
-  std::vector<Caught> caught(sim::mutant_names.size());
-  std::vector<std::size_t> mutants;
-  for (std::size_t i = 1; i < sim::mutant_names.size(); ++i) {
-    if (sim::mutant_names[i].name != "planted") mutants.push_back(i);  // found by a sweep, see --seeds
+  /// What a shrunk file must be run with: all else stands in it.
+  [[nodiscard]] std::string rerun() const {
+    return std::string(o_.routing == "naive" ? " --routing naive" : "") + (o_.twice ? " --twice" : "");
   }
-  in_parallel(jobs_of(o), mutants.size(), [&](std::uint64_t task) {
-    const std::size_t mutant = mutants[task];
-    for (std::uint64_t n = 0; n < seeds_each && caught[mutant].checker.empty(); ++n) {
-      for (const Loaded& loaded : scenarios) {
-        if (loaded.scenario.clients > 20'000) continue;
-        RunOptions options = run_options(o, loaded, loaded.scenario.seed + n);
-        options.mutant = static_cast<sim::Mutant>(mutant);
-        const bool is_twice = sim::mutant_names[mutant].checker == "determinism";
-        const RunResult result =
-            is_twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
-        const auto found = std::find_if(result.findings.begin(), result.findings.end(),
-                                        [&](const auto& f) { return f.checker == sim::mutant_names[mutant].checker; });
-        if (found == result.findings.end()) continue;
-        caught[mutant] = {loaded.scenario.name, found->checker, options.seed};
-        break;
-      }
-    }
-  });
-  std::cout << "| mutant | what is wrong | caught by | in scenario | seed |\n|---|---|---|---|---:|\n";
-  bool has_survivor = false;
-  for (const std::size_t i : mutants) {
-    const auto& name = sim::mutant_names[i];
-    has_survivor = has_survivor || caught[i].checker.empty();
-    if (caught[i].checker.empty()) {
-      std::cout << fmt::format("| {} | {} | SURVIVED: {} did not catch it | | |\n", name.name, name.says, name.checker);
-    } else {
-      std::cout << fmt::format("| {} | {} | {} | {} | {} |\n", name.name, name.says, caught[i].checker,
-                               caught[i].scenario, caught[i].seed);
+
+  /// Two scenarios may have one name.
+  [[nodiscard]] std::string folder_of(const std::string& name) {
+    for (int n = 1;; ++n) {
+      std::string folder = n == 1 ? name : fmt::format("{}-{}", name, n);
+      if (folders_.insert(folder).second) return folder;
     }
   }
-  if (has_survivor) std::cerr << "wsr: a mutant survived: a checker or a scenario is missing\n";
-  return has_survivor ? 1 : 0;
-}
+
+  const SimulateOptions& o_;
+  bool has_many_;
+  std::ostream& say_;  // with --trace json, stdout is the trace's
+  std::vector<ScenarioReport> reports_;
+  std::set<std::string> folders_;
+  int code_ = 0;
+};
 
 int simulate(const SimulateOptions& o) {
-  if (!sim::mutant_of(o.mutant)) {
-    std::vector<std::string> known;
-    known.reserve(sim::mutant_names.size());
-    for (const auto& each : sim::mutant_names) known.emplace_back(each.name);
-    const std::string near = sim::nearest(o.mutant, known);
-    throw UsageError(fmt::format(
-        "--mutant '{}' is none{}", o.mutant,
-        near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", ")) : ": did you mean " + near + "?"));
-  }
-  if (o.seed && !o.seeds.empty()) throw UsageError("--seed and --seeds: one of them says which");
-  if (!o.trace.empty() && o.trace != "text" && o.trace != "json")
-    throw UsageError(fmt::format("--trace '{}' is none: text or json", o.trace));
-  const std::vector<Loaded> scenarios = load(scenario_files(o.files));
+  check_options(o);
+  const std::vector<LoadedScenario> scenarios = load_scenarios(o.files);
   if (scenarios.empty()) return exit_sim_scenario;
+  const bool has_many = scenarios.size() > 1;
   if (o.explain) {
-    for (const Loaded& loaded : scenarios)
-      std::cout << sim::explain(loaded.scenario) << (scenarios.size() > 1 ? "\n" : "");
+    for (const LoadedScenario& loaded : scenarios) std::cout << sim::explain(loaded.scenario) << (has_many ? "\n" : "");
     return 0;
   }
   if (o.mutants) return try_mutants(o, scenarios);
-  if (o.compare) return compare(o, scenarios);
-
-  std::vector<ScenarioReport> reports;
-  int code = 0;
-  if (!o.out.empty()) fs::create_directories(o.out);
-  for (const Loaded& loaded : scenarios) {
-    ScenarioReport report = run_scenario(o, loaded);
-    code = worst(code, static_cast<int>(report.ending()));
-    const bool is_bad = report.failed() != 0;
-    if (!o.quiet || is_bad) {
-      if (scenarios.size() == 1 || is_bad) {
-        std::cout << summary(report);
-      } else {
-        std::cout << fmt::format("PASSED  {:32} {:4} seed{} {:8.2f} s  {:6.2f} M events/s\n", loaded.scenario.name,
-                                 report.runs.size(), report.runs.size() == 1 ? " " : "s", report.seconds,
-                                 report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0);
-      }
-      std::cout << std::flush;
-    }
-    const bool has_files = !o.out.empty() && (scenarios.size() == 1 || is_bad);
-    if (is_bad || !o.trace.empty() || has_files) {
-      const sim::Trace trace =
-          is_bad || !o.trace.empty() || wants_trace(report) ? traced(o, loaded, report.shown().seed) : sim::Trace{};
-      std::string shrunk;
-      if (is_bad && o.shrink) shrunk = shrink_failure(o, loaded, report.shown());
-      if (is_bad) std::cout << failure(report, trace, shrunk);
-      if (o.trace == "text") {
-        for (const auto& note : trace.notes()) std::cout << sim::format_note(note) << '\n';
-      } else if (o.trace == "json") {
-        std::cout << trace_jsonl(trace);
-      }
-      if (has_files) {
-        const fs::path folder = scenarios.size() == 1 ? fs::path(o.out) : fs::path(o.out) / loaded.scenario.name;
-        fs::create_directories(folder);
-        write_file(folder / "trace.jsonl", trace_jsonl(trace));
-        write_file(folder / "report.html", report_html(report, trace));
-      }
-    }
-    reports.push_back(std::move(report));
-  }
+  if (o.compare) return compare_routings(o, scenarios);
+  if (!o.trace.empty() && has_many)
+    refuse(fmt::format("--trace shows one run, and here are {} scenarios: name one", scenarios.size()));
   if (!o.out.empty()) {
-    write_file(fs::path(o.out) / "result.json", result_json(reports));
-    write_file(fs::path(o.out) / "junit.xml", junit_xml(reports));
+    make_folder(o.out);
+    // What an earlier run left of one scenario would stand beside this one's results.
+    if (has_many) {
+      for (const char* file : {"report.html", "trace.jsonl"}) fs::remove(fs::path(o.out) / file);
+    }
   }
-  if (scenarios.size() > 1 && !o.quiet) {
-    const auto bad = std::count_if(reports.begin(), reports.end(), [](const auto& each) { return each.failed() != 0; });
-    std::cout << fmt::format("{} of {} scenarios passed\n", reports.size() - static_cast<std::size_t>(bad),
-                             reports.size());
-  }
-  return code;
+  Session session(o, has_many);
+  for (const LoadedScenario& loaded : scenarios) session.run(loaded);
+  return session.finish();
 }
 
 }  // namespace
@@ -427,14 +252,14 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
       ->type_name("wsr|naive")
       ->capture_default_str();
   command->add_flag("--compare", o.compare, "Run both kinds of routing on the same faults; a table of what each lost");
-  command->add_flag("--shrink", o.shrink, "Make a failing scenario small and save it");
+  command->add_flag("--shrink", o.shrink, "Make a failing scenario small and save it, in --out or here");
   command->add_flag("--twice", o.twice, "Run each seed twice: both must be the same to the last event");
-  command->add_flag("--mutants", o.mutants, "Switch on one known bug after the other; each must be caught");
+  command->add_flag("--mutants", o.mutants, "Switch on one known bug after the other, with four seeds each; each must be caught");
   command->add_option("--mutant", o.mutant, "Switch on one known bug")->type_name("NAME");
   command->add_option("--trace", o.trace, "Print what happened, event by event")->type_name("text|json");
-  command->add_option("--until", o.until, "End at this virtual time")->type_name("TIME");
+  command->add_option("--until", o.until, "End at this virtual time; what would be judged later is not")->type_name("TIME");
   command->add_flag("--explain", o.explain, "Print what a scenario does, every default included, and do not run it");
-  command->add_option("--out", o.out, "Write result.json, junit.xml, trace.jsonl and report.html there")
+  command->add_option("--out", o.out, "Write result.json and junit.xml there, and trace.jsonl and report.html: of several scenarios, of those that fail, in a folder each")
       ->type_name("DIR");
   command->add_flag("--quiet", o.quiet, "Print failures only");
   return command;

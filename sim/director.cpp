@@ -45,8 +45,7 @@ void Director::begin() {
     Load& load = loads_[i];
     load.from = clients_of(workload.from);
     if (workload.to) load.to = clients_of(*workload.to);
-    if (load.from.empty() || (workload.to && load.to.empty())) continue;
-    load.is_running = true;
+    load.moves = moves(workload.from) || (workload.to && moves(*workload.to));
   }
   for (const LinkRule& rule : parts_.scenario.links) {
     const bool is_from_store = rule.from.kind == Selector::Kind::store;
@@ -84,7 +83,7 @@ void Director::schedule_all() {
   for (std::uint32_t i = 0; i < is_scheduled_.size(); ++i) schedule(i);
   for (std::uint32_t i = 0; i < loads_.size(); ++i) {
     Load& load = loads_[i];
-    if (!load.is_running || load.begins != 0) continue;
+    if (load.begins != 0) continue;
     if (const auto at = resolve(parts_.scenario.workload[i].start)) {
       load.begins = std::max<Nanos>(*at, 1);
       parts_.kernel.push(load.begins, EventKind::workload, i);
@@ -508,24 +507,63 @@ void Director::on_workload(const Event& event) {
   if (is_healing_) return;
   const Nanos now = parts_.kernel.now();
   if (const auto stop = resolve(workload.stop); stop && now >= *stop) return;
+  const bool has_people = find_people(workload, load);
   if (workload.per_hour == 0) {
     // Once, each of them; who is not there yet is asked again.
-    const std::uint64_t nth = load.done++;
+    if (!has_people) return parts_.kernel.push(now + 50 * millisecond, EventKind::workload, event.whom);
+    const std::uint64_t nth = load.turns++;
     if (nth >= load.from.size()) return;
     const std::uint32_t client = load.from[nth];
     const std::uint32_t device = client * parts_.population->devices_per_client();
     if (parts_.population->device(device).state != Device::State::open && parts_.population->device(device).turns < 8) {
-      --load.done;
+      --load.turns;
       return parts_.kernel.push(now + 50 * millisecond, EventKind::workload, event.whom);
     }
     for (std::uint32_t k = 0; k < std::max<std::uint32_t>(workload.rooms_each, 1); ++k)
       act(workload, load, client, nth * 64 + k);
     return parts_.kernel.push(now + 20 * microsecond, EventKind::workload, event.whom);
   }
-  const std::uint64_t nth = ++load.done;
-  const auto who = load.from[parts_.kernel.draws.below(load.from.size(), Purpose::workload_who, event.whom, nth)];
-  act(workload, load, who, nth);
+  const std::uint64_t nth = ++load.turns;
+  if (has_people) {
+    const auto who = load.from[parts_.kernel.draws.below(load.from.size(), Purpose::workload_who, event.whom, nth)];
+    act(workload, load, who, nth);
+  }
   parts_.kernel.push(now + gap(workload, nth), EventKind::workload, event.whom);
+}
+
+bool Director::moves(const Selector& s) const {
+  if (s.kind == Selector::Kind::on || s.kind == Selector::Kind::owner) return true;
+  if (s.kind == Selector::Kind::group) {
+    const auto found = parts_.scenario.groups.find(s.name);
+    return found != parts_.scenario.groups.end() && moves(found->second);
+  }
+  return std::any_of(s.parts.begin(), s.parts.end(), [this](const Selector& part) { return moves(part); });
+}
+
+bool Director::find_people(const Workload& workload, Load& load) {
+  // Those who are done once each are counted through: who they are is settled at their first turn.
+  if (load.moves && (workload.per_hour != 0 || load.turns == 0)) {
+    if (!is_known(workload.from) || (workload.to && !is_known(*workload.to))) return false;
+    load.from = clients_of(workload.from);
+    if (workload.to) load.to = clients_of(*workload.to);
+  }
+  return !load.from.empty() && (!workload.to || !load.to.empty());
+}
+
+std::vector<const Step*> Director::missed_steps() const {
+  std::vector<const Step*> missed;
+  for (const Step& step : parts_.scenario.timeline) {
+    if (!happened_.contains(step.id)) missed.push_back(&step);
+  }
+  return missed;
+}
+
+std::vector<const Workload*> Director::idle_workloads() const {
+  std::vector<const Workload*> idle;
+  for (std::size_t i = 0; i < loads_.size(); ++i) {
+    if (loads_[i].deeds == 0) idle.push_back(&parts_.scenario.workload[i]);
+  }
+  return idle;
 }
 
 void Director::act(const Workload& workload, Load& load, std::uint32_t client, std::uint64_t nth) {
@@ -535,6 +573,7 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
   if (workload.op == Workload::Op::churn) {
     // Goes and comes: half of the times it says goodbye, half it is just gone.
     if (population.device(device).state == Device::State::open) {
+      ++load.deeds;
       if (nth % 2 == 0) {
         population.close(device);
         population.connect(
@@ -546,6 +585,7 @@ void Director::act(const Workload& workload, Load& load, std::uint32_t client, s
     return;
   }
   if (population.device(device).state != Device::State::open) return;
+  ++load.deeds;
   const bool wants_word = workload.wants_word;
   const auto id = [&](DeedNumber number) {
     return wants_word ? fmt::format(FMT_COMPILE(R"(,"id":"{}")"), number) : std::string();
@@ -680,6 +720,15 @@ void Director::remember_groups(const std::string& step) {
     }
   };
   for (const auto& [name, selector] : parts_.scenario.groups) walk(selector);
+  for (const Workload& workload : parts_.scenario.workload) {
+    walk(workload.from);
+    if (workload.to) walk(*workload.to);
+  }
+  for (const Step& each : parts_.scenario.timeline) {
+    for (const auto* selector : {&each.target, &each.between_a, &each.between_b}) {
+      if (*selector) walk(**selector);
+    }
+  }
   for (const Expectation& each : parts_.scenario.expect) {
     for (const auto& comparison : each.expression.all) {
       for (const auto* term : {&comparison.left, &comparison.right}) {

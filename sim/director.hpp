@@ -49,12 +49,18 @@ public:
   /// A group that is named for a moment ("clients on s2 at kill") is known from that moment on.
   [[nodiscard]] bool is_known(const Selector& selector) const;
 
+  // ---- at the end
+  /// Steps whose moment never came.
+  [[nodiscard]] std::vector<const Step*> missed_steps() const;
+  /// Workloads that had nobody to do anything, or nobody to do it to.
+  [[nodiscard]] std::vector<const Workload*> idle_workloads() const;
+
 private:
   struct Load {  // one workload
     std::vector<std::uint32_t> from, to;
     Nanos begins = 0;
-    std::uint64_t done = 0;
-    bool is_running = false;
+    std::uint64_t turns = 0, deeds = 0;
+    bool moves = false;  // who is in `from` or `to` depends on the moment
   };
   struct Undo {
     std::vector<Network::Rule> rules;
@@ -78,6 +84,9 @@ private:
   void schedule(std::uint32_t index);
   void schedule_all();
   void remember_groups(const std::string& step);
+  /// Who it is now, if that moves; false while nobody can say, or there is nobody.
+  [[nodiscard]] bool find_people(const Workload& workload, Load& load);
+  [[nodiscard]] bool moves(const Selector& selector) const;
   void act(const Workload& workload, Load& load, std::uint32_t device, std::uint64_t nth);
   [[nodiscard]] Nanos gap(const Workload& workload, std::uint64_t nth) const;
   [[nodiscard]] std::uint32_t room_of(const Workload& workload, std::uint32_t client, std::uint64_t nth) const;

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "sim/scenario_names.hpp"
 #include "sim/server.hpp"
 #include "sim/store.hpp"
 
@@ -38,6 +39,20 @@ std::string show(const Expression::Term& term, double value) {
 
 }  // namespace
 
+std::string_view to_string(Outcome::Verdict verdict) {
+  switch (verdict) {
+    case Outcome::Verdict::passed:
+      return "passed";
+    case Outcome::Verdict::failed:
+      return "failed";
+    case Outcome::Verdict::late:
+      return "late";
+    case Outcome::Verdict::vacuous:
+      break;
+  }
+  return "vacuous";
+}
+
 Jury::Jury(Parts& parts, Director& director) : parts_(parts), director_(director) {}
 
 void Jury::begin() {
@@ -45,7 +60,9 @@ void Jury::begin() {
     if (expectation.kind == Expectation::Kind::waive) continue;
     Case each;
     each.expectation = &expectation;
-    each.outcome.name = expectation.name.empty() ? expectation.expression.text : expectation.name;
+    each.outcome.name = !expectation.name.empty() ? expectation.name
+                                                  : fmt::format("{} {}", name_in(expectation_names, expectation.kind),
+                                                                expectation.expression.text);
     each.outcome.position = expectation.position;
     cases_.push_back(std::move(each));
   }
@@ -171,6 +188,7 @@ void Jury::judge(Case& each, Outcome::Verdict verdict, std::string says) {
   each.outcome.at = parts_.kernel.now();
   each.outcome.from = each.from;
   each.outcome.to = each.to;
+  if (each.expectation->within && each.from) each.outcome.to = *each.from + *each.expectation->within;
   if (parts_.kernel.is_traced() && verdict != Outcome::Verdict::passed) {
     parts_.kernel.note(fmt::format("EXPECTATION {} does not hold: {}", each.outcome.name, each.outcome.says));
   }
@@ -254,6 +272,17 @@ void Jury::end() {
       }
     }
     outcomes_.push_back(each.outcome);
+  }
+  cases_.clear();
+}
+
+void Jury::end_early() {
+  for (const Case& each : cases_) {
+    if (each.is_over) {
+      outcomes_.push_back(each.outcome);
+    } else {
+      ++not_judged_;
+    }
   }
   cases_.clear();
 }

@@ -23,6 +23,8 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
+[[nodiscard]] std::string_view to_string(Outcome::Verdict verdict);
+
 class Jury {
 public:
   Jury(Parts& parts, Director& director);
@@ -31,6 +33,9 @@ public:
   void on_moment();
   void look();
   void end();
+  /// The run ends before its time: what is decided stays so, the rest is not judged.
+  void end_early();
+  [[nodiscard]] std::uint64_t not_judged() const { return not_judged_; }
   [[nodiscard]] const std::vector<Outcome>& outcomes() const { return outcomes_; }
 
 private:
@@ -57,6 +62,7 @@ private:
   Director& director_;
   std::vector<Case> cases_;
   std::vector<Outcome> outcomes_;
+  std::uint64_t not_judged_ = 0;
 };
 
 }  // namespace wsr::sim

@@ -274,6 +274,9 @@ bool Population::say(DeviceIndex index, std::string&& text) {
   const Device& device = devices_[index];
   if (device.state != Device::State::open) return false;
   Conn& conn = conns_[device.conn];
+  if (parts_.kernel.is_traced()) {
+    parts_.kernel.note(fmt::format("{} at s{} says {}", name_of(client_of(index)), conn.server, text.substr(0, 200)));
+  }
   if (conn.is_cut || conn.is_server_gone) return true;  // written into a dead connection: it does not know
   const std::size_t bytes = text.size();
   Event event{.at = 0,

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/mutants.hpp"
+
 namespace wsr::sim {
 
 using Nanos = std::int64_t;
@@ -80,7 +82,8 @@ struct Selector {
 struct Expression {
   struct Term {
     enum class Kind : std::uint8_t { number, function } kind = Kind::number;
-    double number = 0;  // durations in nanoseconds, sizes in bytes, percents as parts of 1
+    enum class Unit : std::uint8_t { plain, time, size, per_second } unit = Unit::plain;
+    double number = 0;  // durations in nanoseconds, sizes in bytes
     std::string function;           // one of function_names
     std::string argument;           // a metric (send.delivered), a figure of wsr's own stats (slow_dropped), or a room
     std::optional<Selector> among;  // `by SELECTOR`: only of those; or the selector that the function counts
@@ -231,6 +234,7 @@ struct Scenario {
   std::string name;
   std::string summary;  // what it demonstrates
   std::uint64_t seed = 1;
+  Mutant mutant = Mutant::none;  // a known bug that is switched on in every run of it
   Nanos duration = 0;
   Nanos settle = 20 * second;  // afterwards: all faults healed, and everything must come right
 

@@ -158,7 +158,8 @@ void Checks::check_expectation(const Expectation& each) {
   check_moment(each.from, each.position, "\"from\"");
   check_moment(each.to, each.position, "\"to\"");
   const auto from = known_at(each.from), to = known_at(each.to);
-  if (from && to && *to <= *from && each.kind != Expectation::Kind::eventually) {
+  const bool has_end = each.kind != Expectation::Kind::eventually || !each.to.is_end;
+  if (from && to && *to <= *from && has_end) {
     complain(each.position,
              fmt::format("this window ends ({}) before it begins ({})", write(each.to), write(each.from)));
   }

@@ -57,6 +57,14 @@ inline constexpr std::array<std::pair<std::string_view, Step::Action>, 26> actio
      {"swizzle", Step::Action::swizzle},
      {"mark", Step::Action::mark}}};
 
+inline constexpr std::array<std::pair<std::string_view, Expectation::Kind>, 6> expectation_names{
+    {{"always", Expectation::Kind::always},
+     {"never", Expectation::Kind::never},
+     {"sometimes", Expectation::Kind::sometimes},
+     {"eventually", Expectation::Kind::eventually},
+     {"check", Expectation::Kind::check},
+     {"waive", Expectation::Kind::waive}}};
+
 enum class Need : std::uint8_t { no, maybe, yes };
 struct ActionNeeds {
   bool is_of_servers = false;  // what `target` selects

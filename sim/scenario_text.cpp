@@ -424,7 +424,7 @@ Read<Expression::Term> read_term(std::string_view text) {
   if (open == std::string_view::npos) {
     if (!is_digit(text.front())) {
       return TextError{fmt::format(
-          "\"{}\" is no number and no function: write count(send.offline), p99(deliver.latency), 5, 50ms, 64KiB or 1%",
+          "\"{}\" is no number and no function: write count(send.offline), p99(deliver.latency), 5, 50ms, 64KiB or 5/s",
           text)};
     }
     std::string_view rest = text;
@@ -433,16 +433,19 @@ Read<Expression::Term> read_term(std::string_view text) {
     const double plain = static_cast<double>(value) / 1e9;
     if (rest.empty()) {
       term.number = plain;
-    } else if (rest == "%") {
-      term.number = plain / 100;
+    } else if (rest == "/s") {
+      term.number = plain;
+      term.unit = Expression::Term::Unit::per_second;
     } else if (rest == "k" || rest == "M") {
       term.number = plain * (rest == "k" ? 1e3 : 1e6);
     } else if (auto time = read_duration(text); std::holds_alternative<Nanos>(time)) {
       term.number = static_cast<double>(std::get<Nanos>(time));
+      term.unit = Expression::Term::Unit::time;
     } else if (auto size = read_size(text); std::holds_alternative<std::uint64_t>(size)) {
       term.number = static_cast<double>(std::get<std::uint64_t>(size));
+      term.unit = Expression::Term::Unit::size;
     } else {
-      return TextError{fmt::format("\"{}\" is no unit: write 5, 50ms, 64KiB or 1%", rest)};
+      return TextError{fmt::format("\"{}\" is no unit: write 5, 50ms, 64KiB or 5/s", rest)};
     }
     return term;
   }
@@ -475,7 +478,10 @@ Read<Expression::Term> read_term(std::string_view text) {
   if (term.function == "stat") {
     std::vector<std::string> known;
     for (const StatsFigure& figure : stats_figures) known.emplace_back(figure.name);
-    if (std::find(known.begin(), known.end(), term.argument) != known.end()) return term;
+    if (std::find(known.begin(), known.end(), term.argument) != known.end()) {
+      if (term.argument.find("bytes") != std::string::npos) term.unit = Expression::Term::Unit::size;
+      return term;
+    }
     const std::string near = nearest(term.argument, known);
     return TextError{fmt::format("\"{}\" is no figure of /api/stats{}", term.argument,
                                  near.empty() ? "" : ": did you mean " + near + "?")};
@@ -495,7 +501,32 @@ Read<Expression::Term> read_term(std::string_view text) {
     return TextError{fmt::format("{} has no values, only a count: {}({}) says nothing", term.argument, term.function,
                                  term.argument)};
   }
+  if (term.function == "rate") {
+    term.unit = Expression::Term::Unit::per_second;
+  } else if (term.function != "count" && term.argument.ends_with(".latency")) {
+    term.unit = Expression::Term::Unit::time;
+  } else if (term.function != "count" && term.argument.ends_with(".bytes")) {
+    term.unit = Expression::Term::Unit::size;
+  }
   return term;
+}
+
+/// What is wrong with comparing these two; empty if nothing is.
+std::string unlike(const Expression::Term& a, const Expression::Term& b) {
+  using Term = Expression::Term;
+  const Term& number = a.kind == Term::Kind::number ? a : b;
+  const Term& what = a.kind == Term::Kind::number ? b : a;
+  const bool is_zero = number.kind == Term::Kind::number && number.number == 0;
+  const bool may_be_plain = what.unit == Term::Unit::per_second || what.unit == Term::Unit::size;
+  if (a.unit == b.unit || is_zero || (may_be_plain && number.unit == Term::Unit::plain)) return {};
+  const auto name = [](Term::Unit unit) {
+    return unit == Term::Unit::plain  ? "a number"
+           : unit == Term::Unit::time ? "a time, such as 50ms"
+           : unit == Term::Unit::size ? "a size, such as 64KiB"
+                                      : "a rate, such as 5/s";
+  };
+  return fmt::format("{}({}) is {}, and is compared with {}", what.function, what.argument, name(what.unit),
+                     name(number.unit));
 }
 
 }  // namespace
@@ -505,6 +536,10 @@ Read<Expression> read_expression(std::string_view text) {
   expression.text = trimmed(text);
   std::string_view rest = expression.text;
   if (rest.empty()) return TextError{"the expression is empty"};
+  if (rest.find("||") != std::string_view::npos || rest.find(" or ") != std::string_view::npos ||
+      rest.find(" and ") != std::string_view::npos) {
+    return TextError{"comparisons are joined by && only; what may hold otherwise is an expectation of its own"};
+  }
   for (;;) {
     const auto both = rest.find("&&");
     const std::string_view one = trimmed(rest.substr(0, both));
@@ -537,6 +572,7 @@ Read<Expression> read_expression(std::string_view text) {
         comparison.right.kind == Expression::Term::Kind::number) {
       return TextError{fmt::format("\"{}\" compares two numbers: it says nothing about the run", one)};
     }
+    if (auto why = unlike(comparison.left, comparison.right); !why.empty()) return TextError{std::move(why)};
     expression.all.push_back(std::move(comparison));
     if (both == std::string_view::npos) return expression;
     rest.remove_prefix(both + 2);

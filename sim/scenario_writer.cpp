@@ -50,11 +50,6 @@ Json write_step(const Step& step, const LinkSpec& base) {
   return out;
 }
 
-std::string_view key_of(Expectation::Kind kind) {
-  static constexpr std::string_view keys[] = {"always", "never", "sometimes", "eventually", "check", "waive"};
-  return keys[static_cast<std::size_t>(kind)];
-}
-
 }  // namespace
 
 std::string write_scenario(const Scenario& s) {
@@ -63,6 +58,7 @@ std::string write_scenario(const Scenario& s) {
   out["scenario"] = s.name;
   out["summary"] = s.summary;
   out["seed"] = s.seed;
+  if (s.mutant != Mutant::none) out["mutant"] = mutant_names[static_cast<std::size_t>(s.mutant)].name;
   out["duration"] = write_duration(s.duration);
   if (s.settle != defaults.settle) out["settle"] = write_duration(s.settle);
   Json& servers = out["cluster"]["servers"];
@@ -110,7 +106,7 @@ std::string write_scenario(const Scenario& s) {
   out["expect"] = Json::array();
   for (const Expectation& expectation : s.expect) {
     Json each;
-    each[std::string(key_of(expectation.kind))] =
+    each[std::string(name_in(expectation_names, expectation.kind))] =
         expectation.kind == Expectation::Kind::waive ? expectation.checker : expectation.expression.text;
     if (!expectation.name.empty()) each["name"] = expectation.name;
     if (!expectation.from.step.empty() || expectation.from.offset != 0) each["from"] = write(expectation.from);
@@ -187,7 +183,7 @@ std::string explain(const Scenario& s) {
                        each.because));
       continue;
     }
-    line(fmt::format("{}: {}, from {}{}.", key_of(each.kind), each.expression.text, write(each.from),
+    line(fmt::format("{}: {}, from {}{}.", name_in(expectation_names, each.kind), each.expression.text, write(each.from),
                      each.within ? " within " + write_duration(*each.within) : " to " + write(each.to)));
   }
   for (const auto& [what, distribution] : s.sweep.vary)

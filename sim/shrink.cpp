@@ -1,8 +1,13 @@
 #include "sim/shrink.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#include "sim/scenario_reader.hpp"
 
 namespace wsr::sim {
 namespace {
@@ -37,7 +42,7 @@ private:
   }
 
   bool take(Scenario&& candidate) {
-    if (tries_ >= shrink_tries_max) return false;
+    if (tries_ >= shrink_tries_max || !is_readable(candidate)) return false;
     ++tries_;
     const RunResult result = run_(candidate);
     if (failure_of(result) != failure_) return false;
@@ -56,7 +61,7 @@ private:
         auto& list = candidate.*parts;
         const std::size_t end = std::min(at + chunk, list.size());
         list.erase(list.begin() + static_cast<std::ptrdiff_t>(at), list.begin() + static_cast<std::ptrdiff_t>(end));
-        if (is_whole(candidate) && take(std::move(candidate))) {
+        if (take(std::move(candidate))) {
           has_gained = true;
         } else {
           at = end;
@@ -85,7 +90,7 @@ private:
     while (best_.*count > least) {
       Scenario candidate = best_;
       candidate.*count = std::max(least, best_.*count / 2);
-      if (!is_in_range(candidate) || !take(std::move(candidate))) break;
+      if (!take(std::move(candidate))) break;
       has_gained = true;
     }
     return has_gained;
@@ -96,47 +101,16 @@ private:
     if (wanted >= best_.duration) return false;
     Scenario candidate = best_;
     candidate.duration = wanted;
-    for (const Step& step : candidate.timeline) {
-      if (step.at.step.empty() && step.at.offset >= wanted) return false;
+    for (Workload& workload : candidate.workload) {
+      if (workload.stop.step.empty() && !workload.stop.is_end && workload.stop.offset >= wanted)
+        workload.stop = Workload{}.stop;
     }
     return take(std::move(candidate));
   }
 
-  /// No moment hangs on a step that is not there.
-  static bool is_whole(const Scenario& scenario) {
-    const auto has = [&](const When& when) {
-      return when.step.empty() || std::any_of(scenario.timeline.begin(), scenario.timeline.end(),
-                                              [&](const Step& step) { return step.id == when.step; });
-    };
-    return std::all_of(scenario.timeline.begin(), scenario.timeline.end(), [&](const Step& s) { return has(s.at); }) &&
-           std::all_of(scenario.workload.begin(), scenario.workload.end(),
-                       [&](const Workload& w) { return has(w.start) && has(w.stop); }) &&
-           std::all_of(scenario.expect.begin(), scenario.expect.end(),
-                       [&](const Expectation& e) { return has(e.from) && has(e.to); });
-  }
-
-  /// No selector names somebody who is not there.
-  static bool is_in_range(const Scenario& scenario) {
-    const std::function<bool(const Selector&)> fits = [&](const Selector& s) {
-      if (s.kind == Selector::Kind::range_servers && s.to > scenario.servers) return false;
-      if (s.kind == Selector::Kind::range_clients && s.to >= scenario.clients) return false;
-      if (s.kind == Selector::Kind::owner && s.from >= scenario.clients) return false;
-      return std::all_of(s.parts.begin(), s.parts.end(), fits);
-    };
-    const auto maybe = [&](const std::optional<Selector>& s) { return !s || fits(*s); };
-    for (const Step& step : scenario.timeline) {
-      if (!maybe(step.target) || !maybe(step.between_a) || !maybe(step.between_b)) return false;
-    }
-    for (const Workload& workload : scenario.workload) {
-      if (!fits(workload.from) || !maybe(workload.to)) return false;
-    }
-    for (const Expectation& each : scenario.expect) {
-      for (const auto& comparison : each.expression.all) {
-        if (!maybe(comparison.left.among) || !maybe(comparison.right.among)) return false;
-      }
-    }
-    return std::all_of(scenario.groups.begin(), scenario.groups.end(),
-                       [&](const auto& group) { return fits(group.second); });
+  /// What is saved must be a scenario: no window after the end, nobody named who is not there.
+  static bool is_readable(const Scenario& scenario) {
+    return std::holds_alternative<Scenario>(read_scenario(write_scenario(scenario), {}));
   }
 
   Scenario best_;
@@ -151,7 +125,8 @@ private:
 std::string failure_of(const RunResult& result) {
   if (!result.findings.empty()) return result.findings.front().checker;
   for (const Outcome& outcome : result.outcomes) {
-    if (outcome.verdict != Outcome::Verdict::passed) return "expectation " + outcome.name;
+    if (outcome.verdict == Outcome::Verdict::passed) continue;
+    return fmt::format("expectation {} ({})", outcome.name, to_string(outcome.verdict));
   }
   return result.ending == Ending::budget ? "budget" : std::string();
 }

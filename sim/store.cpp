@@ -468,6 +468,15 @@ std::uint64_t StoreModel::table_rows(std::string_view table) {
   return rows;
 }
 
+std::optional<Row> StoreModel::table_row(std::string_view table, std::string_view key) {
+  std::optional<Row> found;
+  primary_->root->tables().get(table, key, [&found](const Result<Row>& row) {
+    if (row.has_value()) found = *row;
+  });
+  primary_->root->pump();
+  return found;
+}
+
 Servers StoreModel::registry() {
   return ask<Servers>([&](memory::Backend& root) { root.directory().servers(spy_ticket); });
 }

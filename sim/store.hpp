@@ -86,6 +86,7 @@ public:
   [[nodiscard]] std::vector<RoomName> rooms();
   /// Of servers whose lease stands.
   [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> rows_by_server();
+  [[nodiscard]] std::optional<Row> table_row(std::string_view table, std::string_view key);
   /// Of all servers in the registry, what the store still keeps of them.
   [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> stored_by_server();
   [[nodiscard]] Servers registry();

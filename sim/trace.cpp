@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,26 @@ namespace {
 
 bool is_mark(std::string_view text) {
   return text.starts_with("STEP ") || text.starts_with("FINDING ") || text.starts_with("EXPECTATION ");
+}
+
+/// Whole words only: c5 is not c52.
+bool names(std::string_view text, std::string_view word) {
+  const auto is_part = [&text](std::size_t at) {
+    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
+  };
+  for (auto at = text.find(word); !word.empty() && at != std::string_view::npos; at = text.find(word, at + 1)) {
+    if ((at == 0 || !is_part(at - 1)) && !is_part(at + word.size())) return true;
+  }
+  return false;
+}
+
+/// What a client says and hears all the time is no reason.
+bool is_chatter(std::string_view text) {
+  return text.find("hears {\"op\":\"message\"") != std::string_view::npos ||
+         text.find("hears {\"op\":\"room\"") != std::string_view::npos ||
+         text.find("hears {\"op\":\"result\"") != std::string_view::npos ||
+         text.find("says {\"op\":\"send\"") != std::string_view::npos ||
+         text.find("says {\"op\":\"push\"") != std::string_view::npos;
 }
 
 }  // namespace
@@ -42,32 +63,26 @@ std::uint64_t Trace::cause_of(std::uint64_t event) const {
   return causes_[event - first_];
 }
 
-std::vector<Trace::Note> Trace::why(std::uint64_t event, std::string_view subject, std::size_t lines) const {
+std::vector<Trace::Note> Trace::why(std::uint64_t event, const Subjects& subjects, std::size_t lines) const {
   std::set<std::uint64_t> chain;
   for (std::uint64_t each = event; each != 0 && chain.size() < lines; each = cause_of(each)) chain.insert(each);
-  std::vector<Note> found;
-  std::size_t about = 0;
-  for (auto note = notes_.rbegin(); note != notes_.rend() && found.size() < lines; ++note) {
-    if (note->event > event) continue;
-    const bool is_step = note->text.starts_with("STEP");
-    // Whole words only: c5 is not c52.
-    bool is_about = false;
-    // What it was sent all the time is no reason.
-    const bool is_chatter = note->text.find("hears {\"op\":\"message\"") != std::string::npos ||
-                            note->text.find("hears {\"op\":\"room\"") != std::string::npos;
-    if (!subject.empty() && !is_chatter && about < lines / 2) {
-      for (auto at = note->text.find(subject); at != std::string::npos; at = note->text.find(subject, at + 1)) {
-        const std::size_t end = at + subject.size();
-        const bool ends = end >= note->text.size() || std::isalnum(static_cast<unsigned char>(note->text[end])) == 0;
-        const bool begins = at == 0 || std::isalnum(static_cast<unsigned char>(note->text[at - 1])) == 0;
-        if (ends && begins) is_about = true;
-      }
+  // From the newest on: the steps, the causes and the message are reasons; what else the client did fills up.
+  std::vector<std::size_t> reasons, others;  // places in notes_
+  for (std::size_t place = notes_.size(); place-- > 0;) {
+    const Note& note = notes_[place];
+    if (note.event > event) continue;
+    if (chain.contains(note.event) || note.text.starts_with("STEP") || names(note.text, subjects.message)) {
+      if (reasons.size() < lines) reasons.push_back(place);
+    } else if (others.size() < lines / 2 && !is_chatter(note.text) && names(note.text, subjects.client)) {
+      others.push_back(place);
     }
-    if (!chain.contains(note->event) && !is_about && !is_step) continue;
-    about += is_about ? 1 : 0;
-    found.push_back(*note);
   }
-  std::reverse(found.begin(), found.end());
+  others.resize(std::min(others.size(), lines - reasons.size()));
+  reasons.insert(reasons.end(), others.begin(), others.end());
+  std::sort(reasons.begin(), reasons.end());
+  std::vector<Note> found;
+  found.reserve(reasons.size());
+  for (const std::size_t place : reasons) found.push_back(notes_[place]);
   return found;
 }
 

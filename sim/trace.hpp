@@ -50,9 +50,13 @@ public:
   [[nodiscard]] std::uint64_t notes_left_out() const { return notes_left_out_; }
   /// The event that made this one; 0 if it is not known.
   [[nodiscard]] std::uint64_t cause_of(std::uint64_t event) const;
-  /// How it came to `event`: the notes of the events that led to it, the oldest first, and of what was said about
-  /// `subject` shortly before; at most `lines`.
-  [[nodiscard]] std::vector<Note> why(std::uint64_t event, std::string_view subject, std::size_t lines) const;
+  struct Subjects {
+    std::string message;  // "m228", in its data; empty: it is about none
+    std::string client;   // the same
+  };
+  /// How it came to `event`: the notes of the events that led to it, the oldest first, all of the message, and of what
+  /// was said about the client shortly before; at most `lines`.
+  [[nodiscard]] std::vector<Note> why(std::uint64_t event, const Subjects& subjects, std::size_t lines) const;
 
 private:
   std::deque<Note> notes_;

@@ -127,7 +127,7 @@ void Truth::on_welcome(ConnIndex index, std::string_view text) {
 void Truth::on_gone(ConnIndex index, std::uint16_t) {
   const Conn& conn = parts_.population->conn(index);
   ended_[conn.serial] = parts_.kernel.now();
-  if (keeps_gone_ && conn.device != nobody) gone_[conn.serial] = parts_.population->client_of(conn.device);
+  if (is_naive_ && conn.device != nobody) gone_[conn.serial] = parts_.population->client_of(conn.device);
 }
 
 // ---------------------------------------------------------------- what comes
@@ -145,11 +145,9 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
     return find("nobody-elses-mail", client,
                 fmt::format("message {} from c{} to c{} reached c{}", number, done->client, done->to, client));
   }
-  if (population.devices_per_client() > 1) {
-    done->is_heard = true;  // each device has its copy: doubles and order are not looked at
-    return;
-  }
-  if (done->is_heard) {
+  // Each device of a client has its copy: what may not come twice, and in its order, is that of one connection.
+  const bool has_devices = population.devices_per_client() > 1;
+  if (has_devices ? !copies_.insert({number, conn.serial}).second : done->is_heard) {
     parts_.metrics.count(Metric::deliver_double, client);
     return find("at-most-once", client,
                 fmt::format("message {} from c{} reached c{} again", number, done->client, client));
@@ -158,7 +156,7 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
   parts_.metrics.count(Metric::deliver_latency, client, parts_.kernel.now() - done->at);
   parts_.kernel.tell(Fact::Kind::heard, client, done->client, parts_.kernel.now() - done->at);
   if (done->client == nobody) return;
-  const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | client;
+  const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | (has_devices ? conn.serial : client);
   if (last_heard_.size() >= pairs_max && !last_heard_.contains(pair)) return;
   DeedNumber& last = last_heard_[pair];
   // While the store is cut off the wait for older messages is bounded (Limits::drain_max): order is promised in peace.
@@ -498,6 +496,7 @@ void Truth::on_look() {
     deeds_.pop_front();
     ++base_;
   }
+  copies_.erase(copies_.begin(), copies_.lower_bound({base_, 0}));
 }
 
 void Truth::send_probes() {
@@ -561,6 +560,21 @@ void Truth::judge_room(const RoomName& name) {
   }
 }
 
+std::string Truth::place_in_store(std::uint32_t client, const VirtualServer& server, ConnId conn, bool& is_right) {
+  const std::string name = Population::name_of(client);
+  if (is_naive_) {
+    const auto row = parts_.store->table_row("owner", name);
+    if (!row) return "nowhere";
+    const auto& owner = std::get<std::string>(row->at("server"));
+    const auto fd = std::get<std::int64_t>(row->at("fd"));
+    is_right = owner == server.id().view() && static_cast<std::uint64_t>(fd) == conn.value;
+    return fmt::format("{}, fd {}", owner, fd);
+  }
+  const auto row = parts_.store->row_of(ClientId::trusted(name));
+  is_right = row && row->at.server == server.id() && row->at.conn == conn;
+  return row ? row->at.str() : "nowhere";
+}
+
 void Truth::judge_end() {
   while (!deeds_.empty()) {
     if (deeds_.front().at + 4 * second < parts_.kernel.now()) judge(deeds_.front(), base_);
@@ -592,13 +606,13 @@ void Truth::judge_end() {
                        conn.gap));
     }
     if (parts_.config.policy != SessionPolicy::single) continue;
-    const auto row = parts_.store->row_of(ClientId::trusted(Population::name_of(client)));
     const VirtualServer* server = parts_.server(conn.server);
     if (server == nullptr) continue;
-    if (!row || row->at.server != server->id() || row->at.conn != conn.id) {
+    bool is_right = false;
+    const std::string place = place_in_store(client, *server, conn.id, is_right);
+    if (!is_right) {
       find("comes-right", client,
-           fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server,
-                       row ? row->at.str() : std::string("nowhere")));
+           fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server, place));
     }
   }
   std::uint64_t held = 0;

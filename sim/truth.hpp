@@ -56,7 +56,8 @@ public:
   explicit Truth(Parts& parts);
 
   // ---- what clients do
-  void keep_gone() { keeps_gone_ = true; }
+  /// The servers are the naive pattern's: their rows are in a table, and their messages may come to who has gone.
+  void watch_naive() { is_naive_ = true; }
   /// Numbers a deed of the open connection of `device`.
   [[nodiscard]] DeedNumber begin(Deed::Kind kind, DeviceIndex device, std::uint32_t to, bool wants_answer, bool echo);
   void on_welcome(ConnIndex conn, std::string_view text);
@@ -147,19 +148,23 @@ private:
     return static_cast<std::uint64_t>(serial) << 24 | room;
   }
   [[nodiscard]] Nanos opened_at(const Attachment& at, bool& is_open) const;
+  /// Where the store has a client, in words; whether that is the connection `conn` of `server`.
+  [[nodiscard]] std::string place_in_store(std::uint32_t client, const VirtualServer& server, ConnId conn,
+                                           bool& is_right);
   [[nodiscard]] Nanos peace() const;
 
   Parts& parts_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
   boost::unordered_flat_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
+  std::set<std::pair<DeedNumber, std::uint32_t>> copies_;            // several devices: which connection heard what
   std::unordered_map<std::uint32_t, Room> rooms_;                    // never iterated
   std::uint32_t rooms_end_ = 0;
   boost::unordered_flat_map<std::uint64_t, Seat> seats_;        // never iterated
   std::set<std::pair<std::uint32_t, std::uint32_t>> asked_in_;  // client and room: it has asked to join
   std::unordered_map<std::uint32_t, Nanos> disturbed_;          // clients
   std::unordered_map<std::uint32_t, std::uint32_t> gone_;       // connection -> client, for the naive pattern
-  bool keeps_gone_ = false;
+  bool is_naive_ = false;
   std::unordered_map<std::uint32_t, Nanos> ended_;  // connections
   std::vector<DeadServer> dead_;
   std::vector<Finding> findings_;

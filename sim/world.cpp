@@ -74,14 +74,14 @@ public:
                .config = options_.config,
                .network = network_,
                .metrics = metrics_,
-               .mutant = options.mutant},
+               .mutant = options.mutant != Mutant::none ? options.mutant : scenario_.mutant},
         servers_(scenario_.servers + 1),
         lives_(scenario_.servers + 1),
         truth_(parts_),
         population_(parts_),
         store_(kernel_, network_, metrics_, scenario_,
                StoreOptions{options.config.owners_max, options.config.memberships_max, has_rooms(scenario)}, truth_,
-               options.mutant),
+               parts_.mutant),
         director_(parts_, *this),
         jury_(parts_, director_) {
     parts_.servers = &servers_;
@@ -93,7 +93,7 @@ public:
     metrics_.on_probe = [](void* self, Metric metric, std::uint32_t) {
       static_cast<Director*>(self)->on_probe(metric);
     };
-    if (options.routing == Routing::naive) truth_.keep_gone();
+    if (options.routing == Routing::naive) truth_.watch_naive();
     director_.on_moment = [this] { jury_.on_moment(); };
   }
   ~World() override {
@@ -326,7 +326,25 @@ RunResult World::verdict() {
   }
   // Whether what was not kept would have been waived, nobody knows.
   result.finding_count += truth_.finding_count() - truth_.findings().size();
+  if (!is_over_) jury_.end_early();
   result.outcomes = jury_.outcomes();
+  result.not_judged = jury_.not_judged();
+  if (is_over_) {
+    const auto came_to_nothing = [&](std::string name, std::string says, Position position) {
+      Outcome& outcome = result.outcomes.emplace_back();  // vacuous
+      outcome.name = std::move(name);
+      outcome.says = std::move(says);
+      outcome.position = position;
+      outcome.at = kernel_.now();
+    };
+    for (const Step* step : director_.missed_steps()) {
+      came_to_nothing("step " + step->id, "its moment never came: what is passed was tried without it", step->position);
+    }
+    for (const Workload* workload : director_.idle_workloads()) {
+      came_to_nothing("workload " + workload->id, "it did nothing: nobody was there to do it, or to do it to",
+                      workload->at);
+    }
+  }
   for (std::size_t i = 0; i < result.counts.size(); ++i)
     result.counts[i] = metrics_.total(static_cast<Metric>(i)).count;
   result.latency_p50 = metrics_.latencies().percentile(500'000);
@@ -342,7 +360,7 @@ RunResult World::verdict() {
     const std::uint64_t rows = store_.table_rows("owner");
     result.ghosts = rows > result.connected ? rows - result.connected : 0;
   }
-  if (options_.mutant == Mutant::unsteady_figure) {
+  if (parts_.mutant == Mutant::unsteady_figure) {
     static std::atomic<std::uint64_t> runs = 0;  // what a seed does not know of
     result.ghosts += runs++;
   }

@@ -19,6 +19,7 @@ struct Message {
   std::uint64_t receipt = 0;
   std::uint8_t hops = 0;
   bool is_copy = false;
+  bool has_copies = false;
   Time since{};  // when it began to wait here
 
   Message(const EntryMessage& entry, Time now)
@@ -28,9 +29,17 @@ struct Message {
         receipt(entry.receipt),
         hops(entry.hops),
         is_copy(entry.is_copy),
+        has_copies(entry.has_copies),
         since(now) {}
   [[nodiscard]] EntryMessage entry() const {
-    return EntryMessage{.receipt = receipt, .hops = hops, .is_copy = is_copy, .from = from, .to = to, .data = data};
+    return EntryMessage{.receipt = receipt,
+                        .hops = hops,
+                        .is_copy = is_copy,
+                        .from = from,
+                        .to = to,
+                        .data = data,
+                        .is_fresh = false,
+                        .has_copies = has_copies};
   }
   [[nodiscard]] std::size_t bytes() const { return from.size() + to.size() + data.size() + sizeof(Message); }
 };

@@ -64,28 +64,33 @@ void SendFlow::route(const EntryMessage& message) {
 }
 
 void SendFlow::dispatch(Route& route, const EntryMessage& message) {
-  // The newest device's word counts; the others get copies.
+  // Of several devices one's word counts, and the others get copies: one here if there is one, for its word is known
+  // at once, else the newest. What came back goes only where neither it nor a copy has been.
+  const auto is_meant = [&](const RouteTarget& target) {
+    return !message.has_copies ||
+           std::find(route.tried.begin(), route.tried.end(), target.address) == route.tried.end();
+  };
   EntryMessage outgoing = message;
   bool has_word = false;
+  const auto here = std::find_if(route.targets.begin(), route.targets.end(),
+                                 [&](const RouteTarget& target) { return target.address == context_.options.self; });
+  if (here != route.targets.end() && is_meant(*here)) {
+    if (const auto word = deliver_here(outgoing)) {
+      finish(outgoing, *word);
+      has_word = true;
+    } else {
+      // The row is older than the close of our own connection: it is being released now. Not to be kept.
+      route.stale_at = context_.now();
+    }
+  }
+  outgoing.has_copies = message.has_copies || (!has_word && route.targets.size() > 1);
   for (RouteTarget& target : route.targets) {
+    if (target.address == context_.options.self || !is_meant(target)) continue;
     if (has_word) {
       outgoing.is_copy = true;
       outgoing.receipt = 0;
+      ++context_.stats.copies;
     }
-    if (target.address == context_.options.self) {
-      const auto word = deliver_here(outgoing);
-      if (!word) {
-        // The row is older than the close of our own connection: it is being released now. Not to be kept, and the
-        // next device's word counts.
-        route.stale_at = context_.now();
-        continue;
-      }
-      if (outgoing.is_copy) ++context_.stats.copies;
-      finish(outgoing, *word);
-      has_word = true;
-      continue;
-    }
-    if (outgoing.is_copy) ++context_.stats.copies;
     has_word = true;
     const auto link = links_.to(target.address);
     if (link.link.queued_bytes() + outgoing.data.size() > context_.limits().link_bytes_max) {
@@ -98,7 +103,8 @@ void SendFlow::dispatch(Route& route, const EntryMessage& message) {
     target.last_seq = link.link.add(outgoing);
     links_.touch(link);
   }
-  if (!has_word) finish(outgoing, Word::offline);
+  // It came back from one device, and what became of the others' copies nobody tells.
+  if (!has_word) finish(outgoing, message.has_copies ? Word::unknown : Word::offline);
 }
 
 void SendFlow::finish(const EntryMessage& message, Word word) {
@@ -232,6 +238,7 @@ void SendFlow::resolve(Route& route) {
     }
   };
   for (const Message& message : returned) send_on(message);
+  route.tried.clear();
   for (const Message& message : waiting) send_on(message);
   if (is_here || route.targets.empty()) routes_.drop(route);  // no negative cache: the client may come any moment
 }
@@ -241,10 +248,16 @@ void SendFlow::come_back(const EntryMessage& message) {
   if (message.hops >= context_.limits().hops_max) return finish(message, Word::offline);
   Route* route = routes_.find(message.to);
   if (route == nullptr) {
+    if (message.has_copies) return finish(message, Word::unknown);  // where the copies went is forgotten
     if (context_.options.policy == SessionPolicy::single) {
       if (const auto word = deliver_here(message)) return finish(message, *word);
     }
     route = &make_route(message.to);
+  }
+  if (message.has_copies) {
+    for (const auto* targets : {&route->targets, &route->old_targets}) {
+      for (const RouteTarget& target : *targets) route->tried.push_back(target.address);
+    }
   }
   wait(*route, &Route::returned, message);
   if (!route->is_draining) begin_drain(*route);

@@ -44,7 +44,8 @@ Overload(Fs...) -> Overload<Fs...>;  // clang does not deduce it for aggregates 
 
 void put_message(std::string& out, Kind kind, const EntryMessage& message) {
   put_byte(out, static_cast<std::uint8_t>(kind));
-  put_byte(out, static_cast<std::uint8_t>((message.is_copy ? 1 : 0) | (message.is_fresh ? 2 : 0)));
+  put_byte(out, static_cast<std::uint8_t>((message.is_copy ? 1 : 0) | (message.is_fresh ? 2 : 0) |
+                                          (message.has_copies ? 4 : 0)));
   put_byte(out, message.hops);
   put_number(out, message.receipt);
   put_text(out, message.from);
@@ -55,9 +56,10 @@ void put_message(std::string& out, Kind kind, const EntryMessage& message) {
 EntryMessage read_message(Reader& reader) {
   EntryMessage message;
   const auto flags = reader.byte();
-  if (flags > 3) reader.fail();
+  if (flags > 7) reader.fail();
   message.is_copy = (flags & 1) != 0;
   message.is_fresh = (flags & 2) != 0;
+  message.has_copies = (flags & 4) != 0;
   message.hops = reader.byte();
   message.receipt = reader.number();
   message.from = reader.text();

@@ -18,7 +18,7 @@ expect 0 "kill s2, for 25s" "$folder/hard-death.json" --explain
 expect 64 "there is no file" "$folder/nowhere.json"
 expect 64 "no range" "$folder/hard-death.json" --seeds 5..1
 expect 64 "did you mean" "$folder/hard-death.json" --mutant unfenced-relase
-expect 1 "replay: wsr simulate" "$folder/client-hopping.json" --mutant unfenced-release
+expect 1 "simulate $folder/client-hopping.json --seed 1 --mutant unfenced-release --trace text" "$folder/client-hopping.json" --mutant unfenced-release
 expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-release
 expect 2 "comes-right" "$folder/takeover.json" --mutant forgotten-kick
 expect 0 PASSED "$folder/hard-death.json" --twice
@@ -29,6 +29,15 @@ expect 3 "results differ in ghosts" "$folder/several-devices.json" --mutant unst
 grep -qF -- "--seed 1 --mutant unsteady-figure --twice --until 20s" "$dir/said" || fail "the replay command does not say how it ran"
 expect 0 "20 s of virtual time" "$folder/several-devices.json" --until 20s
 expect 0 "| fd-reuse | naive |" "$folder/fd-reuse.json" --compare
+expect 1 "a run of ours failed" "$folder/takeover.json" --compare --mutant lost-after-word
+# What is asked for and not done would be believed.
+expect 64 "--out means nothing to --compare" "$folder/fd-reuse.json" --compare --out "$dir/none"
+expect 64 "--routing means nothing to --mutants" "$folder/fd-reuse.json" --mutants --routing naive
+expect 64 "one of them at a time" "$folder/fd-reuse.json" --mutants --explain
+expect 64 "name one" "$folder/fd-reuse.json" "$folder/takeover.json" --trace text
+: > "$dir/file"
+expect 64 "--out '$dir/file' cannot be made a folder" "$folder/fd-reuse.json" --out "$dir/file"
+expect 0 "PASSED    until 5 s: nothing that comes later was judged" "$folder/hard-death.json" --until 5s
 
 printf '{"scenario": "bad",\n "summary": "something that is not right",\n "duration": "60 seconds"}\n' > "$dir/bad.json"
 expect 65 'bad.json:3:14: error: "duration"' "$dir/bad.json"
@@ -74,7 +83,21 @@ status=0
 "$wsr" simulate "$folder/takeover.json" --seeds 8700..8900 --mutant planted --shrink --out "$dir/rare" > "$dir/said" 2>&1 || status=$?
 ((status == 1)) || { tail -30 "$dir/said"; fail "the planted bug was not found (exit $status)"; }
 shrunk=$(sed -n 's/^  shrunk: //p' "$dir/said")
+again=$(sed -n 's/^  again:  //p' "$dir/said")
+$again > "$dir/again" 2>&1 && fail "the printed command passes: $again"
+grep -qF one-answer "$dir/again" || fail "the printed command fails by something else: $again"
 steps=$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1])).get("timeline", [])))' "$shrunk")
 ((steps <= 5)) || fail "the shrunk scenario still has $steps steps"
-expect 1 one-answer "$shrunk" --mutant planted
+expect 1 one-answer "$shrunk"
+# With --trace json, stdout is JSON and nothing else, also when the run fails.
+"$wsr" simulate "$shrunk" --trace json 2> "$dir/said" > "$dir/trace" && fail "it passed with --trace json"
+python3 -c 'import json,sys; assert all(json.loads(line)["text"] for line in open(sys.argv[1]))' "$dir/trace"
+grep -qF "FAIL takeover-shrunk" "$dir/said" || fail "the failure is not on stderr"
+# Two failing scenarios of one name have a folder each, and what an earlier run left at the top is gone.
+mkdir -p "$dir/two/a" "$dir/two/b"
+cp "$shrunk" "$dir/two/a/"
+cp "$shrunk" "$dir/two/b/"
+: > "$dir/two/report.html"
+expect 1 "report: $dir/two/takeover-shrunk-2/report.html" "$dir/two" --out "$dir/two"
+[[ -s $dir/two/takeover-shrunk/report.html && ! -e $dir/two/report.html ]] || fail "the folders of --out are not right"
 echo "wsr simulate: all as it should be"

@@ -202,7 +202,8 @@ TEST_CASE("what is waived, however much it is, hides nothing that is not") {
     "scenario": "waived-flood", "summary": "a checker is waived in the first half", "duration": "40s", "settle": "10s",
     "cluster": {"servers": {"count": 2}, "clients": {"count": 20}},
     "workload": [{"id": "talk", "op": "send", "from": "clients", "to": "clients", "rate": "1k/s", "start": "2s"}],
-    "expect": [{"waive": "at-most-once", "from": "0s", "to": "20s", "because": "what is waived is known at the end"}]})J");
+    "expect": [{"waive": "at-most-once", "from": "0s", "to": "20s", "because": "what is waived is known at the end"},
+               {"check": "count(deliver) > 1000"}]})J");
   RunOptions options;
   options.mutant = Mutant::doubled_frame;
   const RunResult result = run(given, options);
@@ -235,6 +236,103 @@ TEST_CASE("a client that does not reconnect tries until it is let in, and a clos
   CHECK(late.of(Metric::connect_attempt) > 90);
   CHECK(late.of(Metric::close_any) == 0);
   CHECK(late.connected == 30);
+}
+
+TEST_CASE("a workload to those who were somewhere at a moment begins when that is known, and reaches them only") {
+  const Scenario given = parsed(R"J({
+    "scenario": "moving-people", "summary": "who it is depends on the moment", "duration": "30s", "settle": "10s",
+    "cluster": {"servers": {"count": 3}, "clients": {"count": 30}, "groups": {"victims": "clients on s2 at kill"}},
+    "workload": [{"id": "to-victims", "op": "send", "from": "clients", "to": "victims", "rate": "50/s"},
+                 {"id": "from-here", "op": "push", "from": "clients on s1", "rooms": 1, "rate": "5/s"},
+                 {"id": "join", "op": "join", "from": "clients on s3 at kill", "rooms": 1}],
+    "timeline": [{"id": "kill", "at": "10s", "do": "kill", "target": "s2", "for": "5s"}],
+    "expect": [{"check": "count(send.attempt) > 500", "from": "kill"},
+               {"check": "count(deliver by victims) > 300", "from": "kill+1s"},
+               {"check": "count(deliver by c[0..29] except victims) <= 30", "from": "kill+1s", "name": "the probes"},
+               {"check": "count(push.attempt) > 100"},
+               {"check": "count(join.ok) > 3"}]})J");
+  const RunResult result = run_seed(given, 1);
+  for (const Outcome& outcome : result.outcomes) {
+    INFO(outcome.name << ": " << outcome.says);
+    CHECK(outcome.verdict == Outcome::Verdict::passed);
+  }
+  CHECK(result.ending == Ending::passed);
+  RunOptions early;
+  early.until = 9 * second;
+  CHECK(run(given, early).of(Metric::send_attempt) == 0);  // nobody knows yet whom the kill will meet
+}
+
+TEST_CASE("a step that never came and a workload that did nothing are vacuous, and the run fails") {
+  const Scenario given = parsed(R"J({
+    "scenario": "nothing-tried", "summary": "what should be tried is not", "duration": "20s", "settle": "10s",
+    "cluster": {"servers": {"count": 2}, "clients": {"count": 4}},
+    "workload": [{"id": "nobody", "op": "send", "from": "clients on s1", "rate": "10/s", "stop": "1ms"},
+                 {"id": "talk", "op": "send", "from": "clients", "rate": "10/s"}],
+    "timeline": [{"id": "rare", "on": "owner.claimed", "nth": 3000, "do": "kill", "target": "s1"},
+                 {"id": "late", "at": "5s", "do": "kill", "target": "s1"}],
+    "expect": [{"check": "count(deliver) > 10"}],
+    "sweep": {"vary": {"late.at": "uniform(25s,28s)"}}})J");
+  const RunResult result = run_seed(given, 1);
+  CHECK(result.ending == Ending::vacuous);
+  std::vector<std::string> vacuous;
+  for (const Outcome& outcome : result.outcomes) {
+    if (outcome.verdict == Outcome::Verdict::vacuous) vacuous.push_back(outcome.name);
+  }
+  CHECK(vacuous == std::vector<std::string>{"step rare", "step late", "workload nobody"});
+  RunOptions options;
+  options.until = 15 * second;
+  const RunResult cut = run(given, options);  // cut short, nothing can be said of them
+  CHECK(cut.ending == Ending::passed);
+  CHECK(cut.not_judged == 1);
+  CHECK(cut.ended_at == 15 * second);
+}
+
+TEST_CASE("a run that is cut short keeps what was decided before") {
+  Scenario given = scenario("hard-death");
+  RunOptions options;
+  options.until = 55 * second;
+  const RunResult cut = run(given, options);
+  CHECK(cut.ending == Ending::passed);
+  CHECK(cut.outcomes.size() >= 3);
+  CHECK(cut.outcomes.size() + cut.not_judged == given.expect.size());
+}
+
+TEST_CASE("the naive pattern has nothing to answer for while nothing happens") {
+  const Scenario given = parsed(R"J({
+    "scenario": "peace", "summary": "two servers and nothing else", "duration": "20s", "settle": "10s",
+    "cluster": {"servers": {"count": 2}, "clients": {"count": 20}},
+    "workload": [{"id": "talk", "op": "send", "from": "clients", "rate": "20/s", "start": "2s"}],
+    "expect": [{"check": "count(deliver) > 300"}]})J");
+  RunOptions options;
+  options.routing = Routing::naive;
+  const RunResult naive = run(given, options);
+  for (const Finding& finding : naive.findings) INFO(finding.checker << ": " << finding.what);
+  CHECK(naive.findings.empty());
+  CHECK(naive.ending == Ending::passed);
+}
+
+TEST_CASE("each device hears a message once: a second copy on one connection is found") {
+  RunOptions options;
+  options.config.policy = wsr::SessionPolicy::multi;
+  options.config.limits.devices_max = 3;
+  options.seed = 2;
+  const RunResult sound = run(scenario("several-devices"), options);
+  CHECK(sound.findings.empty());
+  CHECK(sound.latency_p50 > 0);
+  options.mutant = Mutant::doubled_frame;
+  const RunResult doubled = run(scenario("several-devices"), options);
+  CHECK(std::any_of(doubled.findings.begin(), doubled.findings.end(),
+                    [](const Finding& f) { return f.checker == "at-most-once"; }));
+}
+
+TEST_CASE("what is saved of a failing run fails by itself, and in the same way") {
+  Scenario given = scenario("client-hopping");
+  given.mutant = Mutant::unfenced_release;
+  const auto run_once = [](const Scenario& candidate) { return run(candidate, {}); };
+  const Shrunk shrunk = shrink(given, run_once);
+  const auto again = parsed(write_scenario(shrunk.scenario));
+  CHECK(again.mutant == Mutant::unfenced_release);
+  CHECK(failure_of(run_once(again)) == shrunk.failure);
 }
 
 TEST_CASE("the naive pattern loses in the same world what ours does not") {

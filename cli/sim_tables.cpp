@@ -1,0 +1,98 @@
+#include "cli/sim_tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <iostream>
+#include <string>
+
+#include "sim/mutants.hpp"
+#include "sim/twice.hpp"
+
+namespace wsr::cli {
+
+using sim::RunOptions;
+using sim::RunResult;
+
+int worse(int a, int b) {
+  static constexpr int order[] = {0, 4, 3, 5, 2, 1};
+  return order[a] >= order[b] ? a : b;
+}
+
+int compare_routings(const SimulateOptions& o, const std::vector<LoadedScenario>& scenarios) {
+  int code = 0;
+  std::cout << "| scenario | routing | sent | lost in silence | lost, and the sender knows | misdelivered | doubled | "
+               "ghosts | store calls a message |\n"
+               "|---|---|---:|---:|---:|---:|---:|---:|---:|\n";
+  for (const LoadedScenario& loaded : scenarios) {
+    for (const char* routing : {"wsr", "naive"}) {
+      SimulateOptions each = o;
+      each.routing = routing;
+      const ScenarioReport report = run_scenario(each, loaded);
+      if (each.routing == "wsr") code = worse(code, static_cast<int>(report.ending()));
+      std::uint64_t sent = 0, silent = 0, told = 0, foreign = 0, doubled = 0, ghosts = 0, calls = 0;
+      for (const RunResult& run : report.runs) {
+        sent += run.of(sim::Metric::send_attempt);
+        silent += run.lost_in_silence;
+        told += run.lost_and_told;
+        foreign += run.misdelivered;
+        doubled += run.doubled;
+        ghosts += run.ghosts;
+        calls += run.of(sim::Metric::store_call);
+      }
+      std::cout << fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {:.2f} |\n", loaded.scenario.name, routing,
+                               sent, silent, told, foreign, doubled, ghosts,
+                               sent == 0 ? 0.0 : static_cast<double>(calls) / static_cast<double>(sent));
+    }
+  }
+  if (code != 0) std::cerr << "wsr: a run of ours failed: without --compare it is said why\n";
+  return code;
+}
+
+int try_mutants(const SimulateOptions& o, const std::vector<LoadedScenario>& scenarios) {
+  constexpr std::uint64_t seeds_each = 4;
+  struct Caught {
+    std::string scenario, checker;
+    std::uint64_t seed = 0;
+  };
+  std::vector<Caught> caught(sim::mutant_names.size());
+  std::vector<std::size_t> mutants;
+  for (std::size_t i = 1; i < sim::mutant_names.size(); ++i) {
+    if (sim::mutant_names[i].name != "planted") mutants.push_back(i);  // found by a sweep, see --seeds
+  }
+  in_parallel(jobs_of(o), mutants.size(), [&](std::uint64_t task) {
+    const std::size_t mutant = mutants[task];
+    for (std::uint64_t n = 0; n < seeds_each && caught[mutant].checker.empty(); ++n) {
+      for (const LoadedScenario& loaded : scenarios) {
+        if (loaded.scenario.clients > 20'000) continue;
+        RunOptions options = run_options(o, loaded, loaded.scenario.seed + n);
+        options.mutant = static_cast<sim::Mutant>(mutant);
+        const bool is_twice = sim::mutant_names[mutant].checker == "determinism";
+        const RunResult result =
+            is_twice ? sim::run_twice(loaded.scenario, options) : sim::run(loaded.scenario, options);
+        const auto found = std::find_if(result.findings.begin(), result.findings.end(),
+                                        [&](const auto& f) { return f.checker == sim::mutant_names[mutant].checker; });
+        if (found == result.findings.end()) continue;
+        caught[mutant] = {loaded.scenario.name, found->checker, options.seed};
+        break;
+      }
+    }
+  });
+  std::cout << "| mutant | what is wrong | caught by | in scenario | seed |\n|---|---|---|---|---:|\n";
+  bool has_survivor = false;
+  for (const std::size_t i : mutants) {
+    const auto& name = sim::mutant_names[i];
+    has_survivor = has_survivor || caught[i].checker.empty();
+    if (caught[i].checker.empty()) {
+      std::cout << fmt::format("| {} | {} | SURVIVED: {} did not catch it | | |\n", name.name, name.says, name.checker);
+    } else {
+      std::cout << fmt::format("| {} | {} | {} | {} | {} |\n", name.name, name.says, caught[i].checker,
+                               caught[i].scenario, caught[i].seed);
+    }
+  }
+  if (has_survivor) std::cerr << "wsr: a mutant survived: none of these scenarios shows what it does, or a checker is missing\n";
+  return has_survivor ? 1 : 0;
+}
+
+}  // namespace wsr::cli
