@@ -79,6 +79,9 @@ void Jury::on_moment() {
     if (!had_from && each.from && *each.from <= now && !each.is_open) open(each);
     if (!had_from && each.from && *each.from > now) parts_.kernel.push(*each.from, EventKind::look, 1);
     if (!had_to && each.to && *each.to > now) parts_.kernel.push(*each.to, EventKind::look, 1);
+    if (!had_from && each.from && each.expectation->within) {
+      parts_.kernel.push(*each.from + *each.expectation->within, EventKind::look, 1);
+    }
   }
 }
 
@@ -231,10 +234,16 @@ void Jury::look() {
         break;
       case Kind::eventually: {
         const Nanos deadline = *each.from + expectation.within.value_or(0);
-        const bool is_true = holds(each, is_vacuous, &says);
-        if (is_true && !is_vacuous) {
-          judge(each, Verdict::passed, fmt::format("after {} ms: {}", (now - *each.from) / millisecond, says));
-        } else if (now >= deadline) {
+        const bool is_true = holds(each, is_vacuous, &says) && !is_vacuous;
+        if (!is_true) each.last_false = now;
+        if (now < deadline) break;
+        // Judged at its end: what held for a moment, before anybody had noticed the fault, is no recovery.
+        if (is_true) {
+          const std::string since = each.last_false
+                                        ? fmt::format("since {} ms", (*each.last_false - *each.from) / millisecond)
+                                        : std::string("all the time");
+          judge(each, Verdict::passed, fmt::format("{}: {}", since, says));
+        } else {
           judge(each, is_vacuous ? Verdict::vacuous : Verdict::late, says);
         }
         break;

@@ -44,7 +44,8 @@ private:
     std::vector<Metrics::Window*> windows;  // of its terms, left and right of each comparison; null: none
     std::optional<Nanos> from, to;
     bool is_open = false, is_over = false;
-    bool has_looked = false, was_true = false;
+    bool has_looked = false;
+    std::optional<Nanos> last_false;  // eventually
     Outcome outcome;
   };
   struct Value {
