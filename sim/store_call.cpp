@@ -32,6 +32,7 @@ void carry_out(Backend& backend, const StoreCall& call, const TableCall::Deliver
                  [&](const ResignCall& c) { backend.directory().resign(t, c.server); },
                  [&](const OwnerPageCall& c) { backend.directory().page(t, c.cursor, c.count); },
                  [&](const CountsCall&) { backend.directory().counts(t); },
+                 [&](const HeldCall& c) { backend.directory().held(t, c.server, c.cursor, c.count); },
                  [&](const SubscribeCall& c) { backend.bus().subscribe(t, c.channel, c.match); },
                  [&](const UnsubscribeCall& c) { backend.bus().unsubscribe(t, c.channel, c.match); },
                  [&](const JoinRequest& c) { backend.rosters().join(t, c); },
@@ -66,6 +67,7 @@ WSR_ANSWERED_BY(SweepCall, Swept);
 WSR_ANSWERED_BY(ResignCall, Released);
 WSR_ANSWERED_BY(OwnerPageCall, OwnerPage);
 WSR_ANSWERED_BY(CountsCall, OwnerCounts);
+WSR_ANSWERED_BY(HeldCall, Held);
 WSR_ANSWERED_BY(SubscribeCall, Subscribed);
 WSR_ANSWERED_BY(UnsubscribeCall, Unsubscribed);
 WSR_ANSWERED_BY(JoinRequest, Joined);
@@ -107,7 +109,7 @@ bool is_change(const StoreRequest& request) {
            std::holds_alternative<OwnerPageCall>(request) || std::holds_alternative<CountsCall>(request) ||
            std::holds_alternative<RosterPageCall>(request) || std::holds_alternative<RoomInfoCall>(request) ||
            std::holds_alternative<FindCall>(request) || std::holds_alternative<RoomsCall>(request) ||
-           std::holds_alternative<PublishCall>(request) || is_of_subscriber(request));
+           std::holds_alternative<PublishCall>(request) || std::holds_alternative<HeldCall>(request) || is_of_subscriber(request));
 }
 
 bool is_of_subscriber(const StoreRequest& request) {
@@ -131,6 +133,7 @@ std::string describe(const StoreRequest& request) {
           [](const ResignCall& c) { return fmt::format("resign {}", c.server.view()); },
           [](const OwnerPageCall&) { return std::string("page of owners"); },
           [](const CountsCall&) { return std::string("counts"); },
+          [](const HeldCall& c) { return fmt::format("what is held by {}", c.server.view()); },
           [](const SubscribeCall& c) { return fmt::format("subscribe {}", c.channel.name); },
           [](const UnsubscribeCall& c) { return fmt::format("unsubscribe {}", c.channel.name); },
           [](const JoinRequest& c) {

@@ -25,6 +25,11 @@ struct OwnerPageCall {
   std::uint32_t count = 0;
 };
 struct CountsCall {};
+struct HeldCall {
+  ServerId server;
+  std::string cursor;
+  std::uint32_t count = 0;
+};
 struct RenewCall {
   ServerId server;
   ServerInfo info;
@@ -83,7 +88,7 @@ struct TableCall {  // of the Tables port: what it brings is a function to be ca
 using StoreRequest =
     std::variant<std::monostate, PublishCall, LookupCall, ClaimRequest, ReleaseCall, RenewCall, ServersCall, SweepCall,
                  ResignCall, OwnerPageCall, CountsCall, SubscribeCall, UnsubscribeCall, JoinRequest, LeaveRequest,
-                 DropCall, RosterPageCall, RoomInfoCall, FindCall, RoomsCall, TakeCall, TableCall>;
+                 DropCall, RosterPageCall, RoomInfoCall, FindCall, RoomsCall, TakeCall, HeldCall, TableCall>;
 
 struct StoreCall {
   Ticket ticket;

@@ -117,6 +117,9 @@ public:
     call(t, OwnerPageCall{std::string(cursor), count});
   }
   void counts(Ticket t) override { call(t, CountsCall{}); }
+  void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
+    call(t, HeldCall{server, std::string(cursor), count});
+  }
   void renew(Ticket t, const ServerId& s, const ServerInfo& info, std::chrono::milliseconds lease) override {
     call(t, RenewCall{s, info, lease});
   }

@@ -134,6 +134,12 @@ public:
     answer(ticket, store_.directory.page(cursor, count, store_.now()));
   }
   void counts(Ticket ticket) override { answer(ticket, store_.directory.counts(store_.now())); }
+  void held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t /*count*/) override {
+    if (cursor != "0") return answer(ticket, Held{.result = Errc::bad_request, .rows = {}, .places = {}});
+    Held held = store_.directory.held(server, store_.now());
+    held.places = store_.rosters.held(server);
+    answer(ticket, std::move(held));
+  }
   void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override {
     answer(ticket, store_.directory.renew(server, info, lease, store_.now()));
   }

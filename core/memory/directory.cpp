@@ -155,6 +155,15 @@ OwnerCounts OwnerDirectory::counts(StoreTime now) const {
   return counts;
 }
 
+Held OwnerDirectory::held(const ServerId& server, StoreTime now) const {
+  Held held;
+  const auto found = servers_.find(server);
+  for (Place place = found == servers_.end() ? none : found->second.first; place != none; place = slots_[place].next) {
+    if (slots_[place].expires_at > now) held.rows.push_back({slots_[place].client, slots_[place].at()});
+  }
+  return held;
+}
+
 std::uint64_t OwnerDirectory::stored_rows(const ServerId& server, StoreTime now) const {
   const auto found = servers_.find(server);
   std::uint64_t rows = 0;

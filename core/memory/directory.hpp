@@ -45,6 +45,8 @@ public:
   [[nodiscard]] OwnerPage page(std::string_view cursor, std::uint32_t count, StoreTime now) const;
   /// Rows that have expired and were not yet removed are among them.
   [[nodiscard]] OwnerCounts counts(StoreTime now) const;
+  /// All of the server's rows in one page; the places are RosterSet's.
+  [[nodiscard]] Held held(const ServerId& server, StoreTime now) const;
   /// The server's rows that have not expired, whether they count or not. O(its rows).
   [[nodiscard]] std::uint64_t stored_rows(const ServerId& server, StoreTime now) const;
 

@@ -143,6 +143,15 @@ RoomPage RosterSet::rooms(std::string_view cursor, std::uint32_t count) const {
   return page;
 }
 
+std::vector<Held::Place> RosterSet::held(const ServerId& server) const {
+  std::vector<Held::Place> places;
+  const auto found = servers_.find(server);
+  if (found == servers_.end()) return places;
+  places.reserve(found->second.size());
+  for (const auto& [room, client, at] : found->second) places.push_back({room, client, at});
+  return places;
+}
+
 std::vector<RoomName> RosterSet::rooms_of(const ClientId& client) const {
   const auto found = clients_.find(client);
   if (found == clients_.end()) return {};

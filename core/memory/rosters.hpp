@@ -21,7 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/routing/rosters.hpp"
+#include "core/routing/ports.hpp"
 #include "core/routing/time.hpp"
 #include "core/wire/room_envelope.hpp"
 
@@ -45,6 +45,8 @@ public:
   [[nodiscard]] RoomInfo info(const RoomName& room) const;
   [[nodiscard]] RoomInfo find(const RoomName& room, const ClientId& client) const;
   [[nodiscard]] RoomPage rooms(std::string_view cursor, std::uint32_t count) const;
+  /// What a server holds, in every room.
+  [[nodiscard]] std::vector<Held::Place> held(const ServerId& server) const;
   /// The rooms in which the client stays, by name.
   [[nodiscard]] std::vector<RoomName> rooms_of(const ClientId& client) const;
 

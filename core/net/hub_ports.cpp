@@ -40,6 +40,11 @@ void HubDirectory::page(Ticket ticket, std::string_view cursor, std::uint32_t co
 void HubDirectory::counts(Ticket ticket) {
   reach(hub_, place_, [ticket = tagged(tag_, ticket)](Hub& hub) { hub.directory().counts(ticket); });
 }
+void HubDirectory::held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) {
+  reach(hub_, place_, [ticket = tagged(tag_, ticket), server, cursor = std::string(cursor), count](Hub& hub) {
+    hub.directory().held(ticket, server, cursor, count);
+  });
+}
 void HubDirectory::renew(Ticket ticket, const ServerId& server, const ServerInfo& info,
                          std::chrono::milliseconds lease) {
   reach(hub_, place_, [ticket = tagged(tag_, ticket), server, info, lease](Hub& hub) {

@@ -280,6 +280,40 @@ void Directory::end_page(const Paging& paging, Errc result) {
   answers_.on_answer(paging.ticket, std::move(page));
 }
 
+void Directory::held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) {
+  // "0" or "o"SSCAN-cursor: owner rows; then "r"SSCAN-cursor: rooms.
+  const bool is_of_rooms = cursor.starts_with('r');
+  const std::string_view scan = cursor == "0" ? cursor : cursor.substr(std::min<std::size_t>(1, cursor.size()));
+  if ((cursor != "0" && !is_of_rooms && !cursor.starts_with('o')) || !parse_u64(scan)) {
+    return connection_.later([this, ticket] {
+      answers_.on_answer(ticket, Held{.result = Errc::bad_request, .rows = {}, .places = {}});
+    });
+  }
+  connection_.send(
+      {"SSCAN", is_of_rooms ? keys_.room_index(server) : keys_.index(server), scan, "COUNT", text_of(std::uint64_t{count})},
+      [this, ticket, server, is_of_rooms](const Reply& reply) {
+        Held held;
+        held.result = reply.result();
+        if (held.result != Errc::ok) return answers_.on_answer(ticket, std::move(held));
+        const std::string next{reply[0].text()};
+        const Reply members = reply[1];
+        for (std::size_t i = 0; i < members.size(); ++i) {
+          if (is_of_rooms) {
+            auto entry = parse_room_index_entry(server, members[i].text());
+            if (entry) held.places.push_back({std::move(entry->room), std::move(entry->client), std::move(entry->at)});
+          } else if (auto entry = parse_index_entry(server, members[i].text())) {
+            held.rows.push_back({std::move(entry->client), std::move(entry->at)});
+          }
+        }
+        if (next != "0") {
+          held.cursor = (is_of_rooms ? 'r' : 'o') + next;
+        } else {
+          held.cursor = is_of_rooms ? "0" : "r0";
+        }
+        answers_.on_answer(ticket, std::move(held));
+      });
+}
+
 void Directory::counts(Ticket ticket) {
   connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, ticket](const Reply& reply) {
     const auto servers = server_ids(reply);

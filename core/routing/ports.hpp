@@ -106,6 +106,21 @@ struct Swept {  // ok | conflict (its lease is held, or another sweeps) | unavai
   std::uint64_t rows_removed = 0;
   std::uint64_t memberships_removed = 0;  // attachments in rosters
 };
+struct Held {  // ok | bad_request | unavailable | timeout
+  struct Row {
+    ClientId client;
+    Attachment at;
+  };
+  struct Place {
+    RoomName room;
+    ClientId client;
+    Attachment at;
+  };
+  Errc result = Errc::ok;
+  std::vector<Row> rows;
+  std::vector<Place> places;
+  std::string cursor = "0";  // where to go on; "0" after the last page
+};
 struct OwnerCounts {  // attachments held, by live server
   Errc result = Errc::ok;
   std::vector<std::pair<ServerId, std::uint64_t>> by_server;
@@ -136,8 +151,8 @@ struct Unsubscribed {
   Errc result = Errc::ok;
 };
 
-using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Published,
-                            Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
+using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Held,
+                            Published, Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
 
 /// Where a backend's answers go.
 class AnswerSink {
@@ -170,6 +185,11 @@ public:
   virtual void page(Ticket ticket, std::string_view cursor,
                     std::uint32_t count) = 0;  // -> OwnerPage; cursor "0" begins
   virtual void counts(Ticket ticket) = 0;      // -> OwnerCounts
+  /// What the store has of one server, whether its lease stands or not: at least all owner rows and places in rooms that
+  /// stand while the pages are read; an entry whose row has gone, or is only coming, may be among them. `count` is about
+  /// how many; "0" begins.
+  virtual void held(Ticket ticket, const ServerId& server, std::string_view cursor,
+                    std::uint32_t count) = 0;  // -> Held
   virtual void renew(Ticket ticket, const ServerId& server, const ServerInfo& info,
                      std::chrono::milliseconds lease) = 0;  // -> Renewed
   /// Gives the lease up at once and removes the server from the registry (a graceful stop).

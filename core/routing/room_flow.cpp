@@ -199,7 +199,12 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     const bool has_left = meant != nullptr && meant->left_version > meant->joined_version;
     if (has_left) flow.is_again = false;
     if (is_store && !has_left && (flow.is_restore || flow.is_again)) {
-      // The membership is meant to be: it is asserted again with its claim, once the store is back.
+      // The membership is meant to be: it is asserted again with its claim, once the store is back. Until then the client
+      // hears what comes: it has been told that it is there, and nothing else would ever let go of what is held back.
+      if (meant != nullptr && meant->holder == number) {
+        static_cast<void>(release_held(*asker, flow, 0));
+        meant->holder = 0;
+      }
       return finish(number, RoomDone{joined.result, 0, 0, store_sentence(joined.result)});
     }
     return refuse_join(number, joined.result, is_store ? store_sentence(joined.result) : joined.detail);
@@ -603,6 +608,14 @@ void RoomFlow::on_released(ConnId conn, Errc result) {
   }
   departed.drop_at = context_.now() + wait;
   departures_.emplace(*departed.drop_at, conn);
+}
+
+bool RoomFlow::take_back(const RoomName& room, const ClientId& client, const Attachment& at) {
+  if (departed_.contains(at.conn)) return false;  // its time has not come
+  LocalRoom* here = channels_.rooms().find(room.view());
+  if (here != nullptr && here->find(at.conn) != nullptr) return false;
+  drop({room, client, at});
+  return true;
 }
 
 void RoomFlow::drop_all(ConnId conn, const Departed& departed) {

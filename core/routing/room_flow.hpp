@@ -68,6 +68,8 @@ public:
   /// The claim was asserted again, with its new epoch: so are the memberships.
   void reassert(Session& session);
   void on_closed(Session& session);
+  /// The store lists this attachment of ours in the room: drops it if nobody stands for it. True if so.
+  bool take_back(const RoomName& room, const ClientId& client, const Attachment& at);
   /// Its release was answered, or given up.
   void on_released(ConnId conn, Errc result);
   void on_store_up();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/routing/admission.hpp"
+#include "core/routing/audit.hpp"
 #include "core/routing/delivery.hpp"
 #include "core/routing/ownership.hpp"
 #include "core/routing/room_channels.hpp"
@@ -33,7 +34,8 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
         channels(context, *this),
         rooms(context, delivery, admission, channels, *this),
         fanout(context, delivery, channels, rooms,
-               [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); }) {}
+               [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); }),
+        audit(context, rooms) {}
 
   // ---- what the parts report
   void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) override {
@@ -217,6 +219,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
   RoomChannels channels;
   RoomFlow rooms;
   RoomFanout fanout;
+  Audit audit;
   std::string text;  // an answer being written
 };
 
@@ -326,7 +329,11 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
   if (auto* claimed = std::get_if<Claimed>(&answer)) {
     return state.ownership.on_claimed(call.number, std::move(*claimed));
   }
-  if (auto* released = std::get_if<Released>(&answer)) return state.ownership.on_released(call.number, *released);
+  if (auto* released = std::get_if<Released>(&answer)) {
+    return call.kind == CallKind::audit ? state.audit.on_released(released->result)
+                                        : state.ownership.on_released(call.number, *released);
+  }
+  if (auto* held = std::get_if<Held>(&answer)) return state.audit.on_held(call.number, *held);
   if (auto* joined = std::get_if<Joined>(&answer)) return state.rooms.on_joined(call.number, *joined);
   if (auto* left = std::get_if<Left>(&answer)) {
     return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
@@ -360,7 +367,10 @@ void Router::on_store_state(StoreState store) {
   state_->rooms.on_store_up();
 }
 
-void Router::reassert() { state_->ownership.reassert(); }
+void Router::reassert() {
+  state_->ownership.reassert();
+  state_->audit.begin();
+}
 
 void Router::on_server_gone(const ServerId& server) { state_->flow.on_server_gone(server); }
 
@@ -370,7 +380,8 @@ std::optional<Time> Router::next_deadline() const {
   std::optional<Time> next;
   for (const auto& at :
        {state_->flow.next_deadline(), state_->ownership.next_deadline(), state_->admission.next_deadline(),
-        state_->channels.next_deadline(), state_->rooms.next_deadline(), state_->fanout.next_deadline()}) {
+        state_->channels.next_deadline(), state_->rooms.next_deadline(), state_->fanout.next_deadline(),
+        state_->audit.next_deadline()}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -378,6 +389,7 @@ std::optional<Time> Router::next_deadline() const {
 
 void Router::on_time() {
   state_->ownership.on_time();
+  state_->audit.on_time();
   state_->flow.on_time();
   state_->admission.on_time();
   state_->rooms.on_time();

@@ -22,7 +22,7 @@ struct RouterContext {
 };
 
 /// A Router's tickets: 8 bits of the driver, 4 bits of kind, 52 bits of the kind's own.
-enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release, room, channel, drop, rate };
+enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release, room, channel, drop, rate, audit };
 
 struct Call {
   CallKind kind;

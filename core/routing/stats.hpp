@@ -43,6 +43,7 @@ struct Stats {
   std::uint64_t claims_failed = 0;
   std::uint64_t displaced = 0;  // connections of this shard told 4009
   std::uint64_t reasserted = 0;
+  std::uint64_t rows_taken_back = 0, places_taken_back = 0;  // that the store still had of connections that are gone
   std::uint64_t releases = 0;
   std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
   std::uint64_t answers_dropped = 0;  // results and errors for clients that do not read
@@ -108,6 +109,8 @@ inline constexpr StatsFigure stats_figures[] = {
     {"claims_failed", &Stats::claims_failed},
     {"displaced", &Stats::displaced},
     {"reasserted", &Stats::reasserted},
+    {"rows_taken_back", &Stats::rows_taken_back},
+    {"places_taken_back", &Stats::places_taken_back},
     {"releases", &Stats::releases},
     {"releases_fenced", &Stats::releases_fenced},
     {"answers_dropped", &Stats::answers_dropped},

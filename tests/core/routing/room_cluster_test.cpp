@@ -84,6 +84,9 @@ struct Server final : AnswerSink, BusListener, Connections, Clock, Application, 
   }
   void page(Ticket, std::string_view, std::uint32_t) override {}
   void counts(Ticket) override {}
+  void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
+    call<Held>(t, [&, cursor = std::string(cursor)](Ticket x) { store->directory().held(x, server, cursor, count); });
+  }
   void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
   void resign(Ticket, const ServerId&) override {}
   void servers(Ticket) override {}

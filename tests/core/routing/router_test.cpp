@@ -34,6 +34,7 @@ struct World final : Directory, Bus, Rosters, Rates, Connections, Clock, Applica
   void lookup(Ticket t, const ClientId& client) override { lookups.emplace_back(t, client); }
   void page(Ticket, std::string_view, std::uint32_t) override {}
   void counts(Ticket) override {}
+  void held(Ticket t, const ServerId&, std::string_view, std::uint32_t) override { helds.push_back(t); }
   void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
   void resign(Ticket, const ServerId&) override {}
   void servers(Ticket) override {}
@@ -136,6 +137,7 @@ struct World final : Directory, Bus, Rosters, Rates, Connections, Clock, Applica
   Time time{1s};
   std::vector<std::pair<Ticket, ClaimRequest>> claims;
   std::vector<std::pair<Ticket, Attachment>> releases;
+  std::vector<Ticket> helds;
   std::vector<std::pair<Ticket, ClientId>> lookups;
   std::vector<Publish> publishes;
   std::deque<std::string> kept;
