@@ -1,9 +1,12 @@
 #include "cli/options.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 
+#include "cli/complaint.hpp"
 #include "cli/units.hpp"
 
 namespace wsr::cli {
@@ -15,16 +18,52 @@ std::string variable_of(const std::string& option) {
   return name;
 }
 
+/// The command of an item's section.
+const CLI::App& section_of(const CLI::App& app, const CLI::ConfigItem& item) {
+  const auto* command = &app;
+  for (const auto& name : item.parents) {
+    const auto below = command->get_subcommands([&](const CLI::App* each) { return each->check_name(name); });
+    if (below.empty()) {
+      throw CLI::FileError(fmt::format("[{}]: {}", fmt::join(item.parents, "."), no_such_command(*command, name)));
+    }
+    command = below.front();
+  }
+  return *command;
+}
+
+/// The option of an item as CLI11 finds it. nullptr: it is a section's begin or end.
+const CLI::Option* option_of(const CLI::App& command, const CLI::ConfigItem& item) {
+  if (item.name == "++" || item.name == "--") return nullptr;
+  for (const auto* dashes : {"--", "-", ""}) {
+    const auto* option = command.get_option_no_throw(dashes + item.name);
+    if (option != nullptr && option->get_configurable()) return option;
+    if (option != nullptr) throw CLI::FileError(fmt::format("'{}' is for the command line only", item.name));
+  }
+  if (item.parents.empty()) {
+    throw CLI::FileError(
+        fmt::format("'{}' stands in no section: write it below that of its command, such as [serve]", item.name));
+  }
+  throw CLI::FileError(no_such_option(command, item.name));
+}
+
+/// Every key is checked here, where its section is known. CLI11 keeps a FileError until it knows that no --help was
+/// asked for, so that a file that is wrong does not hide the help that would say why.
 class ConfigReader : public CLI::ConfigTOML {
 public:
+  explicit ConfigReader(const CLI::App& app) : app_(app) {}
+
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
     auto found = CLI::ConfigTOML::from_config(input);
-    std::erase_if(found, [](const CLI::ConfigItem& item) {
-      const char* value = std::getenv(variable_of(item.name).c_str());
+    std::erase_if(found, [this](const CLI::ConfigItem& item) {
+      const auto* option = option_of(section_of(app_, item), item);
+      const auto* value = option == nullptr ? nullptr : std::getenv(option->get_envname().c_str());
       return value != nullptr && *value != '\0';
     });
     return found;
   }
+
+private:
+  const CLI::App& app_;  // that owns this reader
 };
 
 /// An option whose text is checked by `parse` and shown in the help as `shown`.
@@ -62,6 +101,6 @@ CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value,
   return add_parsed(app, names, value, what, parse_rate, "COUNT/TIME", format_rate(value));
 }
 
-std::shared_ptr<CLI::Config> make_config_reader() { return std::make_shared<ConfigReader>(); }
+std::shared_ptr<CLI::Config> make_config_reader(const CLI::App& app) { return std::make_shared<ConfigReader>(app); }
 
 }  // namespace wsr::cli

@@ -25,7 +25,9 @@ CLI::Option* add_size(CLI::App& app, const std::string& names, std::size_t& valu
 
 CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value, const std::string& what);
 
-/// A reader of config files that leaves out what the environment says (CLI11 alone lets the file win).
-[[nodiscard]] std::shared_ptr<CLI::Config> make_config_reader();
+/// A reader of config files that leaves out what the environment says (CLI11 alone lets the file win), and throws a
+/// CLI::FileError with a sentence about the first section or key that `app` does not know.
+/// REQUIRES: `app` owns the reader, and its commands are added before a file is read.
+[[nodiscard]] std::shared_ptr<CLI::Config> make_config_reader(const CLI::App& app);
 
 }  // namespace wsr::cli
