@@ -6,6 +6,7 @@
 
 #include "cli/complaint.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/options.hpp"
 
 namespace wsr::cli {
 namespace {
@@ -65,6 +66,7 @@ const CLI::App* named_command(const CLI::App& app, const Words& words) {
 void read_command_line(CLI::App& app, const Words& words) {
   const auto* command = named_command(app, words);
   if (command != nullptr) forget_variables_of_others(app, *command);
+  refuse_what_is_no_number(app);
   const auto config = config_file(words, command);
   if (command != nullptr && !has_variables(*command)) app.get_config_ptr()->envname("");
 

@@ -218,7 +218,7 @@ std::string wrong_value(const std::string& said, const std::string& value, const
 
 std::string unconvertible(const CLI::Option& option, const std::string& said, const std::string& value) {
   if (option.get_items_expected_max() == 0) return fmt::format("{} '{}' is neither true nor false", said, value);
-  return fmt::format("{} '{}' is no number, or too large", said, value);
+  return fmt::format("{} '{}' is too large", said, value);  // refuse_what_is_no_number() has seen the rest
 }
 
 /// `NAME: text` of CLI11, its conversion errors aside.

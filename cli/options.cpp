@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
+#include <limits>
+#include <string_view>
 
 #include "cli/complaint.hpp"
 #include "cli/units.hpp"
@@ -66,6 +70,27 @@ private:
   const CLI::App& app_;  // that owns this reader
 };
 
+bool is_number(const CLI::Option& option) {
+  const auto type = option.get_type_name();
+  const auto shown = std::string_view(type).substr(0, type.find(':'));
+  const bool is_range = !shown.empty() && std::isdigit(static_cast<unsigned char>(shown[0])) != 0;  // 1..1000
+  return is_range || shown == "N" || shown == "PORT" || shown == "UINT" || shown == "INT";
+}
+
+/// Empty if `text` is a number; then it is one without leading zeros, which CLI11 takes for octal digits.
+std::string what_is_wrong_with_number(std::string& text) {
+  std::string_view digits = text;
+  if (text.starts_with('-')) digits.remove_prefix(1);
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos)
+    return fmt::format("'{}' is no number: write digits only", text);
+  if (text.starts_with('-')) return fmt::format("'{}' is below 0", text);
+  std::uint64_t number = 0;
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), number).ec != std::errc{})
+    return fmt::format("'{}' is above {}", text, std::numeric_limits<std::uint64_t>::max());
+  text = std::to_string(number);
+  return {};
+}
+
 /// An option whose text is checked by `parse` and shown in the help as `shown`.
 template <class Value, class Parse>
 CLI::Option* add_parsed(CLI::App& app, const std::string& names, Value& value, const std::string& what, Parse parse,
@@ -102,5 +127,13 @@ CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value,
 }
 
 std::shared_ptr<CLI::Config> make_config_reader(const CLI::App& app) { return std::make_shared<ConfigReader>(app); }
+
+void refuse_what_is_no_number(CLI::App& app) {
+  for (auto* option : app.get_options()) {
+    // transform() puts it before the range checks, which read the number as CLI11 does.
+    if (is_number(*option)) option->transform(CLI::Validator(what_is_wrong_with_number, ""));
+  }
+  for (auto* command : app.get_subcommands({})) refuse_what_is_no_number(*command);
+}
 
 }  // namespace wsr::cli

@@ -30,4 +30,8 @@ CLI::Option* add_rate(CLI::App& app, const std::string& names, RateLimit& value,
 /// REQUIRES: `app` owns the reader, and its commands are added before a file is read.
 [[nodiscard]] std::shared_ptr<CLI::Config> make_config_reader(const CLI::App& app);
 
+/// Makes each option of `app` and its commands that takes a whole number (its help shows N, PORT or 1..1000) refuse
+/// what is none. CLI11 alone makes 18446744073709551615 of -1 and of what is too large, and 8 of 010.
+void refuse_what_is_no_number(CLI::App& app);
+
 }  // namespace wsr::cli

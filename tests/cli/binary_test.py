@@ -185,6 +185,7 @@ class WithoutServer(Case):
         for args, code, near in ((["sned", "alice", "hi"], 2, "'send'"), (["serve", "--portt", "1"], 2, "'--port'"),
                                  (["simulate", "x", "--sede", "1"], 64, "'--seed'"),
                                  (["simulate", "x", "--routing", "navie"], 64, "'naive'"),
+                                 (["simulate", "x", "--seed", "-1"], 64, "--seed '-1' is below 0"),
                                  (["--config", "/nonexist", "simulate", "x"], 64, "there is no file '/nonexist'"),
                                  (["--config", "simulate", "serve"], 2, "there is no file 'simulate'")):
             with self.subTest(args=args):

@@ -165,6 +165,44 @@ TEST_CASE("a choice that there is not is shown beside those that there are") {
         "--slow-consumer 'wait' is none: drop, drop_oldest, keep_latest or disconnect");
 }
 
+TEST_CASE("what is no number, or too small or too large for one, is refused") {
+  CHECK(said_about({"simulate", "x", "--seed", "abc"}) == "--seed 'abc' is no number: write digits only");
+  CHECK(said_about({"simulate", "x", "--seed", "-1"}) == "--seed '-1' is below 0");
+  CHECK(said_about({"simulate", "x", "--seed", "18446744073709551616"}) ==
+        "--seed '18446744073709551616' is above 18446744073709551615");
+  CHECK(said_about({"serve", "--devices-max", "4294967296"}) == "--devices-max '4294967296' is too large");
+  CHECK(said_about({"serve", "-p", "70000"}) == "--port '70000' is out of range: 0 to 65535");
+  CHECK(said_about({"owners", "--count", "0"}) == "--count '0' is out of range: 1 to 1000");
+}
+
+TEST_CASE("the largest seed is taken, and zeros before a number are no octal digits") {
+  Wsr largest;
+  read_command_line(largest.app, {"simulate", "x", "--seed", "18446744073709551615"});
+  CHECK(largest.simulate.seed == 18446744073709551615u);
+  Wsr zeros;
+  read_command_line(zeros.app, {"simulate", "x", "--seed", "010"});
+  CHECK(zeros.simulate.seed == 10u);
+}
+
+TEST_CASE("every option of a number refuses words, negative numbers and what no number holds") {
+  Wsr wsr;
+  std::size_t tried = 0;
+  each_command(wsr.app, {}, [&](CLI::App& command, const Words& path) {
+    for (const auto* option : command.get_options()) {
+      const auto type = option->get_type_name().substr(0, option->get_type_name().find(':'));
+      if (type != "N" && type != "PORT" && type != "1..1000") continue;
+      for (const auto* value : {"abc", "-1", "-18446744073709551615", "18446744073709551616", "1e3", "0x10", "1.5"}) {
+        auto words = path;
+        words.push_back(option->get_name() + "=" + value);
+        CAPTURE(words);
+        CHECK_THAT(said_about(words), Catch::StartsWith(option->get_name() + " '" + value + "' is "));
+      }
+      ++tried;
+    }
+  });
+  CHECK(tried >= 14);
+}
+
 TEST_CASE("a wrong value names the variable or the file that it came from") {
   const auto duration = std::string(" '6' is not a duration: write a whole number and its unit");
   {
