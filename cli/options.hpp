@@ -1,8 +1,9 @@
-// Options: every option of `wsr` is a flag, an environment variable and a key of the config file under one name.
+// Options: an option of `wsr` is a flag, an environment variable and a key of the config file under one name.
 //
 //   --message-max 64KiB   WSR_MESSAGE_MAX=64KiB   message-max = "64KiB" below [serve]
 //
-// A flag wins over the environment, the environment over the file.
+// A flag wins over the environment, the environment over the file. Those of `wsr simulate` have no variable: a run is
+// what its command line says.
 #pragma once
 
 #include <CLI/CLI.hpp>

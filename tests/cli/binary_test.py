@@ -135,8 +135,9 @@ class WithoutServer(Case):
     def test_version_and_help(self):
         self.assertRegex(self.wsr("--version").stdout, r"^wsr \d+\.\d+\.\d+\n$")
         text = self.wsr("--help").stdout
-        for word in ("serve", "send", "room", "owners", "--config"):
+        for word in ("serve", "send", "room", "owners", "--config", "depends on its command line alone"):
             self.assertIn(word, text)
+        self.assertNotIn("Env:", self.wsr("simulate", "--help").stdout)
         text = self.wsr("serve", "--help").stdout
         for word in ("--store", "WSR_STORE", "--lease", "=6s", "--allow-public", "--message-max", "=64KiB", "--client-rate",
                      "--memberships-max", "--slow-consumer"):
