@@ -138,6 +138,7 @@ class WithoutServer(Case):
         for word in ("serve", "send", "room", "owners", "--config", "depends on its command line alone"):
             self.assertIn(word, text)
         self.assertNotIn("Env:", self.wsr("simulate", "--help").stdout)
+        self.assertIn("as of the server's last renewal", self.wsr("owners", "servers", "--help").stdout)
         text = self.wsr("serve", "--help").stdout
         for word in ("--store", "WSR_STORE", "--lease", "=6s", "--allow-public", "--message-max", "=64KiB", "--client-rate",
                      "--memberships-max", "--slow-consumer"):
