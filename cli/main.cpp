@@ -1,8 +1,12 @@
 // main: reads the command line, runs one command, and turns whatever ends it into a sentence and an exit code.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
+#include "cli/command_line.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/options.hpp"
 #include "cli/owners.hpp"
@@ -22,7 +26,7 @@ ExitCode run(int argc, char** argv) {
   app.set_config("--config", "", "Read options from this file: TOML or INI, one [section] a command")
       ->envname("WSR_CONFIG")
       ->type_name("FILE");
-  app.config_formatter(wsr::cli::make_config_reader());
+  app.config_formatter(wsr::cli::make_config_reader(app));
   app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt key must not be silently without effect
   app.require_subcommand(1);
   app.footer(
@@ -32,9 +36,8 @@ ExitCode run(int argc, char** argv) {
       "  wsr owners                        who is connected where\n"
       "  wsr room push lobby \"hi\"          to everybody in a room\n"
       "  wsr simulate scenarios/           what happens when servers, clients and Redis fail\n\n"
-      "wsr COMMAND --help says more. Every option is also an environment variable: --message-max is WSR_MESSAGE_MAX.");
-  app.failure_message(
-      [](const CLI::App*, const CLI::Error& error) { return "wsr: " + std::string(error.what()) + "\n"; });
+      "wsr COMMAND --help says more. Options of serve, send, room and owners are environment variables, too:\n"
+      "--message-max is WSR_MESSAGE_MAX. A run of simulate depends on its command line alone.");
 
   wsr::cli::ServeOptions serve_options;
   wsr::cli::SendOptions send_options;
@@ -48,11 +51,17 @@ ExitCode run(int argc, char** argv) {
   auto* simulate = wsr::cli::add_simulate(app, simulate_options);
   for (auto* command : {serve, send, room, owners, simulate})
     command->fallthrough();  // `wsr serve --config FILE` works too
+
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& end) {  // --help and --version end this way too
-    if (app.exit(end) == 0) return ExitCode::ok;
-    return argc > 1 && std::string_view(argv[1]) == "simulate" ? ExitCode{wsr::cli::exit_sim_usage} : ExitCode::usage;
+    wsr::cli::read_command_line(app, words);
+  } catch (const CLI::Success& end) {  // --help and --version
+    app.exit(end);
+    return ExitCode::ok;
+  } catch (const wsr::cli::UsageError& wrong) {
+    std::cerr << "wsr: " << wrong.what() << '\n';
+    const bool is_simulate = wsr::cli::named_command(app, words) == simulate;
+    return is_simulate ? ExitCode{wsr::cli::exit_sim_usage} : ExitCode::usage;
   }
   if (serve->parsed()) return run_serve(serve_options);
   if (send->parsed()) return run_send(send_options);

@@ -246,9 +246,12 @@ CLI::App* add_owners(CLI::App& app, OwnersOptions& options) {
     verb(name, what, value)->add_option("client", options.client, "The client's name")->required()->type_name("CLIENT");
   };
   client_verb("get", "The rows of one client", Verb::get);
-  verb("count", "How many connections the fabric holds", Verb::count);
-  verb("by-server", "How many connections each server holds", Verb::by_server);
-  verb("servers", "The servers, with their leases", Verb::servers);
+  verb("count", "How many connections of clients the fabric holds now", Verb::count);
+  verb("by-server", "How many connections of clients each server holds now", Verb::by_server);
+  verb("servers", "The servers, their leases, and what each said of itself when it last renewed", Verb::servers)
+      ->footer(
+          "CONNECTIONS is as of the server's last renewal (RENEWED; every third of --lease), and counts each open\n"
+          "WebSocket: those of wsr room watch and of /echo, too. by-server counts clients, and is as of now.");
   auto* watching = verb("watch", "Print changes until Ctrl-C: + came, - went, ~ moved", Verb::watch);
   add_duration(*watching, "--every", options.every, "How often to look");
   client_verb("kick", "Close every connection of a client (1008)", Verb::kick);

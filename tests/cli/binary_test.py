@@ -135,8 +135,10 @@ class WithoutServer(Case):
     def test_version_and_help(self):
         self.assertRegex(self.wsr("--version").stdout, r"^wsr \d+\.\d+\.\d+\n$")
         text = self.wsr("--help").stdout
-        for word in ("serve", "send", "room", "owners", "--config"):
+        for word in ("serve", "send", "room", "owners", "--config", "depends on its command line alone"):
             self.assertIn(word, text)
+        self.assertNotIn("Env:", self.wsr("simulate", "--help").stdout)
+        self.assertIn("as of the server's last renewal", self.wsr("owners", "servers", "--help").stdout)
         text = self.wsr("serve", "--help").stdout
         for word in ("--store", "WSR_STORE", "--lease", "=6s", "--allow-public", "--message-max", "=64KiB", "--client-rate",
                      "--memberships-max", "--slow-consumer"):
@@ -150,22 +152,51 @@ class WithoutServer(Case):
             self.assertIn(word, self.wsr("room", "push", "--help").stdout)
 
     def test_wrong_options_are_one_sentence_and_exit_2(self):
-        for args in ([], ["nonsense"], ["serve", "--nonsense"], ["serve", "--lease", "6"], ["serve", "-p", "70000"],
+        for args in (["nonsense"], ["serve", "--nonsense"], ["serve", "--lease", "6"], ["serve", "-p", "70000"],
                      ["serve", "--lease", "1s", "--probe", "500ms"], ["serve", "--bind", "0.0.0.0"],
                      ["serve", "--store", "mysql://x"], ["serve", "--name", "a b"], ["send", "alice"],
                      ["send", "", "hi"], ["send", "alice", "hi", "--server", "ftp://x"],
                      ["send", "alice", "hi", "--server", "http://127.0.0.1:1", "--store", "redis://127.0.0.1:1"],
-                     ["send", "alice", "--raw", "hi"], ["owners", "get"], ["owners", "--count", "0"],
+                     ["send", "alice", "--raw", "hi"], ["owners", "--count", "0"],
                      ["serve", "--client-rate", "20/1"], ["serve", "--client-burst", "5"],
                      ["serve", "--slow-consumer", "wait"], ["serve", "--memory-max", "1KiB"],
-                     ["room", "size"], ["room", "nonsense"], ["room", "size", ""], ["room", "size", "a" * 129],
-                     ["room", "size", "a\tb"], ["room", "is-member", "lobby"], ["room", "join", "lobby", ""],
-                     ["room", "push", "lobby"], ["room", "push", "lobby", "--raw", "hi"],
+                     ["room", "nonsense"], ["room", "size", ""], ["room", "size", "a" * 129],
+                     ["room", "size", "a\tb"], ["room", "join", "lobby", ""], ["room", "push", "lobby", "--raw", "hi"],
                      ["room", "push", "lobby", "hi", "--no-echo"], ["room", "push", "lobby", "hi", "--from", "a\tb"],
                      ["room", "members", "lobby", "--count", "0"], ["room", "list", "--count", "1001"],
                      ["room", "watch", "lobby", "--server", "ftp://x"]):
             with self.subTest(args=args):
                 self.sentence(*args, code=2)
+
+    def test_missing_words_come_with_a_usage_and_an_example(self):
+        for args, code in ((["send"], 2), (["owners", "get"], 2), (["room", "size"], 2), (["room", "is-member", "lobby"], 2),
+                           (["room", "push", "lobby"], 2), (["simulate"], 64)):
+            with self.subTest(args=args):
+                done = self.wsr(*args, code=code)
+                self.assertEqual(done.stdout, "")
+                said, usage, example = done.stderr.splitlines()
+                self.assertIn(" needs ", said)
+                self.assertRegex(usage, r"^  usage:    wsr \w+ .*\[OPTIONS\]$")
+                self.assertRegex(example, r"^  example:  wsr \w+ ")
+        done = self.wsr(code=2)
+        self.assertEqual(done.stdout, "")
+        for word in ("serve", "send", "room", "owners", "simulate", "wsr --help"):
+            self.assertIn(word, done.stderr)
+
+    def test_wrong_words_name_what_is_near_and_simulate_exits_with_64(self):
+        for args, code, near in ((["sned", "alice", "hi"], 2, "'send'"), (["serve", "--portt", "1"], 2, "'--port'"),
+                                 (["simulate", "x", "--sede", "1"], 64, "'--seed'"),
+                                 (["simulate", "x", "--routing", "navie"], 64, "'naive'"),
+                                 (["simulate", "x", "--seed", "-1"], 64, "--seed '-1' is below 0"),
+                                 (["--config", "/nonexist", "simulate", "x"], 64, "there is no file '/nonexist'"),
+                                 (["--config", "simulate", "serve"], 2, "there is no file 'simulate'")):
+            with self.subTest(args=args):
+                self.assertIn(near, self.sentence(*args, code=code))
+
+    def test_a_variable_is_named_if_its_value_is_wrong(self):
+        self.assertIn("WSR_CONFIG: there is no file '/nonexist'",
+                      self.sentence("serve", "-p", "0", code=2, env={"WSR_CONFIG": "/nonexist"}))
+        self.assertIn("WSR_PORT 'x'", self.sentence("serve", code=2, env={"WSR_PORT": "x"}))
 
     def test_no_server_says_what_to_start_or_to_pass(self):
         for args in (["send", "alice", "hi"], ["owners"], ["room", "list"], ["room", "watch", "lobby"]):
@@ -198,7 +229,11 @@ class WithoutServer(Case):
             self.assertIn("three times --probe", self.sentence(*args, code=2))
         with open(path, "w") as file:
             file.write("[serve]\nnonsense = 1\n")
-        self.assertIn("nonsense", self.sentence("serve", "--config", path, code=2))
+        for args, code in ((["--config", path, "serve"], 2), (["--config", path, "simulate", "x"], 64)):
+            self.assertIn(f"{path}: there is no option 'nonsense' for wsr serve", self.sentence(*args, code=code))
+        with open(path, "w") as file:
+            file.write("[serve]\nprobe = \"900ms\"\nlease = \"1s\"\n")
+        self.assertIn("three times --probe", self.sentence("serve", code=2, env={"WSR_CONFIG": path}))
 
     def test_a_port_in_use_is_a_sentence(self):
         with socket.socket() as taken:

@@ -18,7 +18,7 @@ namespace {
 ServeOptions parsed(std::vector<std::string> args) {
   CLI::App app;
   app.set_config("--config");
-  app.config_formatter(make_config_reader());
+  app.config_formatter(make_config_reader(app));
   ServeOptions options;
   add_serve(app, options)->fallthrough();
   args.insert(args.begin(), "serve");
@@ -144,7 +144,8 @@ TEST_CASE("an address that others can reach must be meant") {
 TEST_CASE("options that contradict each other are refused with a sentence") {
   CHECK_THROWS_WITH(meant({"--lease", "900ms", "--probe", "100ms"}), Catch::Contains("--lease must be at least 1s"));
   CHECK_THROWS_WITH(meant({"--lease", "2s", "--probe", "1s"}), Catch::Contains("three times --probe"));
-  CHECK_THROWS_WITH(meant({"--owner-ttl", "5s"}), Catch::Contains("--owner-ttl 5s must be 0 (never) or at least --lease"));
+  CHECK_THROWS_WITH(meant({"--owner-ttl", "5s"}),
+                    Catch::Contains("--owner-ttl 5s must be 0 (never) or at least --lease"));
   CHECK(meant({"--owner-ttl", "6s"}).limits.owner_ttl == milliseconds(6'000));
   CHECK(meant({}).limits.owner_ttl == milliseconds(0));
   CHECK_THROWS_WITH(meant({"--ping", "5s", "--pong", "6s"}), Catch::Contains("must not exceed --ping"));
