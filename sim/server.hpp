@@ -58,9 +58,9 @@ public:
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual ConnIndex conn_with(ConnId id) const = 0;
   [[nodiscard]] StoreSession& session() { return session_; }
-  /// Changes whenever messages of the bus may have been missed.
-  [[nodiscard]] std::uint32_t bus_losses() const { return bus_losses_ + session_.subscriber_generation(); }
-  void note_bus_loss() { ++bus_losses_; }
+  /// When messages of the bus may last have been missed.
+  [[nodiscard]] Nanos last_bus_loss() const { return std::max(last_bus_loss_, session_.subscriber_changed_at()); }
+  void note_bus_loss() { last_bus_loss_ = parts_.kernel.now(); }
 
 protected:
   Parts& parts_;
@@ -68,7 +68,7 @@ protected:
   Nanos clock_offset_;
   ServerId id_;
   StoreSession session_;
-  std::uint32_t bus_losses_ = 0;
+  Nanos last_bus_loss_ = 0;
   bool is_draining_ = false, is_over_ = false, is_paused_ = false;
 
 private:

@@ -163,6 +163,7 @@ void StoreSession::on_timer(const Event& event) {
       if (generation != subscriber_.generation || !subscriber_.is_up) return;
       subscriber_.is_up = false;
       ++subscriber_.generation;
+      subscriber_changed_at_ = kernel_.now();
       return retry(subscriber_, Timer::retry_subscriber);
     case Timer::retry_subscriber: {
       if (subscriber_.is_up || generation != subscriber_.generation) return;
@@ -170,6 +171,7 @@ void StoreSession::on_timer(const Event& event) {
       const bool is_first = subscriber_.generation == 0;
       subscriber_.is_up = true;
       ++subscriber_.generation;
+      subscriber_changed_at_ = kernel_.now();
       subscriber_.backoff = backoff_min;
       // What stands is subscribed again; then what was not confirmed is asked again, in its order.
       const auto unconfirmed = subscriber_calls_;

@@ -44,6 +44,8 @@ public:
   [[nodiscard]] StoreModel::SessionIndex index() const { return index_; }
   [[nodiscard]] std::uint32_t command_generation() const { return commands_.generation; }
   [[nodiscard]] std::uint32_t subscriber_generation() const { return subscriber_.generation; }
+  /// When the subscriber's connection was last lost, or made again.
+  [[nodiscard]] Nanos subscriber_changed_at() const { return subscriber_changed_at_; }
 
   // ---- the network says
   void lose_command_connection(std::uint32_t generation);
@@ -94,6 +96,7 @@ private:
   BusListener& listener_;
   StoreModel::SessionIndex index_;
   Line commands_, subscriber_;
+  Nanos subscriber_changed_at_ = 0;
   std::deque<Pending> pending_;  // sent
   std::deque<Pending> unsent_;   // called while there was no connection
 

@@ -201,8 +201,8 @@ void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, s
         fmt::format("c{} heard place {} of {} after place {}", client, done.place, room_name(number), seat.last));
   }
   const VirtualServer* server = parts_.server(conn.server);
-  const std::uint32_t losses = server == nullptr ? 0 : server->bus_losses();
-  if (seat.is_in && seat.is_steady && done.place != seat.last + 1 && losses == seat.losses && !of.has_echo_off) {
+  const bool has_lost = server == nullptr || server->last_bus_loss() >= seat.last_at;
+  if (seat.is_in && seat.is_steady && done.place != seat.last + 1 && !has_lost && !of.has_echo_off) {
     const auto missed = static_cast<std::uint32_t>(done.place - seat.last - 1);
     parts_.metrics.count(Metric::room_missed, client, missed);
     conn.gap += missed;  // unless it is told
@@ -212,7 +212,7 @@ void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, s
     }
   }
   seat.last = done.place;
-  seat.losses = losses;
+  seat.last_at = done.at;
   seat.is_steady = true;
   // Until it has a welcome or an `ok` it may hear what came before; that is no promise yet.
 }

@@ -130,7 +130,7 @@ private:
     bool is_in = false;      // acknowledged, and nothing since says otherwise
     bool is_steady = false;  // and it has heard a message since: the next must follow
     std::uint64_t last = 0;
-    std::uint32_t losses = 0;  // VirtualServer::bus_losses() then
+    Nanos last_at = 0;  // when that one was sent: it may have been held back for a while
   };
   struct DeadServer {
     ServerId id;

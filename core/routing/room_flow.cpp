@@ -611,7 +611,10 @@ void RoomFlow::on_released(ConnId conn, Errc result) {
 }
 
 bool RoomFlow::take_back(const RoomName& room, const ClientId& client, const Attachment& at) {
-  if (departed_.contains(at.conn)) return false;  // its time has not come
+  if (const auto gone = departed_.find(at.conn); gone != departed_.end()) {
+    const auto& rooms = gone->second.rooms;
+    if (std::find(rooms.begin(), rooms.end(), room) != rooms.end()) return false;  // its time has not come
+  }
   LocalRoom* here = channels_.rooms().find(room.view());
   if (here != nullptr && here->find(at.conn) != nullptr) return false;
   drop({room, client, at});
