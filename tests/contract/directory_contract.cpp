@@ -432,6 +432,44 @@ SENTENCE("the registry lists servers by name with what they said and whether the
   CHECK(answer.now - answer.rows[0].renewed_at >= past_lease_short);
 }
 
+SENTENCE("what a server holds is listed whole, rows and places in rooms, whether its lease stands or not") {
+  CONTRACT_HARNESS(h);
+  REQUIRE(renew(h, 1, lease_long).result == Errc::ok);
+  const StoreTime accepted = h.now();
+  std::set<std::string> expected;
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    const ClientId client = ClientId::trusted("c" + std::to_string(i));
+    const Claimed claimed = claim(h, 2, single(client, Harness::at(2, i), accepted));
+    REQUIRE(claimed.result == Errc::ok);
+    const JoinRequest join{RoomName::trusted("hall \"1\""), client, Harness::at(2, i), claimed.epoch};
+    REQUIRE(h.ask<Joined>(2, [&](Backend& b, Ticket t) { b.rosters().join(t, join); }).result == Errc::ok);
+    if (i % 2 == 0) {
+      REQUIRE(release(h, 2, client, Harness::at(2, i)) == Errc::ok);
+    } else {
+      expected.insert(client.str() + " " + Harness::at(2, i).str());
+    }
+  }
+  claim(h, 1, single(ada, Harness::at(1, 1), accepted));
+  std::set<std::string> rows, places;
+  std::string cursor = "0";
+  int pages = 0;
+  do {
+    const auto held = h.ask<Held>(1, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), cursor, 7); });
+    REQUIRE(held.result == Errc::ok);
+    REQUIRE(++pages < 100);
+    for (const auto& [client, at] : held.rows) rows.insert(client.str() + " " + at.str());
+    for (const auto& [room, client, at] : held.places) {
+      CHECK(room.view() == "hall \"1\"");
+      places.insert(client.str() + " " + at.str());
+    }
+    cursor = held.cursor;
+  } while (cursor != "0");
+  CHECK(rows == expected);
+  CHECK(places.size() == 40);  // a release leaves the places: the stay goes on until it is dropped
+  const auto bad = h.ask<Held>(1, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), "x", 7); });
+  CHECK(bad.result == Errc::bad_request);
+}
+
 SENTENCE("a server that resigns leaves the registry and its rows are absent at once") {
   CONTRACT_HARNESS(h);
   begin(h);

@@ -47,7 +47,7 @@ struct World final : Directory, Bus, Rosters, Rates, Connections, Clock, Applica
   void resubscribe() override {}
   void join(Ticket, const JoinRequest&) override {}
   void leave(Ticket, const LeaveRequest&) override {}
-  void drop(Ticket, const RoomName&, const ClientId&, const Attachment&) override {}
+  void drop(Ticket, const RoomName&, const ClientId&, const Attachment& at) override { dropped.push_back(at); }
   void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
   void info(Ticket, const RoomName&) override {}
   void find(Ticket, const RoomName&, const ClientId&) override {}
@@ -138,6 +138,7 @@ struct World final : Directory, Bus, Rosters, Rates, Connections, Clock, Applica
   std::vector<std::pair<Ticket, ClaimRequest>> claims;
   std::vector<std::pair<Ticket, Attachment>> releases;
   std::vector<Ticket> helds;
+  std::vector<Attachment> dropped;
   std::vector<std::pair<Ticket, ClientId>> lookups;
   std::vector<Publish> publishes;
   std::deque<std::string> kept;
@@ -412,6 +413,47 @@ TEST_CASE("rows that expire are claimed again each third of their time, at a pac
   world.router.on_store_state(StoreState::up);
   world.pass(20ms);
   CHECK(world.claims.size() == 75);
+}
+
+TEST_CASE("after a re-assertion rows and places of connections that are gone are taken back, those of the living are not") {
+  World world;
+  const ConnId here = world.connect(ada);
+  const Attachment living{me, 0, here}, gone{me, 0, ConnId::make(77, 3)}, sibling{me, 1, ConnId::make(77, 3)};
+  const RoomName hall = RoomName::trusted("hall");
+  world.pass(1h);
+  CHECK(world.helds.empty());  // without trouble nothing is read
+  world.router.reassert();
+  world.pass(900ms);
+  CHECK(world.helds.empty());
+  world.pass(200ms);
+  REQUIRE(world.helds.size() == 1);
+  world.releases.clear();
+
+  SECTION("page by page") {
+    world.router.on_answer(world.helds[0], Held{Errc::ok, {{ada, living}, {bob, gone}, {bob, sibling}}, {}, "r0"});
+    REQUIRE(world.releases.size() == 1);
+    CHECK(world.releases[0].second == gone);
+    world.pass(10ms);
+    REQUIRE(world.helds.size() == 2);
+    world.router.on_answer(world.helds[1], Held{Errc::ok, {}, {{hall, bob, gone}, {hall, bob, sibling}}, "0"});
+    CHECK(world.dropped == std::vector<Attachment>{gone});
+    world.pass(10s);
+    CHECK(world.helds.size() == 2);
+    CHECK(world.router.stats().rows_taken_back == 1);
+    CHECK(world.router.stats().places_taken_back == 1);
+  }
+  SECTION("a page that fails is asked for again, and a release that fails begins anew") {
+    world.router.on_answer(world.helds[0], Held{Errc::timeout, {}, {}, "0"});
+    world.pass(1'100ms);
+    REQUIRE(world.helds.size() == 2);
+    world.router.on_answer(world.helds[0], Held{Errc::ok, {{bob, gone}}, {}, "0"});  // late: nobody waits for it
+    CHECK(world.releases.empty());
+    world.router.on_answer(world.helds[1], Held{Errc::ok, {{bob, gone}}, {}, "0"});
+    REQUIRE(world.releases.size() == 1);
+    world.router.on_answer(world.releases[0].first, Released{Errc::unavailable});
+    world.pass(1'100ms);
+    CHECK(world.helds.size() == 3);
+  }
 }
 
 TEST_CASE("rows that do not expire are claimed once") {
