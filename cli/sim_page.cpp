@@ -193,6 +193,8 @@ ordered_json client_lanes(const std::vector<std::uint32_t>& chosen, const std::v
   ordered_json out = ordered_json::array();
   for (auto& [client, lane] : lanes) {
     for (const auto& [conn, opened] : lane.open) stay(lane, opened.where, opened.at, end, 0);
+    std::stable_sort(lane.stays.begin(), lane.stays.end(),
+                     [](const ordered_json& a, const ordered_json& b) { return a[0] < b[0]; });
     out.push_back({{"name", sim::Population::name_of(client)},
                    {"stays", std::move(lane.stays)},
                    {"heard", std::move(lane.heard)}});
