@@ -560,18 +560,18 @@ void Truth::judge_room(const RoomName& name) {
   }
 }
 
-std::string Truth::place_in_store(std::uint32_t client, const VirtualServer& server, ConnId conn, bool& is_right) {
+std::optional<std::string> Truth::wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn) {
   const std::string name = Population::name_of(client);
   if (is_naive_) {
     const auto row = parts_.store->table_row("owner", name);
     if (!row) return "nowhere";
     const auto& owner = std::get<std::string>(row->at("server"));
     const auto fd = std::get<std::int64_t>(row->at("fd"));
-    is_right = owner == server.id().view() && static_cast<std::uint64_t>(fd) == conn.value;
+    if (owner == server.id().view() && static_cast<std::uint64_t>(fd) == conn.value) return std::nullopt;
     return fmt::format("{}, fd {}", owner, fd);
   }
   const auto row = parts_.store->row_of(ClientId::trusted(name));
-  is_right = row && row->at.server == server.id() && row->at.conn == conn;
+  if (row && row->at.server == server.id() && row->at.conn == conn) return std::nullopt;
   return row ? row->at.str() : "nowhere";
 }
 
@@ -608,11 +608,9 @@ void Truth::judge_end() {
     if (parts_.config.policy != SessionPolicy::single) continue;
     const VirtualServer* server = parts_.server(conn.server);
     if (server == nullptr) continue;
-    bool is_right = false;
-    const std::string place = place_in_store(client, *server, conn.id, is_right);
-    if (!is_right) {
+    if (const auto place = wrong_place(client, *server, conn.id)) {
       find("comes-right", client,
-           fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server, place));
+           fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server, *place));
     }
   }
   std::uint64_t held = 0;

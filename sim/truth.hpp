@@ -148,9 +148,8 @@ private:
     return static_cast<std::uint64_t>(serial) << 24 | room;
   }
   [[nodiscard]] Nanos opened_at(const Attachment& at, bool& is_open) const;
-  /// Where the store has a client, in words; whether that is the connection `conn` of `server`.
-  [[nodiscard]] std::string place_in_store(std::uint32_t client, const VirtualServer& server, ConnId conn,
-                                           bool& is_right);
+  /// Where the store has a client instead of at the connection `conn` of `server`, in words; none if it is there.
+  [[nodiscard]] std::optional<std::string> wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn);
   [[nodiscard]] Nanos peace() const;
 
   Parts& parts_;
