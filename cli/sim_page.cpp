@@ -57,7 +57,7 @@ ordered_json steps_of(const sim::Scenario& scenario, const std::vector<Fact>& fa
     if (fact.kind == Fact::Kind::step_begins) {
       ordered_json each = {{"id", step.id},
                            {"does", sim::name_of_action(step.action)},
-                           {"target", step.target        ? step.target->text
+                           {"target", step.target ? step.target->text
                                       : step.between_a && step.between_b
                                           ? fmt::format("{} and {}", step.between_a->text, step.between_b->text)
                                           : std::string()},

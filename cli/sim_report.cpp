@@ -124,10 +124,11 @@ std::string summary(const ScenarioReport& report) {
       report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0,
       report.runs.size() == 1 ? std::string() : fmt::format("; below: seed {}", run.seed));
   out += fmt::format(
-      "  messages  {} sent, {} heard; words: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 {:.2f} "
+      "  messages  {} sent, {} heard; words: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 "
+      "{:.2f} "
       "ms\n",
-      run.of(Metric::send_attempt), run.of(Metric::deliver), run.of(Metric::send_delivered), run.of(Metric::send_offline), dropped,
-      run.of(Metric::send_unknown), ms(run.latency_p50), ms(run.latency_p99));
+      run.of(Metric::send_attempt), run.of(Metric::deliver), run.of(Metric::send_delivered),
+      run.of(Metric::send_offline), dropped, run.of(Metric::send_unknown), ms(run.latency_p50), ms(run.latency_p99));
   out += fmt::format("  rooms     {} joins, {} pushes, {} messages heard; {} joined, {} left\n",
                      run.of(Metric::join_ok), run.of(Metric::push_attempt), run.of(Metric::room_message),
                      run.of(Metric::room_joined), run.of(Metric::room_left));
@@ -157,8 +158,9 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
   std::uint64_t event = run.events;
   sim::Trace::Subjects subjects;
   if (run.ending == Ending::budget) {
-    out += fmt::format("FAIL {}  seed {}  t={:.6f} s  budget\n  its {} events are used up: raise budget.events, or make it shorter\n",
-                       report.scenario.name, run.seed, seconds_of(run.ended_at), run.events);
+    out += fmt::format(
+        "FAIL {}  seed {}  t={:.6f} s  budget\n  its {} events are used up: raise budget.events, or make it shorter\n",
+        report.scenario.name, run.seed, seconds_of(run.ended_at), run.events);
   }
   if (!run.findings.empty()) {
     const sim::Finding& finding = run.findings.front();

@@ -21,8 +21,8 @@ struct LoadedScenario {
   std::string file;
 };
 
-/// Reads all that is named, folders with all that is in them, before one is run. What is wrong is written to stderr, all
-/// at once; then nothing is returned. Throws UsageError for what is not there.
+/// Reads all that is named, folders with all that is in them, before one is run. What is wrong is written to stderr,
+/// all at once; then nothing is returned. Throws UsageError for what is not there.
 [[nodiscard]] std::vector<LoadedScenario> load_scenarios(const std::vector<std::string>& named);
 
 /// What the command line says about each run. Throws UsageError.

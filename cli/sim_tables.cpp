@@ -91,7 +91,8 @@ int try_mutants(const SimulateOptions& o, const std::vector<LoadedScenario>& sce
                                caught[i].scenario, caught[i].seed);
     }
   }
-  if (has_survivor) std::cerr << "wsr: a mutant survived: none of these scenarios shows what it does, or a checker is missing\n";
+  if (has_survivor)
+    std::cerr << "wsr: a mutant survived: none of these scenarios shows what it does, or a checker is missing\n";
   return has_survivor ? 1 : 0;
 }
 

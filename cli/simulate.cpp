@@ -45,9 +45,9 @@ void check_options(const SimulateOptions& o) {
     known.reserve(sim::mutant_names.size());
     for (const auto& each : sim::mutant_names) known.emplace_back(each.name);
     const std::string near = sim::nearest(o.mutant, known);
-    refuse(fmt::format("--mutant '{}' is none{}", o.mutant,
-                       near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", "))
-                                    : ": did you mean " + near + "?"));
+    refuse(fmt::format(
+        "--mutant '{}' is none{}", o.mutant,
+        near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", ")) : ": did you mean " + near + "?"));
   }
   if (o.seed && !o.seeds.empty()) refuse("--seed and --seeds: one of them says which");
   if (!o.trace.empty() && o.trace != "text" && o.trace != "json")
@@ -93,9 +93,10 @@ std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loade
   };
   sim::Shrunk shrunk = sim::shrink(scenario, run_once);
   if (shrunk.failure.empty()) {
-    std::cerr << fmt::format("wsr: seed {} of {} passed when it was run again, so there is nothing to shrink: the run is "
-                             "not one of its seed alone; try --twice\n",
-                             failed.seed, loaded.scenario.name);
+    std::cerr << fmt::format(
+        "wsr: seed {} of {} passed when it was run again, so there is nothing to shrink: the run is "
+        "not one of its seed alone; try --twice\n",
+        failed.seed, loaded.scenario.name);
     return {};
   }
   shrunk.scenario.summary =
@@ -170,7 +171,8 @@ private:
     if (is_bad) {
       const std::string shrunk = o_.shrink ? shrink_failure(o_, loaded, report.shown()) : std::string();
       say_ << failure(report, trace, program());
-      if (!shrunk.empty()) say_ << fmt::format("  shrunk: {}\n  again:  {} simulate {}{}\n", shrunk, program(), shrunk, rerun());
+      if (!shrunk.empty())
+        say_ << fmt::format("  shrunk: {}\n  again:  {} simulate {}{}\n", shrunk, program(), shrunk, rerun());
       if (has_files) say_ << fmt::format("  report: {}\n", (folder / "report.html").string());
     }
     if (!o_.trace.empty() && report.runs.size() > 1) {
@@ -254,12 +256,20 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
   command->add_flag("--compare", o.compare, "Run both kinds of routing on the same faults; a table of what each lost");
   command->add_flag("--shrink", o.shrink, "Make a failing scenario small and save it, in --out or here");
   command->add_flag("--twice", o.twice, "Run each seed twice: both must be the same to the last event");
-  command->add_flag("--mutants", o.mutants, "Switch on one known bug after the other, with four seeds each; each must be caught");
+  command->add_flag("--mutants", o.mutants,
+                    "Switch on one known bug after the other, with four seeds each; each must be caught");
   command->add_option("--mutant", o.mutant, "Switch on one known bug")->type_name("NAME");
   command->add_option("--trace", o.trace, "Print what happened, event by event")->type_name("text|json");
-  command->add_option("--until", o.until, "End at this virtual time; what would be judged later is not")->type_name("TIME");
+  command->add_option("--until", o.until, "End at this virtual time; what would be judged later is not")
+      ->type_name("TIME");
   command->add_flag("--explain", o.explain, "Print what a scenario does, every default included, and do not run it");
-  command->add_option("--out", o.out, "Write result.json and junit.xml there, and trace.jsonl and report.html: of several scenarios, of those that fail, in a folder each")
+  command
+      ->add_option("--out", o.out,
+                   "Write result.json and junit.xml there, and trace.jsonl and report.html: of several scenarios, of "
+                   "those that fail, in a folder each")
+      ->check(CLI::Validator(
+          [](const std::string& folder) { return folder.empty() ? std::string("names no folder") : std::string(); },
+          ""))
       ->type_name("DIR");
   command->add_flag("--quiet", o.quiet, "Print failures only");
   return command;

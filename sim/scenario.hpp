@@ -83,7 +83,7 @@ struct Expression {
   struct Term {
     enum class Kind : std::uint8_t { number, function } kind = Kind::number;
     enum class Unit : std::uint8_t { plain, time, size, per_second } unit = Unit::plain;
-    double number = 0;  // durations in nanoseconds, sizes in bytes
+    double number = 0;              // durations in nanoseconds, sizes in bytes
     std::string function;           // one of function_names
     std::string argument;           // a metric (send.delivered), a figure of wsr's own stats (slow_dropped), or a room
     std::optional<Selector> among;  // `by SELECTOR`: only of those; or the selector that the function counts

@@ -572,21 +572,22 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
     }
     if (const JsonNode* summary = fields.need("summary");
         summary != nullptr && fields.string("summary", out_.summary) && out_.summary.size() < 10) {
-      complain(summary->at,
-               "\"summary\" says what the scenario demonstrates, in a sentence of at least 10 characters");
+      complain(summary->at, "\"summary\" says what the scenario demonstrates, in a sentence of at least 10 characters");
     }
     fields.count("seed", out_.seed, 0, ~std::uint64_t{0} >> 24);
     if (std::string mutant; fields.string("mutant", mutant)) {
       const auto known = mutant_of(mutant);
       std::vector<std::string> names;
+      names.reserve(mutant_names.size());
       for (const MutantName& each : mutant_names) names.emplace_back(each.name);
       const std::string near = known ? std::string() : nearest(mutant, names);
       if (known) {
         out_.mutant = *known;
       } else {
         complain(fields.find("mutant")->at,
-                 near.empty() ? fmt::format("no known bug is called \"{}\"; there are: {}", mutant, fmt::join(names, ", "))
-                              : fmt::format("no known bug is called \"{}\": did you mean \"{}\"?", mutant, near));
+                 near.empty()
+                     ? fmt::format("no known bug is called \"{}\"; there are: {}", mutant, fmt::join(names, ", "))
+                     : fmt::format("no known bug is called \"{}\": did you mean \"{}\"?", mutant, near));
       }
     }
     if (const JsonNode* duration = fields.need("duration");
@@ -614,12 +615,11 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
     }
     const std::size_t problems_before = problems_.size();
     fields.each("expect", [&](const JsonNode& each, std::size_t i) { read_expectation(each, i); });
-    const bool has_only_waivers =
-        !out_.expect.empty() && problems_.size() == problems_before &&
-        std::all_of(out_.expect.begin(), out_.expect.end(),
-                    [](const Expectation& each) { return each.kind == Expectation::Kind::waive; });
-    if (has_only_waivers)
-      complain(fields.find("expect")->at, "waivers alone show nothing: say what must hold, too");
+    const bool has_only_waivers = !out_.expect.empty() && problems_.size() == problems_before &&
+                                  std::all_of(out_.expect.begin(), out_.expect.end(), [](const Expectation& each) {
+                                    return each.kind == Expectation::Kind::waive;
+                                  });
+    if (has_only_waivers) complain(fields.find("expect")->at, "waivers alone show nothing: say what must hold, too");
     if (const JsonNode* sweep = fields.find("sweep")) read_sweep(*sweep);
     if (const JsonNode* budget = fields.find("budget")) read_budget(*budget);
   }

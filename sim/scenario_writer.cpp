@@ -183,7 +183,8 @@ std::string explain(const Scenario& s) {
                        each.because));
       continue;
     }
-    line(fmt::format("{}: {}, from {}{}.", name_in(expectation_names, each.kind), each.expression.text, write(each.from),
+    line(fmt::format("{}: {}, from {}{}.", name_in(expectation_names, each.kind), each.expression.text,
+                     write(each.from),
                      each.within ? " within " + write_duration(*each.within) : " to " + write(each.to)));
   }
   for (const auto& [what, distribution] : s.sweep.vary)

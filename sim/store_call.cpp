@@ -109,7 +109,8 @@ bool is_change(const StoreRequest& request) {
            std::holds_alternative<OwnerPageCall>(request) || std::holds_alternative<CountsCall>(request) ||
            std::holds_alternative<RosterPageCall>(request) || std::holds_alternative<RoomInfoCall>(request) ||
            std::holds_alternative<FindCall>(request) || std::holds_alternative<RoomsCall>(request) ||
-           std::holds_alternative<PublishCall>(request) || std::holds_alternative<HeldCall>(request) || is_of_subscriber(request));
+           std::holds_alternative<PublishCall>(request) || std::holds_alternative<HeldCall>(request) ||
+           is_of_subscriber(request));
 }
 
 bool is_of_subscriber(const StoreRequest& request) {

@@ -230,14 +230,15 @@ void StoreSession::on_bus_message(const Event& event) {
 template <class T, class Ask>
 void StorePorts::ask(Reply<T> reply, Ask ask_tables) {
   const auto shared = std::make_shared<Reply<T>>(std::move(reply));
-  call(Ticket{table_ticket | ++table_calls_}, TableCall{[shared, ask_tables](Tables& tables, const TableCall::Deliver& deliver) {
-                                      ask_tables(tables, Reply<T>([shared, deliver](Result<T> result) {
-                                                   deliver([shared, result = std::move(result)] { (*shared)(result); });
-                                                 }));
-                                    },
-                                    [shared] {
-                                      (*shared)(Error{Errc::unavailable, "the store cannot be reached now: try again"});
-                                    }});
+  call(Ticket{table_ticket | ++table_calls_},
+       TableCall{[shared, ask_tables](Tables& tables, const TableCall::Deliver& deliver) {
+                   ask_tables(tables, Reply<T>([shared, deliver](Result<T> result) {
+                                deliver([shared, result = std::move(result)] { (*shared)(result); });
+                              }));
+                 },
+                 [shared] {
+                   (*shared)(Error{Errc::unavailable, "the store cannot be reached now: try again"});
+                 }});
 }
 
 void StorePorts::declare(const TableSpec& spec, Reply<Done> reply) {

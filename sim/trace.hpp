@@ -1,8 +1,8 @@
 // Trace: a run in words: every note of every event, and which event made which. Recorded in a second run of the same
 // seed, which is the same run.
 //
-// Thread-safety: none; part of one run. Bounds: notes_max notes and events_max causes, of which the oldest go; facts_max
-// facts and marks_max marks, of which the first stay.
+// Thread-safety: none; part of one run. Bounds: notes_max notes and events_max causes, of which the oldest go;
+// facts_max facts and marks_max marks, of which the first stay.
 #pragma once
 
 #include <cstdint>

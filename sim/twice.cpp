@@ -54,8 +54,9 @@ RunResult run_twice(const Scenario& scenario, RunOptions options) {
   if (again == result) return result;
   if (again.hash == result.hash && again.events == result.events) {
     // What the checkers and figures say is not in the hash.
-    const std::string what = fmt::format("two runs of seed {} are one to the last event, and their results differ in {}",
-                                         result.seed, describe(result, again));
+    const std::string what =
+        fmt::format("two runs of seed {} are one to the last event, and their results differ in {}", result.seed,
+                    describe(result, again));
     result.ending = Ending::nondeterminism;
     result.findings.insert(result.findings.begin(),
                            Finding{"determinism", what, result.ended_at, result.events, nobody});

@@ -8,8 +8,8 @@
 namespace wsr::sim {
 
 /// The first of two runs; where the second is another, its ending is `nondeterminism` and its first finding, of the
-/// checker `determinism`, says which event was the first that differed; if none did, in what the results differ. Costs 24
-/// bytes an event and run.
+/// checker `determinism`, says which event was the first that differed; if none did, in what the results differ. Costs
+/// 24 bytes an event and run.
 [[nodiscard]] RunResult run_twice(const Scenario& scenario, RunOptions options);
 
 }  // namespace wsr::sim

@@ -195,7 +195,7 @@ inline constexpr std::array<CheckerName, 17> checker_names{{
 }};
 
 inline constexpr std::array<std::string_view, 17> function_names{
-    "count", "sum",  "rate", "min",  "max",     "mean",      "p50",   "p90",
-    "p99",   "p999", "stat", "rows", "stored", "members", "connected", "ready", "size"};
+    "count", "sum",  "rate", "min",    "max",     "mean",      "p50",   "p90", "p99",
+    "p999",  "stat", "rows", "stored", "members", "connected", "ready", "size"};
 
 }  // namespace wsr::sim

@@ -54,8 +54,8 @@ struct RunResult {
   std::uint64_t events = 0;
   Nanos ended_at = 0;
   static constexpr std::size_t findings_each = 100;
-  std::vector<Finding> findings, waived;                 // the first findings_each of each checker
-  std::uint64_t finding_count = 0, waived_count = 0;     // all of them
+  std::vector<Finding> findings, waived;              // the first findings_each of each checker
+  std::uint64_t finding_count = 0, waived_count = 0;  // all of them
   std::vector<Outcome> outcomes;  // of expectations; and `vacuous` ones of steps and workloads that came to nothing
   std::uint64_t not_judged = 0;   // expectations of which a run that was cut short says nothing
   std::array<std::uint64_t, static_cast<std::size_t>(Metric::count_)> counts{};

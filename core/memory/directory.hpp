@@ -5,8 +5,8 @@
 //
 // An owner row is a slot that never moves while its attachment stays, so a page cursor is a slot number and a row that
 // stays is seen exactly once. Rows of one server are chained through their slots, so a sweep touches those only; so are
-// those of one client. A row costs 140 bytes. Expired rows (ClaimRequest::ttl) are seen by nobody, and removed when their
-// client or their server is next dealt with.
+// those of one client. A row costs 140 bytes. Expired rows (ClaimRequest::ttl) are seen by nobody, and removed when
+// their client or their server is next dealt with.
 //
 // Epochs: nothing is kept of a client without rows. While it has rows its epochs grow with every claim; after a release
 // the next one is at least the claim's accept time in microseconds, so it grows too if that connection was accepted

@@ -285,12 +285,12 @@ void Directory::held(Ticket ticket, const ServerId& server, std::string_view cur
   const bool is_of_rooms = cursor.starts_with('r');
   const std::string_view scan = cursor == "0" ? cursor : cursor.substr(std::min<std::size_t>(1, cursor.size()));
   if ((cursor != "0" && !is_of_rooms && !cursor.starts_with('o')) || !parse_u64(scan)) {
-    return connection_.later([this, ticket] {
-      answers_.on_answer(ticket, Held{.result = Errc::bad_request, .rows = {}, .places = {}});
-    });
+    return connection_.later(
+        [this, ticket] { answers_.on_answer(ticket, Held{.result = Errc::bad_request, .rows = {}, .places = {}}); });
   }
   connection_.send(
-      {"SSCAN", is_of_rooms ? keys_.room_index(server) : keys_.index(server), scan, "COUNT", text_of(std::uint64_t{count})},
+      {"SSCAN", is_of_rooms ? keys_.room_index(server) : keys_.index(server), scan, "COUNT",
+       text_of(std::uint64_t{count})},
       [this, ticket, server, is_of_rooms](const Reply& reply) {
         Held held;
         held.result = reply.result();

@@ -10,10 +10,10 @@
 // sweeper at a time, see Directory::sweep). Of the first five renewals, which measure the store's clock within
 // milliseconds, the first and the last read it. Beyond 64 servers they take turns at reading, so that the store answers
 // some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
-// later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the store
-// forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was lost:
-// it may have been the one that found the lease missing. Each probe_every it sends a batch to its own
-// inbox; three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
+// later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the
+// store forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was
+// lost: it may have been the one that found the lease missing. Each probe_every it sends a batch to its own inbox;
+// three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
 //
 // It also keeps the offset between the local clock and the store's: of the last eight renewals the one
 // with the shortest round trip counts; its error is at most half that round trip.

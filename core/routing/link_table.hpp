@@ -56,7 +56,7 @@ private:
   using Links = std::vector<std::unique_ptr<Link>>;
   /// Links with something to do: each at most once, for which it has a flag.
   struct List {
-    bool Link::* flag;
+    bool Link::*flag;
     std::vector<Index> gathering, taken;  // their room is used again
     void add(Entry entry);
     [[nodiscard]] std::span<const Index> take(const Links& links);

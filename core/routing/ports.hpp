@@ -151,8 +151,8 @@ struct Unsubscribed {
   Errc result = Errc::ok;
 };
 
-using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Held,
-                            Published, Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
+using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Held, Published,
+                            Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
 
 /// Where a backend's answers go.
 class AnswerSink {
@@ -185,9 +185,9 @@ public:
   virtual void page(Ticket ticket, std::string_view cursor,
                     std::uint32_t count) = 0;  // -> OwnerPage; cursor "0" begins
   virtual void counts(Ticket ticket) = 0;      // -> OwnerCounts
-  /// What the store has of one server, whether its lease stands or not: at least all owner rows and places in rooms that
-  /// stand while the pages are read; an entry whose row has gone, or is only coming, may be among them. `count` is about
-  /// how many; "0" begins.
+  /// What the store has of one server, whether its lease stands or not: at least all owner rows and places in rooms
+  /// that stand while the pages are read; an entry whose row has gone, or is only coming, may be among them. `count` is
+  /// about how many; "0" begins.
   virtual void held(Ticket ticket, const ServerId& server, std::string_view cursor,
                     std::uint32_t count) = 0;  // -> Held
   virtual void renew(Ticket ticket, const ServerId& server, const ServerInfo& info,

@@ -199,8 +199,9 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     const bool has_left = meant != nullptr && meant->left_version > meant->joined_version;
     if (has_left) flow.is_again = false;
     if (is_store && !has_left && (flow.is_restore || flow.is_again)) {
-      // The membership is meant to be: it is asserted again with its claim, once the store is back. Until then the client
-      // hears what comes: it has been told that it is there, and nothing else would ever let go of what is held back.
+      // The membership is meant to be: it is asserted again with its claim, once the store is back. Until then the
+      // client hears what comes: it has been told that it is there, and nothing else would ever let go of what is held
+      // back.
       if (meant != nullptr && meant->holder == number) {
         static_cast<void>(release_held(*asker, flow, 0));
         meant->holder = 0;

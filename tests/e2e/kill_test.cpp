@@ -157,7 +157,8 @@ TEST_CASE("rows with a ttl are renewed while their server lives, and go by thems
     return;
   }
   RedisServer redis;
-  WsrServer only({.name = "a", .store = redis.url(), .more = {"--lease", "1s", "--probe", "100ms", "--owner-ttl", "2s"}});
+  WsrServer only(
+      {.name = "a", .store = redis.url(), .more = {"--lease", "1s", "--probe", "100ms", "--owner-ttl", "2s"}});
   Swarm swarm;
   for (int n = 0; n < 50; ++n) static_cast<void>(swarm.connect(only.port(), name_of(static_cast<std::size_t>(n))));
   REQUIRE(swarm.pump_until([&] { return swarm.welcome_count() == 50; }, 5s));

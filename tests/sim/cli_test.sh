@@ -35,6 +35,7 @@ expect 64 "--out means nothing to --compare" "$folder/fd-reuse.json" --compare -
 expect 64 "--routing means nothing to --mutants" "$folder/fd-reuse.json" --mutants --routing naive
 expect 64 "one of them at a time" "$folder/fd-reuse.json" --mutants --explain
 expect 64 "name one" "$folder/fd-reuse.json" "$folder/takeover.json" --trace text
+expect 64 "--out" "$folder/fd-reuse.json" --out ""
 : > "$dir/file"
 expect 64 "--out '$dir/file' cannot be made a folder" "$folder/fd-reuse.json" --out "$dir/file"
 expect 0 "PASSED    until 5 s: nothing that comes later was judged" "$folder/hard-death.json" --until 5s

@@ -35,7 +35,9 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void lookup(Ticket, const ClientId&) override {}
   void page(Ticket, std::string_view, std::uint32_t) override {}
   void counts(Ticket) override {}
-  void held(Ticket, const ServerId&, std::string_view, std::uint32_t) override { FAIL("a keeper does not look for rows"); }
+  void held(Ticket, const ServerId&, std::string_view, std::uint32_t) override {
+    FAIL("a keeper does not look for rows");
+  }
   void renew(Ticket t, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {
     calls.emplace_back(t, "renew");
   }

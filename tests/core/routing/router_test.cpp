@@ -415,7 +415,8 @@ TEST_CASE("rows that expire are claimed again each third of their time, at a pac
   CHECK(world.claims.size() == 75);
 }
 
-TEST_CASE("after a re-assertion rows and places of connections that are gone are taken back, those of the living are not") {
+TEST_CASE(
+    "after a re-assertion rows and places of connections that are gone are taken back, those of the living are not") {
   World world;
   const ConnId here = world.connect(ada);
   const Attachment living{me, 0, here}, gone{me, 0, ConnId::make(77, 3)}, sibling{me, 1, ConnId::make(77, 3)};
