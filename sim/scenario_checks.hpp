@@ -4,7 +4,9 @@
 // Thread-safety: pure.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,10 +16,17 @@
 
 namespace wsr::sim {
 
-/// Where names stand in the file.
+/// Where things stand in the file, and what could not be read: a mistake that has been told is no reason for another.
 struct ScenarioPlaces {
-  const std::map<std::string, Position>& steps;
-  const std::vector<std::pair<std::string, Position>>& groups;
+  using Values = std::map<std::string, Position, std::less<>>;  // a key, and where its value stands; "": the whole
+
+  std::map<std::string, Position> steps;                 // by id
+  std::set<std::string> moments_unknown;                 // steps that wait for a probe, or whose `at` is broken
+  std::vector<std::pair<std::string, Position>> groups;  // in the order of the file
+  std::set<std::string> broken_groups;
+  std::vector<Values> links, workload, timeline, expect;  // of each in the scenario, in its order
+  Values vary;
+  bool has_all_steps = true, has_all_groups = true;  // false: a name that is not known may be there
 };
 
 /// REQUIRES: scenario.duration > 0.

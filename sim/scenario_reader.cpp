@@ -19,6 +19,10 @@
 namespace wsr::sim {
 namespace {
 
+// Selectors nest ("1% of 1% of ..."), and a group may be made of groups: both together bound how deep.
+constexpr std::size_t groups_max = 100;
+constexpr std::size_t text_max = 1'000;  // characters of a selector, an expression, ...
+
 /// An object of the file, being read: hands out its members, and complains of those that nobody asked for.
 class Fields;
 
@@ -47,8 +51,7 @@ private:
   const ConfigCheck& check_config_;
   Scenario out_;
   std::vector<Problem> problems_;
-  std::map<std::string, Position> steps_;
-  std::vector<std::pair<std::string, Position>> group_places_;
+  ScenarioPlaces places_;
   std::vector<Position> config_places_;
 };
 
@@ -71,14 +74,22 @@ public:
   }
   ~Fields() {
     if (node_.kind != JsonNode::Kind::object) return;
-    std::vector<std::string> known(asked_.begin(), asked_.end());
+    const std::vector<std::string> known(asked_.begin(), asked_.end());
+    std::set<std::string> meant;
     for (const JsonNode::Member& member : node_.members) {
       if (asked_.contains(member.key)) continue;
       const std::string near = nearest(member.key, known);
+      meant.insert(near);
       reader_.complain(member.at, near.empty() ? fmt::format("unknown key \"{}\" in {}; there are: {}", member.key,
                                                              where_, fmt::join(known, ", "))
                                                : fmt::format("unknown key \"{}\" in {}: did you mean \"{}\"?",
                                                              member.key, where_, near));
+    }
+    // What is missing because it is misspelt has been told: one mistake, one sentence.
+    for (const Missing& missing : missing_) {
+      const bool is_misspelt = std::any_of(missing.keys.begin(), missing.keys.end(),
+                                           [&](const std::string& key) { return meant.contains(key); });
+      if (!is_misspelt) reader_.complain(node_.at, missing.message);
     }
   }
   Fields(const Fields&) = delete;
@@ -101,9 +112,25 @@ public:
   }
   const JsonNode* need(const std::string& key) {
     const JsonNode* found = find(key);
-    if (found == nullptr && node_.kind == JsonNode::Kind::object)
-      reader_.complain(node_.at, fmt::format("\"{}\" is missing in {}", key, where_));
+    if (found == nullptr) miss({key}, fmt::format("\"{}\" is missing in {}", key, where_));
     return found;
+  }
+  /// One of `keys` is missing: told at the end, unless an unknown key is near to one of them.
+  void miss(std::vector<std::string> keys, std::string message) {
+    missing_.push_back({std::move(keys), std::move(message)});
+  }
+  /// Whether an unknown key is near to `key`. REQUIRES: all keys have been asked for.
+  [[nodiscard]] bool is_misspelt(const std::string& key) const {
+    const std::vector<std::string> known(asked_.begin(), asked_.end());
+    return std::any_of(node_.members.begin(), node_.members.end(), [&](const JsonNode::Member& member) {
+      return !asked_.contains(member.key) && nearest(member.key, known) == key;
+    });
+  }
+  /// Where the value of each key stands.
+  [[nodiscard]] ScenarioPlaces::Values values() const {
+    ScenarioPlaces::Values values{{"", node_.at}};
+    for (const JsonNode::Member& member : node_.members) values.emplace(member.key, member.value->at);
+    return values;
   }
   [[nodiscard]] const JsonNode* find(const std::string& key, JsonNode::Kind kind) {
     const JsonNode* found = find(key);
@@ -119,6 +146,11 @@ public:
     if (found->kind != JsonNode::Kind::string) {
       reader_.complain(found->at,
                        fmt::format("\"{}\" must be a string, not {}: write {}", key, name_of(found->kind), example));
+      return false;
+    }
+    if (found->text.size() > text_max) {
+      reader_.complain(found->at,
+                       fmt::format("\"{}\" has {} characters; at most {} are read", key, found->text.size(), text_max));
       return false;
     }
     auto value = read(found->text);
@@ -206,6 +238,11 @@ private:
   const JsonNode& node_;
   std::string where_;
   std::set<std::string> asked_;
+  struct Missing {
+    std::vector<std::string> keys;
+    std::string message;
+  };
+  std::vector<Missing> missing_;
 };
 
 // ---------------------------------------------------------------- sections
@@ -257,6 +294,9 @@ void Reader::read_config(const JsonNode& node) {
 
 void Reader::read_cluster(const JsonNode& node) {
   Fields cluster(*this, node, "cluster");
+  // A count that cannot be read makes nobody one who is not there.
+  out_.servers = scenario_limits::servers_max;
+  out_.clients = scenario_limits::clients_max;
   if (const JsonNode* servers = cluster.need("servers")) {
     Fields fields(*this, *servers, "cluster.servers");
     if (fields.need("count") != nullptr) fields.count("count", out_.servers, 1, scenario_limits::servers_max);
@@ -277,7 +317,12 @@ void Reader::read_cluster(const JsonNode& node) {
       spec.duration("delay_max", out_.reconnect.delay_max);
     }
   }
-  if (const JsonNode* groups = cluster.find("groups", JsonNode::Kind::object)) {
+  const JsonNode* groups = cluster.find("groups", JsonNode::Kind::object);
+  if (groups != nullptr && groups->members.size() > groups_max) {
+    complain(groups->at, fmt::format("{} groups are more than {}", groups->members.size(), groups_max));
+    groups = nullptr;
+  }
+  if (groups != nullptr) {
     Fields fields(*this, *groups, "groups");
     for (const JsonNode::Member& member : groups->members) {
       Selector selector;
@@ -285,11 +330,15 @@ void Reader::read_cluster(const JsonNode& node) {
         complain(member.at, fmt::format("\"{}\" is a selector already: give the group another name", member.key));
       }
       if (fields.selector(member.key, selector)) {
-        out_.groups.emplace(member.key, std::move(selector));
-        group_places_.emplace_back(member.key, member.value->at);
+        // A key that stands twice has been told; the first counts.
+        if (out_.groups.emplace(member.key, std::move(selector)).second)
+          places_.groups.emplace_back(member.key, member.value->at);
+      } else {
+        places_.broken_groups.insert(member.key);
       }
     }
   }
+  places_.has_all_groups = cluster.has("groups") ? groups != nullptr : !cluster.is_misspelt("groups");
 }
 
 void Reader::read_network(const JsonNode& node) {
@@ -308,14 +357,17 @@ void Reader::read_network(const JsonNode& node) {
     if (fields.need("from") != nullptr) fields.selector("from", rule.from);
     if (fields.need("to") != nullptr) fields.selector("to", rule.to);
     rule.link = read_link(fields, out_.link);
-    if (!rule.from.text.empty() && !rule.to.text.empty()) out_.links.push_back(std::move(rule));
+    if (rule.from.text.empty() || rule.to.text.empty()) return;
+    out_.links.push_back(std::move(rule));
+    places_.links.push_back(fields.values());
   });
 }
 
 void Reader::read_store(const JsonNode& node) {
   Fields fields(*this, node, "store");
   fields.distribution("latency", out_.store.latency);
-  fields.boolean("replica", out_.store.has_replica);
+  // One that cannot be read may be there: a failover is not refused for it.
+  if (fields.has("replica") && !fields.boolean("replica", out_.store.has_replica)) out_.store.has_replica = true;
   fields.distribution("replication_lag", out_.store.replication_lag);
   fields.text("subscriber_buffer", out_.store.subscriber_buffer, read_size, "\"32MiB\"");
 }
@@ -326,7 +378,7 @@ void Reader::read_workload(const JsonNode& node, std::size_t index) {
   work.at = node.at;
   work.id = fmt::format("workload{}", index);
   fields.string("id", work.id);
-  if (fields.need("op") != nullptr) fields.choice("op", work.op, operation_names);
+  const bool has_op = fields.need("op") != nullptr && fields.choice("op", work.op, operation_names);
   if (fields.need("from") != nullptr) fields.selector("from", work.from);
   if (Selector to; fields.selector("to", to)) {
     if (work.op != Workload::Op::send) complain(fields.key_at("to"), "\"to\" is for send; a push goes to a room");
@@ -343,11 +395,28 @@ void Reader::read_workload(const JsonNode& node, std::size_t index) {
   fields.when("stop", work.stop);
   if (work.bytes > 16 * 1024 * 1024)
     complain(fields.key_at("size"), "\"size\" must be at most 16MiB, the largest message of wsr");
-  if (work.per_hour == 0 && work.op != Workload::Op::join && work.op != Workload::Op::leave) {
-    complain(node.at,
-             fmt::format("\"rate\" is missing in workload[{}]: only join and leave can be done once by each", index));
+  if (has_op) {
+    const bool is_room = work.op == Workload::Op::join || work.op == Workload::Op::leave;
+    const bool has_data = work.op == Workload::Op::send || work.op == Workload::Op::push;
+    if (!is_room && !fields.has("rate")) {
+      fields.miss(
+          {"rate"},
+          fmt::format("\"rate\" is missing in workload[{}]: only join and leave can be done once by each", index));
+    }
+    const auto refuse = [&](const char* key, bool is_meant) {
+      if (!is_meant && fields.has(key))
+        complain(fields.key_at(key), fmt::format("\"{}\" means nothing to {}", key, name_in(operation_names, work.op)));
+    };
+    refuse("size", has_data);
+    refuse("rooms", is_room || work.op == Workload::Op::push);
+    refuse("rooms_each", is_room);
+    refuse("word", work.op != Workload::Op::churn);
+    refuse("echo", work.op == Workload::Op::push);
+    if (is_room && fields.has("rooms_each") && fields.has("rate"))
+      complain(fields.key_at("rooms_each"), "\"rooms_each\" is for those who do it once, without \"rate\"");
   }
   out_.workload.push_back(std::move(work));
+  places_.workload.push_back(fields.values());
 }
 
 void Reader::read_step(const JsonNode& node, std::size_t index) {
@@ -366,17 +435,20 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
       complain(fields.key_at("id"),
                fmt::format("\"{}\" is no name for a step: a letter, then a-z, 0-9, - and _; not \"end\"", step.id));
   }
-  const auto [first, is_new] = steps_.emplace(step.id, node.at);
+  const auto [first, is_new] = places_.steps.emplace(step.id, node.at);
   if (!is_new)
     complain(fields.key_at("id"),
              fmt::format("the step \"{}\" stands twice; first in line {}", step.id, first->second.line));
   fields.string("note", step.note);
   const bool has_at = fields.has("at"), has_on = fields.has("on");
   if (has_at == has_on) {
-    complain(node.at, where + (has_at ? " has both \"at\" and \"on\": one of them says when"
-                                      : " does not say when: \"at\": \"30s\", or \"on\": \"owner.claimed\""));
+    if (has_at) {
+      complain(node.at, where + " has both \"at\" and \"on\": one of them says when");
+    } else {
+      fields.miss({"at", "on"}, where + " does not say when: \"at\": \"30s\", or \"on\": \"owner.claimed\"");
+    }
   }
-  fields.when("at", step.at);
+  if (!fields.when("at", step.at) || has_on) places_.moments_unknown.insert(step.id);
   if (fields.string("on", step.on)) {
     const std::vector<std::string> known(probe_names.begin(), probe_names.end());
     if (std::find(known.begin(), known.end(), step.on) == known.end()) {
@@ -396,6 +468,7 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
   if (Nanos duration = 0; fields.duration("for", duration)) step.duration = duration;
   const bool has_action = fields.need("do") != nullptr && fields.choice("do", step.action, action_names);
   if (Selector target; fields.selector("target", target)) step.target = std::move(target);
+  std::vector<Position> between_at;
   if (const JsonNode* between = fields.find("between", JsonNode::Kind::array)) {
     if (between->items.size() != 2) {
       complain(between->at, "\"between\" names two ends: [\"s1\", \"store\"]");
@@ -407,6 +480,12 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
                    fmt::format("an end of \"between\" must be a selector in quotes, not {}", name_of(end.kind)));
           continue;
         }
+        if (end.text.size() > text_max) {
+          complain(end.at, fmt::format("an end of \"between\" has {} characters; at most {} are read", end.text.size(),
+                                       text_max));
+          continue;
+        }
+        between_at.push_back(end.at);
         auto read = read_selector(end.text);
         if (auto* error = std::get_if<TextError>(&read)) {
           complain(end.at, fmt::format("\"between\": {}", error->message));
@@ -444,7 +523,7 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
   // What each action takes.
   const ActionNeeds needs = needs_of(step.action);
   const auto require = [&](const char* key, bool is_there) {
-    if (!is_there) complain(node.at, fmt::format("\"{}\" is missing: {} needs it", key, name_of_action(step.action)));
+    if (!is_there) fields.miss({key}, fmt::format("\"{}\" is missing: {} needs it", key, name_of_action(step.action)));
   };
   if (!has_action) step.target.reset();  // what it should select is not known
   if (has_action) {
@@ -455,21 +534,24 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     if (needs.room == Need::yes) require("room", fields.has("room"));
     if (needs.to == Need::yes) require("to", fields.has("to"));
     const auto refuse = [&](const char* key, Need need) {
-      if (need == Need::no && fields.has(key))
-        complain(fields.key_at(key), fmt::format("\"{}\" means nothing to {}", key, name_of_action(step.action)));
+      if (need != Need::no || !fields.has(key)) return false;
+      complain(fields.key_at(key), fmt::format("\"{}\" means nothing to {}", key, name_of_action(step.action)));
+      return true;
     };
-    refuse("target", needs.target);
-    refuse("between", needs.between);
-    refuse("direction", needs.between);
+    if (refuse("target", needs.target)) step.target.reset();
+    if (refuse("between", needs.between)) step.between_a.reset();
+    refuse("direction", step.action == Step::Action::partition ? Need::maybe : Need::no);
     refuse("link", needs.link);
     refuse("by", needs.by);
     refuse("room", needs.room);
-    refuse("to", needs.to);
+    if (refuse("to", needs.to)) step.to.reset();
     if (step.action != Step::Action::slow && fields.has("read_rate"))
       complain(fields.key_at("read_rate"),
                fmt::format("\"read_rate\" means nothing to {}", name_of_action(step.action)));
   }
   out_.timeline.push_back(std::move(step));
+  ScenarioPlaces::Values& values = places_.timeline.emplace_back(fields.values());
+  for (std::size_t i = 0; i < between_at.size(); ++i) values.emplace(fmt::format("between[{}]", i), between_at[i]);
 }
 
 void Reader::read_expectation(const JsonNode& node, std::size_t index) {
@@ -504,9 +586,15 @@ void Reader::read_expectation(const JsonNode& node, std::size_t index) {
       }
     }
   }
-  if (said != 1)
-    complain(node.at,
-             fmt::format("{} must say exactly one of always, never, sometimes, eventually, check and waive", where));
+  if (said != 1) {
+    std::string message =
+        fmt::format("{} must say exactly one of always, never, sometimes, eventually, check and waive", where);
+    if (said == 0) {
+      fields.miss({"always", "never", "sometimes", "eventually", "check", "waive"}, std::move(message));
+    } else {
+      complain(node.at, std::move(message));
+    }
+  }
   fields.when("from", each.from);
   fields.when("to", each.to);
   if (Nanos within = 0; fields.duration("within", within)) {
@@ -516,14 +604,21 @@ void Reader::read_expectation(const JsonNode& node, std::size_t index) {
     if (within == 0) complain(fields.key_at("within"), "\"within\" must be above 0s");
   }
   if (each.kind == Expectation::Kind::eventually && said == 1 && !fields.has("within"))
-    complain(node.at, fmt::format("\"within\" is missing in {}: eventually means nothing without it", where));
-  if (fields.string("because", each.because) && each.kind != Expectation::Kind::waive)
+    fields.miss({"within"}, fmt::format("\"within\" is missing in {}: eventually means nothing without it", where));
+  if (fields.string("because", each.because) && said == 1 && each.kind != Expectation::Kind::waive)
     complain(fields.key_at("because"), "\"because\" is for waive");
   if (each.kind == Expectation::Kind::waive && said == 1 && each.because.size() < 10) {
-    complain(fields.has("because") ? fields.find("because")->at : node.at,
-             "a waiver needs a reason of at least 10 characters: \"because\": \"...\"");
+    constexpr const char* message = "a waiver needs a reason of at least 10 characters: \"because\": \"...\"";
+    const JsonNode* because = fields.find("because");
+    if (because == nullptr) {
+      fields.miss({"because"}, message);
+    } else if (because->kind == JsonNode::Kind::string) {
+      complain(because->at, message);
+    }
   }
-  if (is_read && said == 1) out_.expect.push_back(std::move(each));
+  if (!is_read || said != 1) return;
+  out_.expect.push_back(std::move(each));
+  places_.expect.push_back(fields.values());
 }
 
 void Reader::read_sweep(const JsonNode& node) {
@@ -532,6 +627,7 @@ void Reader::read_sweep(const JsonNode& node) {
   const JsonNode* vary = fields.find("vary", JsonNode::Kind::object);
   if (vary == nullptr) return;
   Fields inner(*this, *vary, "sweep.vary");
+  places_.vary = inner.values();
   for (const JsonNode::Member& member : vary->members) {
     Distribution d;
     const auto dot = member.key.rfind('.');
@@ -541,9 +637,9 @@ void Reader::read_sweep(const JsonNode& node) {
       complain(member.at, fmt::format("\"{}\" cannot vary: write STEP.at or STEP.for", member.key));
       continue;
     }
-    if (!steps_.contains(member.key.substr(0, dot))) {
+    if (places_.has_all_steps && !places_.steps.contains(member.key.substr(0, dot))) {
       std::vector<std::string> known;
-      for (const auto& [id, at] : steps_) known.push_back(id);
+      for (const auto& [id, at] : places_.steps) known.push_back(id);
       const std::string near = nearest(member.key.substr(0, dot), known);
       complain(member.at, fmt::format("there is no step \"{}\"{}", member.key.substr(0, dot),
                                       near.empty() ? "" : ": did you mean \"" + near + "\"?"));
@@ -593,6 +689,7 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
     if (const JsonNode* duration = fields.need("duration");
         duration != nullptr && fields.duration("duration", out_.duration) && out_.duration < 100 * millisecond) {
       complain(duration->at, "\"duration\" must be at least 100ms");
+      out_.duration = 0;  // unknown: nothing is after an end that will be another
     }
     if (fields.duration("settle", out_.settle) && out_.settle < 10 * second) {
       complain(fields.find("settle")->at,
@@ -607,8 +704,15 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
       complain(timeline->at,
                fmt::format("{} steps are more than {}", timeline->items.size(), scenario_limits::steps_max));
     } else {
-      fields.each("timeline", [&](const JsonNode& each, std::size_t i) { read_step(each, i); });
+      if (timeline != nullptr) {
+        for (std::size_t i = 0; i < timeline->items.size(); ++i) read_step(*timeline->items[i], i);
+      }
     }
+    // The other keys are asked for below: asked for here, so that what is misspelt is known before a step is missed.
+    for (const char* key : {"expect", "sweep", "budget"}) static_cast<void>(fields.find(key));
+    places_.has_all_steps = fields.has("timeline")
+                                ? !out_.timeline.empty() || (timeline != nullptr && timeline->items.empty())
+                                : !fields.is_misspelt("timeline");
     if (const JsonNode* expect = fields.need("expect");
         expect != nullptr && expect->kind == JsonNode::Kind::array && expect->items.empty()) {
       complain(expect->at, "a scenario without an expectation shows nothing: say what must hold");
@@ -624,8 +728,7 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
     if (const JsonNode* budget = fields.find("budget")) read_budget(*budget);
   }
   if (out_.duration > 0) {
-    for (Problem& problem : check_whole(out_, {steps_, group_places_}))
-      complain(problem.at, std::move(problem.message));
+    for (Problem& problem : check_whole(out_, places_)) complain(problem.at, std::move(problem.message));
   }
   if (problems_.empty()) return std::move(out_);
   std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {

@@ -93,7 +93,7 @@ std::string write_scenario(const Scenario& s) {
     Json each = {{"id", work.id}, {"op", name_in(operation_names, work.op)}, {"from", work.from.text}};
     if (work.to) each["to"] = work.to->text;
     if (work.per_hour != 0) each["rate"] = write_rate(work.per_hour);
-    each["size"] = write_size(work.bytes);
+    if (work.op == Workload::Op::send || work.op == Workload::Op::push) each["size"] = write_size(work.bytes);
     if (work.rooms != 1) each["rooms"] = work.rooms;
     if (work.rooms_each != 1) each["rooms_each"] = work.rooms_each;
     if (!work.wants_word) each["word"] = false;

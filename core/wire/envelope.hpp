@@ -46,7 +46,7 @@ struct EntryMessage {         // deliver `data` to every connection of `to` on t
   std::string_view from;      // client id, may be empty (the fabric itself, a shell)
   std::string_view to;
   std::string_view data;
-  bool is_fresh = false;    // the first on its route: whoever gave messages of this client back may deliver again
+  bool is_fresh = false;  // the first on its route: whoever gave messages of this client back may deliver again
   bool has_copies = false;  // other devices have got it: if it comes back, it may not go there again
 };
 struct EntryReturned {  // `to` is not here: the sender's shard must look again
