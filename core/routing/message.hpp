@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "core/routing/ids.hpp"
 #include "core/routing/time.hpp"
 #include "core/wire/envelope.hpp"
 
@@ -19,7 +21,7 @@ struct Message {
   std::uint64_t receipt = 0;
   std::uint8_t hops = 0;
   bool is_copy = false;
-  bool has_copies = false;
+  std::string copies;
   Time since{};  // when it began to wait here
 
   Message(const EntryMessage& entry, Time now)
@@ -29,7 +31,7 @@ struct Message {
         receipt(entry.receipt),
         hops(entry.hops),
         is_copy(entry.is_copy),
-        has_copies(entry.has_copies),
+        copies(entry.copies),
         since(now) {}
   [[nodiscard]] EntryMessage entry() const {
     return EntryMessage{.receipt = receipt,
@@ -39,9 +41,24 @@ struct Message {
                         .to = to,
                         .data = data,
                         .is_fresh = false,
-                        .has_copies = has_copies};
+                        .copies = copies};
   }
-  [[nodiscard]] std::size_t bytes() const { return from.size() + to.size() + data.size() + sizeof(Message); }
+  [[nodiscard]] std::size_t bytes() const {
+    return from.size() + to.size() + data.size() + copies.size() + sizeof(Message);
+  }
 };
+
+/// EntryMessage::copies: `server/shard`, each with a space behind it, which no server's id has in it.
+inline void append_copy(std::string& copies, const ShardAddress& at) {
+  copies.append(at.server.view()).append("/").append(std::to_string(at.shard)).append(" ");
+}
+[[nodiscard]] inline bool has_copy(std::string_view copies, const ShardAddress& at) {
+  if (copies.empty()) return false;
+  std::string name;
+  append_copy(name, at);
+  const auto found = copies.find(name);
+  // A name may be the end of another one.
+  return found == 0 || copies.find(" " + name) != std::string_view::npos;
+}
 
 }  // namespace wsr

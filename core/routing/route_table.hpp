@@ -36,7 +36,6 @@ struct Route {
   std::string client;
   std::vector<RouteTarget> targets;      // one a shard, the newest claim's first
   std::vector<RouteTarget> old_targets;  // being drained
-  std::vector<ShardAddress> tried;       // where what comes back now has been, or its copies: policy `multi`
   bool is_looking_up = false;
   bool is_draining = false;
   bool is_looked_up = false;  // `targets` are the directory's answer

@@ -1,6 +1,7 @@
 #include "core/routing/send_flow.hpp"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -15,6 +16,10 @@ Frame encode(const Session& session, const EntryMessage& message, std::string& s
   scratch.clear();
   append_message(scratch, message.from, message.data);
   return Delivery::text_frame(scratch);
+}
+
+bool is_among(const std::vector<RouteTarget>& targets, const ShardAddress& address) {
+  return std::any_of(targets.begin(), targets.end(), [&](const RouteTarget& each) { return each.address == address; });
 }
 
 EntryMessage one_hop_further(EntryMessage message) {
@@ -65,50 +70,61 @@ void SendFlow::route(const EntryMessage& message) {
 
 void SendFlow::dispatch(Route& route, const EntryMessage& message) {
   // Of several devices one's word counts, and the others get copies: one here if there is one, for its word is known
-  // at once, else the newest. What came back goes only where neither it nor a copy has been.
-  const auto is_meant = [&](const RouteTarget& target) {
-    return !message.has_copies ||
-           std::find(route.tried.begin(), route.tried.end(), target.address) == route.tried.end();
-  };
+  // at once, else the newest that has room for it.
+  const RouteTarget* here = nullptr;
+  boost::container::small_vector<std::pair<RouteTarget*, LinkTable::Entry>, 4> elsewhere;
+  bool is_full = false;
+  for (RouteTarget& target : route.targets) {
+    if (has_copy(message.copies, target.address)) continue;  // it has come back, and this one has it
+    if (target.address == context_.options.self) {
+      here = &target;
+      continue;
+    }
+    const auto link = links_.to(target.address);
+    if (link.link.queued_bytes() + message.data.size() > context_.limits().link_bytes_max) {
+      is_full = true;
+    } else {
+      elsewhere.emplace_back(&target, link);
+    }
+  }
   EntryMessage outgoing = message;
-  bool has_word = false;
-  const auto here = std::find_if(route.targets.begin(), route.targets.end(),
-                                 [&](const RouteTarget& target) { return target.address == context_.options.self; });
-  if (here != route.targets.end() && is_meant(*here)) {
-    if (const auto word = deliver_here(outgoing)) {
-      finish(outgoing, *word);
-      has_word = true;
+  if (here != nullptr) {
+    if (const auto word = deliver_here(message)) {
+      finish(message, *word);
+      outgoing.is_copy = true;
+      outgoing.receipt = 0;
     } else {
       // The row is older than the close of our own connection: it is being released now. Not to be kept.
       route.stale_at = context_.now();
     }
   }
-  outgoing.has_copies = message.has_copies || (!has_word && route.targets.size() > 1);
-  for (RouteTarget& target : route.targets) {
-    if (target.address == context_.options.self || !is_meant(target)) continue;
-    if (has_word) {
-      outgoing.is_copy = true;
-      outgoing.receipt = 0;
-      ++context_.stats.copies;
-    }
-    has_word = true;
-    const auto link = links_.to(target.address);
-    if (link.link.queued_bytes() + outgoing.data.size() > context_.limits().link_bytes_max) {
-      finish(outgoing, Word::dropped_capacity);
-      continue;
-    }
-    if (message.hops != 0 && !outgoing.is_copy) ++context_.stats.forwarded;
-    target.link = link.index;
-    outgoing.is_fresh = target.last_seq == 0;
-    target.last_seq = link.link.add(outgoing);
-    links_.touch(link);
+  if (elsewhere.empty()) {
+    if (!outgoing.is_copy) finish(message, is_full ? Word::dropped_capacity : Word::offline);
+    return;
   }
-  // It came back from one device, and what became of the others' copies nobody tells.
-  if (!has_word) finish(outgoing, message.has_copies ? Word::unknown : Word::offline);
+  std::string copies(message.copies);
+  if (!outgoing.is_copy) {
+    for (auto each = std::next(elsewhere.begin()); each != elsewhere.end(); ++each)
+      append_copy(copies, each->first->address);
+    outgoing.copies = copies;
+    if (message.hops != 0) ++context_.stats.forwarded;
+  }
+  for (const auto& [target, link] : elsewhere) {
+    if (outgoing.is_copy) ++context_.stats.copies;
+    target->link = link.index;
+    outgoing.is_fresh = target->last_seq == 0;
+    target->last_seq = link.link.add(outgoing);
+    links_.touch(link);
+    outgoing.is_copy = true;  // the first has the word
+    outgoing.receipt = 0;
+    outgoing.copies = {};
+  }
 }
 
 void SendFlow::finish(const EntryMessage& message, Word word) {
   if (message.is_copy) return;
+  // It came back from one device, and what became of the others' copies nobody tells.
+  if (word != Word::delivered && !message.copies.empty()) word = Word::unknown;
   count(word);
   if (message.receipt != 0) {
     resolve_receipt(message.receipt, word, word == Word::delivered ? context_.options.self.server : ServerId{});
@@ -206,12 +222,18 @@ void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
   }
   route->is_looking_up = false;
   route->is_looked_up = true;
-  route->targets.clear();
+  std::vector<RouteTarget> targets;
   for (const OwnerRow& row : owners.rows) {
-    const auto address = row.at.address();
-    const bool is_known = std::any_of(route->targets.begin(), route->targets.end(),
-                                      [&](const RouteTarget& target) { return target.address == address; });
-    if (!is_known) route->targets.push_back(RouteTarget{.address = address, .link = 0, .last_seq = 0});
+    if (!is_among(targets, row.at.address()))
+      targets.push_back(RouteTarget{.address = row.at.address(), .link = 0, .last_seq = 0});
+  }
+  const bool is_same = targets.size() == route->targets.size() &&
+                       std::all_of(targets.begin(), targets.end(),
+                                   [&](const RouteTarget& target) { return is_among(route->targets, target.address); });
+  if (!is_same) {
+    // What is on its way may still come back, and must not arrive at another device after what is sent now.
+    drain_targets(*route);
+    route->targets = std::move(targets);
   }
   route->stale_at = context_.options.policy == SessionPolicy::multi ? context_.now() + context_.limits().multi_route_ttl
                                                                     : Time::max();
@@ -238,7 +260,6 @@ void SendFlow::resolve(Route& route) {
     }
   };
   for (const Message& message : returned) send_on(message);
-  route.tried.clear();
   for (const Message& message : waiting) send_on(message);
   if (is_here || route.targets.empty()) routes_.drop(route);  // no negative cache: the client may come any moment
 }
@@ -248,19 +269,13 @@ void SendFlow::come_back(const EntryMessage& message) {
   if (message.hops >= context_.limits().hops_max) return finish(message, Word::offline);
   Route* route = routes_.find(message.to);
   if (route == nullptr) {
-    if (message.has_copies) return finish(message, Word::unknown);  // where the copies went is forgotten
     if (context_.options.policy == SessionPolicy::single) {
       if (const auto word = deliver_here(message)) return finish(message, *word);
     }
     route = &make_route(message.to);
   }
-  if (message.has_copies) {
-    for (const auto* targets : {&route->targets, &route->old_targets}) {
-      for (const RouteTarget& target : *targets) route->tried.push_back(target.address);
-    }
-  }
   wait(*route, &Route::returned, message);
-  if (!route->is_draining) begin_drain(*route);
+  if (!route->is_draining || route->is_looked_up) begin_drain(*route);
   if (!route->is_busy()) resolve(*route);
 }
 
@@ -271,14 +286,18 @@ bool SendFlow::is_settled(const RouteTarget& target) {
 }
 
 void SendFlow::begin_drain(Route& route) {
+  drain_targets(route);
+  route.is_looked_up = false;
+}
+
+void SendFlow::drain_targets(Route& route) {
   for (RouteTarget& target : route.targets) {
     if (is_settled(target)) continue;
     ask_account(links_.to(target.address));
     route.old_targets.push_back(std::move(target));
   }
   route.targets.clear();
-  route.is_looked_up = false;
-  if (route.old_targets.empty()) return;
+  if (route.old_targets.empty() || route.is_draining) return;
   route.is_draining = true;
   route.drain_until = context_.now() + context_.limits().drain_max;
   routes_.busy().insert(route.client);

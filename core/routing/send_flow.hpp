@@ -81,6 +81,8 @@ private:
   void come_back(const EntryMessage& message);
   void reroute(const Link& link, const Link::Batch& batch);
   void begin_drain(Route& route);
+  /// What was sent to its targets ends or comes back before anything else is sent; then they are forgotten.
+  void drain_targets(Route& route);
   void end_drain_if_done(Route& route);
   void end_drains();
   void resolve(Route& route);

@@ -45,12 +45,13 @@ Overload(Fs...) -> Overload<Fs...>;  // clang does not deduce it for aggregates 
 void put_message(std::string& out, Kind kind, const EntryMessage& message) {
   put_byte(out, static_cast<std::uint8_t>(kind));
   put_byte(out, static_cast<std::uint8_t>((message.is_copy ? 1 : 0) | (message.is_fresh ? 2 : 0) |
-                                          (message.has_copies ? 4 : 0)));
+                                          (message.copies.empty() ? 0 : 4)));
   put_byte(out, message.hops);
   put_number(out, message.receipt);
   put_text(out, message.from);
   put_text(out, message.to);
   put_text(out, message.data);
+  if (!message.copies.empty()) put_text(out, message.copies);
 }
 
 EntryMessage read_message(Reader& reader) {
@@ -59,12 +60,15 @@ EntryMessage read_message(Reader& reader) {
   if (flags > 7) reader.fail();
   message.is_copy = (flags & 1) != 0;
   message.is_fresh = (flags & 2) != 0;
-  message.has_copies = (flags & 4) != 0;
   message.hops = reader.byte();
   message.receipt = reader.number();
   message.from = reader.text();
   message.to = reader.text();
   message.data = reader.text();
+  if ((flags & 4) != 0) {
+    message.copies = reader.text();
+    if (message.copies.empty()) reader.fail();
+  }
   return message;
 }
 

@@ -46,8 +46,8 @@ struct EntryMessage {         // deliver `data` to every connection of `to` on t
   std::string_view from;      // client id, may be empty (the fabric itself, a shell)
   std::string_view to;
   std::string_view data;
-  bool is_fresh = false;  // the first on its route: whoever gave messages of this client back may deliver again
-  bool has_copies = false;  // other devices have got it: if it comes back, it may not go there again
+  bool is_fresh = false;      // the first on its route: whoever gave messages of this client back may deliver again
+  std::string_view copies{};  // shards that have a copy, in its sender's words: if it comes back, they are passed by
 };
 struct EntryReturned {  // `to` is not here: the sender's shard must look again
   EntryMessage message;

@@ -57,7 +57,10 @@ private:
   std::uint64_t number() { return data_.ConsumeIntegral<std::uint64_t>() >> data_.ConsumeIntegralInRange(0, 63); }
   std::string_view text() { return texts_.emplace_back(data_.ConsumeRandomLengthString(300)); }
   EntryMessage message() {
-    return {number(), data_.ConsumeIntegral<std::uint8_t>(), data_.ConsumeBool(), text(), text(), text()};
+    EntryMessage made{number(), data_.ConsumeIntegral<std::uint8_t>(), data_.ConsumeBool(), text(), text(), text()};
+    made.is_fresh = data_.ConsumeBool();
+    made.copies = text();
+    return made;
   }
   Entry entry() {
     switch (data_.ConsumeIntegralInRange(0, 9)) {

@@ -117,6 +117,23 @@ TEST_CASE("a batch of every kind of entry comes out as it went in, unsigned and 
   }
 }
 
+TEST_CASE("who has a copy travels with the message, there and back, and costs nothing without") {
+  EntryMessage plain = message("1"), copied = message("1");
+  copied.copies = "b~1/0 c~1/3 ";
+  BatchWriter writer("a~1", 2, 3, 100, 105), other("a~1", 2, 3, 100, 105);
+  writer.add(copied);
+  writer.add(EntryReturned{copied, 9});
+  other.add(plain);
+  other.add(EntryReturned{plain, 9});
+  const auto bytes = writer.finish({}, "b~1", 0ms), fewer = other.finish({}, "b~1", 0ms);
+  const auto decoded = decode_batch(bytes, {}, "b~1", 0ms);
+  const auto& batch = std::get<Batch>(decoded);
+  CHECK(std::get<EntryMessage>(batch.entries[0]).copies == copied.copies);
+  CHECK(std::get<EntryReturned>(batch.entries[1]).message.copies == copied.copies);
+  CHECK(std::get<EntryReturned>(batch.entries[1]).base == 9);
+  CHECK(bytes.size() == fewer.size() + 2 * (copied.copies.size() + 1));
+}
+
 TEST_CASE("an empty batch is a batch") {
   const auto bytes = BatchWriter("a~1", 0, 0, 1, 1).finish({}, "b~1", 0ms);
   CHECK(is_taken(bytes));
