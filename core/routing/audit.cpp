@@ -8,9 +8,9 @@ void Audit::begin() {
   next_at_ = context_.now() + settle_for;
 }
 
-void Audit::on_time() {
+void Audit::on_time(bool is_busy) {
   if (!next_at_ || *next_at_ > context_.now()) return;
-  if (context_.store == StoreState::down) {
+  if (is_busy || context_.store == StoreState::down) {
     next_at_ = context_.now() + settle_for;
     return;
   }

@@ -2,8 +2,9 @@
 //
 // The store may have forgotten the last writes (a failover to a replica that was behind). Claims and joins that it lost
 // are asserted again; a release or a leave that it lost makes no noise: the row stands again, and nobody misses it. So
-// after each re-assertion this shard reads what the store holds of its server, page by page, and takes back what no
-// connection here stands for. Connection ids are never reused, so what nobody stands for now nobody ever will.
+// after each re-assertion, once it is through, this shard reads what the store holds of its server, page by page, and
+// takes back what no connection here stands for. Connection ids are never reused, so what nobody stands for now nobody
+// ever will.
 //
 //   trouble ─settle_for─▶ page ─▶ release, drop what is not ours ─pace─▶ page ... ─▶ done
 //
@@ -27,7 +28,8 @@ public:
   void begin();
   void on_held(std::uint64_t number, const Held& held);
   void on_released(Errc result);
-  void on_time();
+  /// `is_busy`: the shard still claims its sessions again, which comes first.
+  void on_time(bool is_busy);
   [[nodiscard]] std::optional<Time> next_deadline() const { return next_at_; }
 
 private:

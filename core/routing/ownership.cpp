@@ -9,6 +9,8 @@ namespace {
 // A claim's ticket names its session: slot and the lower 28 bits of its serial. Enough to tell a reused slot.
 constexpr std::uint64_t serial_mask = (1U << 28) - 1;
 
+constexpr Duration renewal_pause_max = std::chrono::milliseconds{100};  // then it sees how many there are now
+
 std::uint64_t claim_number(ConnId conn) { return ((conn.serial() & serial_mask) << 24) | conn.slot(); }
 
 }  // namespace
@@ -33,10 +35,39 @@ void Ownership::ask(Session& session) {
                                               .devices_max = context_.limits().devices_max,
                                               .clock_error = session.clock_error,
                                               .ttl = context_.limits().owner_ttl});
-  if (context_.limits().owner_ttl.count() > 0 && !renew_at_) schedule_renewal();
+  if (context_.limits().owner_ttl.count() > 0 && !renew_at_) {
+    renewed_at_ = context_.now();
+    schedule_renewal();
+  }
 }
 
-void Ownership::schedule_renewal() { renew_at_ = context_.now() + Duration(context_.limits().owner_ttl) / 3; }
+Duration Ownership::renewal_third() const { return Duration(context_.limits().owner_ttl) / 3; }
+
+// One row after the other: servers that all began at the same time would else all burst at the same time.
+void Ownership::schedule_renewal() {
+  const Duration each = renewal_third() / std::max<std::uint32_t>(context_.sessions.slots_end(), 1);
+  renewal_every_ = std::clamp(each, context_.limits().reassert_pace, renewal_pause_max);
+  renew_at_ = context_.now() + renewal_every_;
+}
+
+void Ownership::renew() {
+  // What a pause of the process left undone is not made up for at once.
+  const std::uint32_t slots = context_.sessions.slots_end();
+  const Duration each = renewal_third() / std::max<std::uint32_t>(slots, 1);
+  renewed_at_ = std::max(renewed_at_, context_.now() - std::max(2 * renewal_every_, each));
+  const auto due = static_cast<std::uint32_t>(std::min<std::int64_t>(slots, (context_.now() - renewed_at_) / each));
+  renewed_at_ += due * each;
+  schedule_renewal();
+  if (context_.store == StoreState::down) return;  // on_store_up() claims all again
+  for (std::uint32_t n = 0; n < due; ++n, ++renew_slot_) {
+    if (renew_slot_ >= slots) renew_slot_ = 0;
+    Session* session = context_.sessions.at(renew_slot_);
+    if (session == nullptr || session->phase != Session::Phase::open || session->claim != Session::Claim::held)
+      continue;
+    ++context_.stats.claims_renewed;
+    ask(*session);
+  }
+}
 
 void Ownership::release(const Session& session) {
   ++context_.stats.releases;
@@ -99,7 +130,7 @@ void Ownership::retry_releases() {
 void Ownership::reassert() { walk(Walk::all); }
 
 // What has expired while the store was away is claimed again.
-void Ownership::on_store_up() { walk(renew_at_ ? Walk::renewal : Walk::unclaimed); }
+void Ownership::on_store_up() { walk(renew_at_ ? Walk::rows : Walk::unclaimed); }
 
 std::optional<Time> Ownership::next_deadline() const {
   if (!walk_at_ || !renew_at_) return walk_at_ ? walk_at_ : renew_at_;
@@ -107,35 +138,39 @@ std::optional<Time> Ownership::next_deadline() const {
 }
 
 void Ownership::walk(Walk what) {
-  // A walk that is under way begins anew: what it has passed may be meant, too.
-  walk_ = std::max(walk_, what);
-  walk_slot_ = 0;
+  if (walk_ == Walk::none || what > walk_) {
+    walk_ = what;
+    walk_slot_ = 0;
+  } else {
+    walk_again_ = std::max(walk_again_, what);  // not now: a walk that always begins anew never ends
+  }
   if (!walk_at_) walk_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 void Ownership::on_time() {
-  if (renew_at_ && *renew_at_ <= context_.now()) {
-    schedule_renewal();
-    walk(Walk::renewal);
-  }
-  if (!walk_at_ || *walk_at_ > context_.now()) return;
+  if (renew_at_ && *renew_at_ <= context_.now()) renew();
+  if (walk_at_ && *walk_at_ <= context_.now()) go_on();
+}
+
+void Ownership::go_on() {
   walk_at_.reset();
-  if (context_.store == StoreState::down) return;  // on_store_up() begins anew
+  if (context_.store == StoreState::down) return;  // on_store_up() goes on
   retry_releases();
   std::uint32_t claimed = 0;
   for (; walk_slot_ < context_.sessions.slots_end() && claimed < context_.limits().reassert_batch; ++walk_slot_) {
     Session* session = context_.sessions.at(walk_slot_);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
     if (walk_ == Walk::unclaimed && session->claim != Session::Claim::unclaimed) continue;
-    ++(walk_ == Walk::renewal ? context_.stats.claims_renewed : context_.stats.reasserted);
+    if (walk_ == Walk::all) session->are_rooms_due = true;
+    ++(walk_ == Walk::rows ? context_.stats.claims_renewed : context_.stats.reasserted);
     ++claimed;
     ask(*session);
   }
-  if (walk_slot_ < context_.sessions.slots_end()) {
-    walk_at_ = context_.now() + context_.limits().reassert_pace;
-  } else {
-    walk_ = Walk::none;
+  if (walk_slot_ >= context_.sessions.slots_end()) {
+    walk_ = std::exchange(walk_again_, Walk::none);
+    walk_slot_ = 0;
   }
+  if (walk_ != Walk::none) walk_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 }  // namespace wsr

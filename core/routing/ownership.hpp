@@ -4,7 +4,8 @@
 //                  │  └─superseded─▶ close 4009   │ ok
 //                  └─store down─▶ unclaimed ──────┴─ claimed again once the store is back
 //
-// With an owner_ttl rows expire by themselves: every third of it all are claimed anew, as after trouble.
+// With an owner_ttl rows expire by themselves: in every third of it each is claimed anew, one after the other and at an
+// even pace, whatever else is claimed again meanwhile.
 //
 // Every change is fenced (G2): a claim says when its connection was accepted and loses to a newer one; a release
 // names its exact attachment. What the directory displaced is told 4009, wherever it is.
@@ -46,6 +47,8 @@ public:
   void release(const Session& session);
   /// Claims every session again, with its old epoch, reassert_batch at a time.
   void reassert();
+  /// Claims are being made again, and more will be.
+  [[nodiscard]] bool is_walking() const { return walk_ != Walk::none; }
 
   void on_claimed(std::uint64_t number, Claimed&& claimed);
   void on_released(std::uint64_t number, const Released& released);
@@ -54,23 +57,30 @@ public:
   [[nodiscard]] std::optional<Time> next_deadline() const;
 
 private:
-  enum class Walk : std::uint8_t { none, unclaimed, renewal, all };  // the later includes the earlier
+  enum class Walk : std::uint8_t { none, unclaimed, rows, all };  // rows: all, without their rooms
   struct Release {
     ClientId client;
     Attachment at;
   };
   void ask(Session& session);
   void walk(Walk what);
-  void retry_releases();
+  void go_on();
+  void renew();
   void schedule_renewal();
+  [[nodiscard]] Duration renewal_third() const;
+  void retry_releases();
   [[nodiscard]] Attachment attachment(ConnId conn) const;
 
   RouterContext& context_;
   OwnershipEvents& events_;
   Walk walk_ = Walk::none;
-  std::uint32_t walk_slot_ = 0;  // the next session to claim again
+  Walk walk_again_ = Walk::none;  // asked for during a walk: what it has passed may be meant, too
+  std::uint32_t walk_slot_ = 0;   // the next session to claim again
   std::optional<Time> walk_at_;
-  std::optional<Time> renew_at_;  // owner_ttl: the next renewal of all rows
+  std::uint32_t renew_slot_ = 0;  // owner_ttl: the next session to renew
+  std::optional<Time> renew_at_;
+  Time renewed_at_{};  // up to then all is renewed that was due
+  Duration renewal_every_{};
   std::uint64_t releases_ = 0;
   std::unordered_map<std::uint64_t, Release> releases_out_;
   std::deque<Release> releases_to_retry_;

@@ -165,10 +165,13 @@ TEST_CASE("rows with a ttl are renewed while their server lives, and go by thems
   const auto has_rows = [&] { return redis.command({"KEYS", "*:own"}).find("{c:c") != std::string::npos; };
   const auto renewed = [&] { return only.stats().at("claims_renewed").get<std::uint64_t>(); };
   // Five renewals take longer than one ttl: nobody has been missing meanwhile.
-  while (renewed() < 250) {
-    REQUIRE(only.online() == 50);
-    swarm.pump(20ms);
-  }
+  const bool has_renewed = swarm.pump_until(
+      [&] {
+        REQUIRE(only.online() == 50);
+        return renewed() >= 250;
+      },
+      20s);
+  REQUIRE(has_renewed);
   REQUIRE(has_rows());
   only.process().signal(SIGKILL);
   REQUIRE(only.process().wait(5s));
