@@ -10,6 +10,8 @@ namespace {
 
 constexpr Epoch every_epoch{std::numeric_limits<std::uint64_t>::max() >> 12};  // below 2^53: exact in every store
 
+bool is_of_store(Errc result) { return result == Errc::unavailable || result == Errc::timeout; }
+
 std::string store_sentence(Errc result) {
   return result == Errc::timeout ? "the store did not answer in time: try again"
                                  : "the store cannot be reached now: try again";
@@ -192,23 +194,8 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   if (found == flows_.end()) return;
   Flow& flow = found->second;
   if (joined.result != Errc::ok) {
-    const bool is_store = joined.result == Errc::unavailable || joined.result == Errc::timeout;
-    Session* asker = context_.sessions.find(flow.conn);
-    LocalRoom* asked = channels_.rooms().find(flow.room.view());
-    RoomMember* meant = asker == nullptr || asked == nullptr ? nullptr : asked->find(flow.conn);
-    const bool has_left = meant != nullptr && meant->left_version > meant->joined_version;
-    if (has_left) flow.is_again = false;
-    if (is_store && !has_left && (flow.is_restore || flow.is_again)) {
-      // The membership is meant to be: it is asserted again with its claim, once the store is back. Until then the
-      // client hears what comes: it has been told that it is there, and nothing else would ever let go of what is held
-      // back.
-      if (meant != nullptr && meant->holder == number) {
-        static_cast<void>(release_held(*asker, flow, 0));
-        meant->holder = 0;
-      }
-      return finish(number, RoomDone{joined.result, 0, 0, store_sentence(joined.result)});
-    }
-    return refuse_join(number, joined.result, is_store ? store_sentence(joined.result) : joined.detail);
+    return refuse_join(number, joined.result,
+                       is_of_store(joined.result) ? store_sentence(joined.result) : joined.detail);
   }
   Session* session = session_of(flow);
   LocalRoom* room = channels_.rooms().find(flow.room.view());
@@ -223,6 +210,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     // Its event may still be under way, or be lost with a connection: then the members are told to look again.
     if (flow.is_again) channels_.count_later(*room);
   }
+  member->is_due = false;
   const std::uint64_t version = std::max<std::uint64_t>(joined.version, 1);
   const bool has_ended = member->left_version > version;
   const bool is_last = member->last_join == number;
@@ -310,14 +298,36 @@ void RoomFlow::hold_for(RoomMember& member, std::uint64_t number, Flow& join) {
 
 void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view detail) {
   Flow& flow = flows_.at(number);
-  Session* session = context_.sessions.find(flow.conn);
+  Session* session = session_of(flow);
   LocalRoom* room = channels_.rooms().find(flow.room.view());
-  if (session != nullptr && room != nullptr && !flow.is_again) {
-    end_membership(*room, *session);
-    // What the store has not answered may have been carried out: then the roster lists somebody who is not there.
-    if (result == Errc::unavailable || result == Errc::timeout) drop({flow.room, flow.client, attachment(flow.conn)});
+  RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
+  if (member != nullptr) {
+    // An end that came meanwhile is the client's own leave, unless the roster never had this join.
+    const bool has_left = member->left_version > member->joined_version && !member->is_due && !member->is_swept;
+    if (is_of_store(result) && !has_left && (flow.is_restore || flow.is_again)) {
+      postpone_join(number, *member, *session);
+    } else if (has_left || !flow.is_again) {
+      end_membership(*room, *session);
+      // What the store has not answered may have been carried out: then the roster lists somebody who is not there.
+      if (is_of_store(result)) drop({flow.room, flow.client, attachment(flow.conn)});
+    }
   }
   finish(number, RoomDone{result, 0, 0, std::string(detail)});
+}
+
+void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& session) {
+  Flow& flow = flows_.at(number);
+  if (member.holder == number) {
+    // Until it is in it hears what comes: nothing else would ever let go of what is held back.
+    static_cast<void>(release_held(session, flow, 0));
+    member.holder = 0;
+    member.joined_version = 1;
+  }
+  if (member.last_join != number) return;  // a later one decides
+  member.left_version = 0;
+  member.is_due = true;
+  unfinished_joins_.emplace(session.id, flow.room);
+  retry_later();
 }
 
 // ---------------------------------------------------------------- leave
@@ -570,13 +580,20 @@ void RoomFlow::reassert(Session& session) {
   for (const std::uint32_t number : std::vector<std::uint32_t>(session.rooms)) {
     LocalRoom* room = channels_.rooms().at(number);
     if (room == nullptr) continue;
-    const RoomMember* member = room->find(session.id);
-    if (member == nullptr || flows_.contains(member->last_join)) continue;  // asked already
-    Flow again(Kind::join, {}, room->name, session.client, session.id);
-    again.wants_presence = member->wants_presence;
-    const std::uint64_t flow = add(std::move(again));
-    begin_join(flow, flows_.at(flow));
+    if (const RoomMember* member = room->find(session.id)) join_again(session, *room, *member);
   }
+}
+
+void RoomFlow::join_again(Session& session, const LocalRoom& room, const RoomMember& member) {
+  if (flows_.contains(member.last_join)) return;  // asked already
+  if (session.claim != Session::Claim::held) {
+    session.are_rooms_due = true;
+    return;
+  }
+  Flow again(Kind::join, {}, room.name, session.client, session.id);
+  again.wants_presence = member.wants_presence;
+  const std::uint64_t flow = add(std::move(again));
+  begin_join(flow, flows_.at(flow));
 }
 
 void RoomFlow::on_closed(Session& session) {
@@ -638,15 +655,38 @@ void RoomFlow::on_dropped(std::uint64_t number, const Left& left) {
   // Whatever the store's reason was: until this is done the roster lists somebody who is not there.
   Drop& what = node.mapped();
   unfinished_drops_.insert_or_assign({what.at.conn, what.room}, std::move(what));
-  if (!retry_drops_at_) retry_drops_at_ = context_.now() + retry_drops_every;
+  retry_later();
+}
+
+void RoomFlow::retry_later() {
+  if (!retry_at_) retry_at_ = context_.now() + retry_every;
 }
 
 void RoomFlow::on_store_up() {
-  if (!unfinished_drops_.empty()) retry_drops_at_ = context_.now();
+  if (!unfinished_drops_.empty() || !unfinished_joins_.empty()) retry_at_ = context_.now();
+}
+
+void RoomFlow::retry() {
+  retry_at_.reset();
+  if (context_.store == StoreState::down) return;  // on_store_up() goes on
+  retry_joins();
+  retry_drops();
+  if (!unfinished_drops_.empty() || !unfinished_joins_.empty())
+    retry_at_ = context_.now() + context_.limits().reassert_pace;
+}
+
+void RoomFlow::retry_joins() {
+  for (std::uint32_t n = 0; n < context_.limits().reassert_batch && !unfinished_joins_.empty(); ++n) {
+    const auto [conn, name] = std::move(unfinished_joins_.extract(unfinished_joins_.begin()).value());
+    Session* session = context_.sessions.find(conn);
+    LocalRoom* room = channels_.rooms().find(name.view());
+    const RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(conn);
+    if (member == nullptr || !member->is_due || session->phase != Session::Phase::open) continue;
+    join_again(*session, *room, *member);
+  }
 }
 
 void RoomFlow::retry_drops() {
-  retry_drops_at_.reset();
   for (std::uint32_t n = 0; n < context_.limits().reassert_batch && !unfinished_drops_.empty(); ++n) {
     Drop what = std::move(unfinished_drops_.extract(unfinished_drops_.begin()).mapped());
     // The same connection may have joined again since: it is there now.
@@ -654,7 +694,6 @@ void RoomFlow::retry_drops() {
     if (room != nullptr && room->find(what.at.conn) != nullptr) continue;
     drop(std::move(what));
   }
-  if (!unfinished_drops_.empty()) retry_drops_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 // ---------------------------------------------------------------- the roster speaks
@@ -679,6 +718,7 @@ void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
       continue;
     }
     if (member->joined_version >= event.version) continue;
+    if (member->is_due) continue;  // an older attachment's end: the roster does not have this one yet
     if (is_swept) {
       reassert(*session);  // taken for dead, and alive: its claim is asserted again by the Keeper's word
       return;
@@ -696,13 +736,13 @@ std::optional<Time> RoomFlow::next_deadline() const {
   if (!deadlines_.empty()) earlier(deadlines_.begin()->first);
   if (!departures_.empty()) earlier(departures_.begin()->first);
   for (const auto& [conn, restore] : restores_) earlier(restore.until);
-  if (retry_drops_at_) earlier(*retry_drops_at_);
+  if (retry_at_) earlier(*retry_at_);
   return next;
 }
 
 void RoomFlow::on_time() {
   const Time now = context_.now();
-  if (retry_drops_at_ && *retry_drops_at_ <= now) retry_drops();
+  if (retry_at_ && *retry_at_ <= now) retry();
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const std::uint64_t number = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());

@@ -15,8 +15,10 @@
 // For a client elsewhere the command goes to its owner's shard and is carried out there (EntryRoomCommand).
 //
 // Thread-safety: none; part of one Router.
-// Bounds:        room_flows_max under way: above, `capacity`. Drops that the store did not take are kept and made again
-//                once a second, one for each room of each connection that is gone.
+// Bounds:        room_flows_max under way: above, `capacity`. What the store did not take is kept and asked again once
+// a
+//                second: the drops, one for each room of each connection that is gone, and the joins of clients that
+//                have been told that they are in.
 #pragma once
 
 #include <cstdint>
@@ -96,7 +98,7 @@ public:
 
 private:
   static constexpr Duration restore_max = std::chrono::seconds{2};  // then the client is welcomed without the rest
-  static constexpr Duration retry_drops_every = std::chrono::seconds{1};
+  static constexpr Duration retry_every = std::chrono::seconds{1};
   static constexpr Duration handover_max = std::chrono::seconds{2};  // how long the new connection may take to join
 
   enum class Kind : std::uint8_t { join, leave, members };
@@ -181,6 +183,12 @@ private:
   void tell_left(Session& session, const Flow& flow, const Left& left);
   void end_membership(LocalRoom& room, Session& session);
   void drop(Drop what);
+  /// The client has been told that it is in, or was in before: the store has not taken it, and is asked again.
+  void postpone_join(std::uint64_t number, RoomMember& member, Session& session);
+  void join_again(Session& session, const LocalRoom& room, const RoomMember& member);
+  void retry_later();
+  void retry();
+  void retry_joins();
   void retry_drops();
   void drop_all(ConnId conn, const Departed& departed);
   void note_restored(ConnId conn);
@@ -199,7 +207,8 @@ private:
   std::set<std::pair<Time, ConnId>> departures_;
   std::unordered_map<std::uint64_t, Drop> drops_;
   std::map<std::pair<ConnId, RoomName>, Drop> unfinished_drops_;  // that the store did not take
-  std::optional<Time> retry_drops_at_;
+  std::set<std::pair<ConnId, RoomName>> unfinished_joins_;        // and these, of members that are `is_due`
+  std::optional<Time> retry_at_;
   std::string text_;  // an answer being written
 };
 

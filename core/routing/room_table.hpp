@@ -33,6 +33,7 @@ struct RoomMember {
   std::uint64_t last_join = 0;     // the latest join that was asked for it, under way or not
   std::uint64_t left_version = 0;  // of an end of its client's stay that came while the join was under way
   bool is_swept = false;           // that end was a sweep
+  bool is_due = false;             // the store did not answer its join: it is to be asked again
   bool wants_presence = true;
 };
 

@@ -66,11 +66,12 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
 
   void on_claim_held(Session& session, const std::vector<RoomName>& room_names,
                      std::vector<Attachment> displaced) override {
-    if (session.outbox.is_held() && !room_names.empty()) {
+    // Also of a client that was welcomed while the store did not answer: the roster has it in its rooms all the time.
+    if (!std::exchange(session.has_been_held, true) && !room_names.empty()) {
       return rooms.restore(session, room_names, std::move(displaced));
     }
     for (const Attachment& at : displaced) on_displaced(at);
-    if (!session.rooms.empty()) rooms.reassert(session);
+    if (std::exchange(session.are_rooms_due, false)) rooms.reassert(session);
     welcome(session);
   }
 
@@ -389,7 +390,7 @@ std::optional<Time> Router::next_deadline() const {
 
 void Router::on_time() {
   state_->ownership.on_time();
-  state_->audit.on_time();
+  state_->audit.on_time(state_->ownership.is_walking());
   state_->flow.on_time();
   state_->admission.on_time();
   state_->rooms.on_time();

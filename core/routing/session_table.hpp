@@ -37,6 +37,8 @@ struct Session {
   Framing framing;
   Claim claim = Claim::asked;
   Phase phase = Phase::open;
+  bool has_been_held = false;  // the claim has stood once: the client is back in its rooms
+  bool are_rooms_due = false;  // to be asserted again, once the claim is
   Outbox outbox;
   Frame preface;  // goes out before everything else: the answer to the upgrade
   Epoch epoch;    // granted by the directory; 0 before
