@@ -423,6 +423,14 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
       return is_picked && is_room;
     case Mutant::swallowed_answer:
       return is_picked && is_answer;
+    case Mutant::rewritten_word: {
+      constexpr std::string_view word = R"("state":"delivered")";
+      const auto found = text.find(word);
+      if (!is_picked || !is_answer || found == std::string_view::npos) return false;
+      std::string other(text);
+      on_text(index, other.replace(found, word.size(), R"("state":"offline")"));
+      return true;
+    }
     case Mutant::planted:
       return is_answer &&
              parts_.kernel.draws.below(5'000'000, Purpose::mutant, client_of(conns_[index].device), ++draws_) == 0;

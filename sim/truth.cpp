@@ -262,7 +262,12 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
   const auto is = [&](std::string_view word) { return code == word || reason == word; };
   switch (done->kind) {
     case Deed::Kind::send: {
-      done->word = code == "delivered" ? Deed::Word::delivered : Deed::Word::other;
+      // Of several devices one's outbox may be full, and another's not.
+      done->word =
+          code == "delivered" ? Deed::Word::delivered
+          : code == "queued" || code == "unknown" || (is("slow_consumer") && population.devices_per_client() > 1)
+              ? Deed::Word::other
+              : Deed::Word::denied;
       const Metric metric = code == "delivered"   ? Metric::send_delivered
                             : code == "queued"    ? Metric::send_queued
                             : code == "offline"   ? Metric::send_offline
@@ -466,7 +471,13 @@ void Truth::judge(const Deed& done, DeedNumber number) {
     }
     if (done.kind == Deed::Kind::send) parts_.metrics.count(Metric::send_unknown, done.client);
   }
-  if (done.kind != Deed::Kind::send || done.is_heard || done.to >= parts_.scenario.clients) return;
+  if (done.kind != Deed::Kind::send || done.to >= parts_.scenario.clients) return;
+  if (done.is_heard) {
+    if (done.word != Deed::Word::denied) return;
+    return find(
+        "honest-word", done.to,
+        fmt::format("message {} of c{} was said not to be delivered, and c{} heard it", number, done.client, done.to));
+  }
   const ConnIndex now = population.conn_of_client(done.to);
   const bool is_there =
       now != nobody && conns.conn(now).serial == done.to_serial && !conns.conn(now).is_cut && !conns.conn(now).is_slow;
@@ -474,7 +485,8 @@ void Truth::judge(const Deed& done, DeedNumber number) {
   const bool has_stayed = ended == ended_.end() || ended->second > done.at + 2 * second;
   if (done.was_connected && has_stayed && done.client != nobody) {
     // A sender whose own connection has ended knows that it knows nothing.
-    const bool is_told = done.word == Deed::Word::other || (done.word == Deed::Word::none && !has_sender);
+    const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
+                         (done.word == Deed::Word::none && !has_sender);
     ++(is_told ? lost_and_told_ : lost_in_silence_);
     if (!is_told && parts_.kernel.is_traced()) {
       parts_.kernel.note(fmt::format("lost in silence: message {} of c{} to c{}, sent at {} ms, word {}", number,

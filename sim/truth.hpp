@@ -25,7 +25,7 @@ using DeedNumber = std::uint64_t;
 
 struct Deed {
   enum class Kind : std::uint8_t { send, push, join, leave } kind = Kind::send;
-  enum class Word : std::uint8_t { none, delivered, other } word = Word::none;
+  enum class Word : std::uint8_t { none, delivered, denied, other } word = Word::none;
   bool wants_answer = false;
   bool is_answered = false;
   bool is_heard = false;       // send: it has arrived

@@ -174,7 +174,7 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 17> checker_names{{
+inline constexpr std::array<CheckerName, 18> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
@@ -182,6 +182,7 @@ inline constexpr std::array<CheckerName, 17> checker_names{{
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
     {"words-add-up", "G5", "each server's words and what is in flight add up to what was sent"},
     {"one-answer", "G5", "each command with an id gets one answer, unless its connection ends"},
+    {"honest-word", "G5", "what was said not to be delivered does not arrive"},
     {"at-most-once", "G6", "no message comes twice"},
     {"no-loss", "G6", "what was said to be delivered arrives"},
     {"sender-order", "G7", "one sender's messages arrive in the order sent"},
