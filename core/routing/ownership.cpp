@@ -54,7 +54,7 @@ void Ownership::renew() {
   // What a pause of the process left undone is not made up for at once.
   const std::uint32_t slots = context_.sessions.slots_end();
   const Duration each = renewal_third() / std::max<std::uint32_t>(slots, 1);
-  renewed_at_ = std::max(renewed_at_, context_.now() - std::max(2 * renewal_every_, each));
+  renewed_at_ = std::max(renewed_at_, context_.now() - (2 * renewal_every_ + each));
   const auto due = static_cast<std::uint32_t>(std::min<std::int64_t>(slots, (context_.now() - renewed_at_) / each));
   renewed_at_ += due * each;
   schedule_renewal();
