@@ -109,7 +109,8 @@ std::string write_scenario(const Scenario& s) {
     each[std::string(name_in(expectation_names, expectation.kind))] =
         expectation.kind == Expectation::Kind::waive ? expectation.checker : expectation.expression.text;
     if (!expectation.name.empty()) each["name"] = expectation.name;
-    if (!expectation.from.step.empty() || expectation.from.offset != 0) each["from"] = write(expectation.from);
+    if (!expectation.from.step.empty() || expectation.from.is_end || expectation.from.offset != 0)
+      each["from"] = write(expectation.from);
     if (!expectation.to.is_end) each["to"] = write(expectation.to);
     if (expectation.within) each["within"] = write_duration(*expectation.within);
     if (!expectation.because.empty()) each["because"] = expectation.because;
