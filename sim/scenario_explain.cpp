@@ -204,7 +204,14 @@ std::string partition_words(const Step& step) {
   return fmt::format("nothing gets through between {} and {}, in both directions", a.text, b.text);
 }
 
-/// How long it lasts: what the file says, or what it is without.
+/// Whether its end undoes it: what is repeated without a `for` ends in the moment in which it happens.
+bool is_undone(Step::Action action) {
+  using A = Step::Action;
+  return action == A::restart || action == A::pause || action == A::slow || action == A::partition ||
+         action == A::degrade || action == A::store_restart || action == A::store_lose_replies;
+}
+
+/// What a step does.
 struct Lasting {
   std::string text;
   bool takes_for = true;  // false: `for` means nothing to this action
@@ -257,7 +264,8 @@ Lasting deed_words(const Step& step) {
       return {fmt::format("between {} and {} {}{}", who(*step.between_a).text, who(*step.between_b).text,
                           link_words(*step.link), until(step, ", for", ", until everything heals"))};
     case A::heal:
-      return {"all that the steps before have done is undone", false};
+      return {"what the steps before have done is undone, but for a stall of the store and the rest of a swizzle",
+              false};
     case A::clock_skew:
       if (step.by < 0)
         return {
@@ -270,9 +278,11 @@ Lasting deed_words(const Step& step) {
       return {fmt::format("the store goes down, forgets everything, and is back after {}",
                           time_words(step.duration.value_or(second)))};
     case A::store_flush:
-      return {"the store forgets everything; connections and subscriptions stay", false};
+      return {"the store forgets everything; connections and subscriptions stay" +
+              until(step, "; for the checkers it lasts", "")};
     case A::store_failover:
-      return {"the store's replica takes over, without what it has not got yet", false};
+      return {"the store's replica takes over, without what it has not got yet" +
+              until(step, "; for the checkers it lasts", "")};
     case A::store_lose_replies:
       return {fmt::format("the store's replies to {} are lost, and the connections with them, for {}", target.text,
                           time_words(step.duration.value_or(second)))};
@@ -514,7 +524,10 @@ void Explainer::explain_timeline() {
     }
     const Lasting deed = deed_words(step);
     text += deed.text;
-    if (step.every) text += fmt::format("; again every {} until the end", time_words(*step.every));
+    if (step.every) {
+      text += fmt::format("; again every {} until the end", time_words(*step.every));
+      if (!step.duration && is_undone(step.action)) text += ", each time undone at once for want of a \"for\"";
+    }
     if (step.duration && !deed.takes_for)
       text += fmt::format("; its \"for\" of {} changes nothing", time_words(*step.duration));
     if (!step.note.empty()) text += fmt::format(" ({})", step.note);
