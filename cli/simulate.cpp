@@ -17,6 +17,7 @@
 #include "cli/sim_runs.hpp"
 #include "cli/sim_tables.hpp"
 #include "sim/mutants.hpp"
+#include "sim/scenario_explain.hpp"
 #include "sim/scenario_reader.hpp"
 #include "sim/scenario_text.hpp"
 #include "sim/shrink.hpp"
@@ -57,12 +58,13 @@ void check_options(const SimulateOptions& o) {
   if (int{o.explain} + int{o.compare} + int{o.mutants} > 1)
     refuse("--explain, --compare and --mutants: one of them at a time");
   const bool has_routing = o.routing != "wsr", has_mutant = o.mutant != "none";
-  const bool has_seeds = o.seed || !o.seeds.empty();
   for (const auto& [name, is_said, is_possible] :
        {std::tuple{"--out", !o.out.empty(), false}, std::tuple{"--shrink", o.shrink, false},
         std::tuple{"--twice", o.twice, false}, std::tuple{"--trace", !o.trace.empty(), false},
         std::tuple{"--routing", has_routing, false}, std::tuple{"--mutant", has_mutant, o.compare},
-        std::tuple{"--seeds", has_seeds, o.compare}, std::tuple{"--until", !o.until.empty(), o.compare}}) {
+        std::tuple{"--seeds", !o.seeds.empty(), o.compare},
+        std::tuple{"--seed", o.seed.has_value(), o.compare || o.explain},
+        std::tuple{"--until", !o.until.empty(), o.compare}}) {
     if (is_said && !is_possible) refuse(fmt::format("{} means nothing to {}", name, mode));
   }
 }
@@ -212,7 +214,8 @@ int simulate(const SimulateOptions& o) {
   if (scenarios.empty()) return exit_sim_scenario;
   const bool has_many = scenarios.size() > 1;
   if (o.explain) {
-    for (const LoadedScenario& loaded : scenarios) std::cout << sim::explain(loaded.scenario) << (has_many ? "\n" : "");
+    for (const LoadedScenario& loaded : scenarios)
+      std::cout << sim::explain(loaded.scenario, loaded.config, o.seed) << (has_many ? "\n" : "");
     return 0;
   }
   if (o.mutants) return try_mutants(o, scenarios);

@@ -40,9 +40,6 @@ using ConfigCheck = std::function<std::vector<ConfigProblem>(const std::vector<C
 [[nodiscard]] std::string format_problems(std::string_view text, std::string_view file,
                                           const std::vector<Problem>& problems);
 
-/// What the scenario will do, every default included, as sentences; one a line.
-[[nodiscard]] std::string explain(const Scenario& scenario);
-
 /// The scenario as a file again: what a shrunk one is saved as. read_scenario() of it gives the same.
 [[nodiscard]] std::string write_scenario(const Scenario& scenario);
 

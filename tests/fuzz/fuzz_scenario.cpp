@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "sim/scenario_explain.hpp"
 #include "sim/scenario_reader.hpp"
 #include "tests/fuzz/require.hpp"
 

@@ -14,7 +14,9 @@ expect() {
   grep -qF -- "$word" "$dir/said" || { cat "$dir/said"; fail "'$word' is not in what it says: wsr simulate $*"; }
 }
 expect 0 PASSED "$folder/hard-death.json"
-expect 0 "kill s2, for 25s" "$folder/hard-death.json" --explain
+expect 0 "s2 is killed, without a goodbye, and started again after 25s" "$folder/hard-death.json" --explain
+expect 0 "Seed 7 has " "$folder/hard-death.json" --explain --seed 7
+expect 64 "--seeds means nothing to --explain" "$folder/hard-death.json" --explain --seeds 1..2
 expect 64 "there is no file" "$folder/nowhere.json"
 expect 64 "no range" "$folder/hard-death.json" --seeds 5..1
 expect 64 "did you mean" "$folder/hard-death.json" --mutant unfenced-relase

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sim/scenario_explain.hpp"
 #include "sim/scenario_reader.hpp"
 #include "sim/shrink.hpp"
 #include "sim/trace.hpp"
