@@ -259,10 +259,10 @@ Lasting deed_words(const Step& step) {
     case A::connect:
       return {fmt::format("{} unless already connected", target.does("connects", "connect")), false};
     case A::partition:
-      return {partition_words(step) + until(step, ", for", ", until everything heals")};
+      return {fmt::format("{} {}", until(step, "for", "until everything heals"), partition_words(step))};
     case A::degrade:
-      return {fmt::format("between {} and {} {}{}", who(*step.between_a).text, who(*step.between_b).text,
-                          link_words(*step.link), until(step, ", for", ", until everything heals"))};
+      return {fmt::format("{}, between {} and {}, {}", until(step, "for", "until everything heals"),
+                          who(*step.between_a).text, who(*step.between_b).text, link_words(*step.link))};
     case A::heal:
       return {"what the steps before have done is undone, but for a stall of the store and the rest of a swizzle",
               false};
@@ -353,12 +353,13 @@ private:
 void Explainer::explain_run() {
   head("Run");
   line(fmt::format(
-      "{} and {} run for {} of virtual time. At that end everything heals, and {} later all must have come right.",
+      "{} and {} run for {} of virtual time. At the end everything heals, and {} later all must have come right.",
       count_of(s_.servers, "server"), count_of(s_.clients, "client"), time_words(s_.duration), time_words(s_.settle)));
   line(s_.sweep.seeds == 1
            ? fmt::format("The seed is {}, if none is asked for.", s_.seed)
            : fmt::format("The seeds are {} to {}, if none are asked for.", s_.seed, s_.seed + s_.sweep.seeds - 1));
-  for (const auto& [what, distribution] : s_.sweep.vary) {
+  for (const auto& each : s_.sweep.vary) {
+    const std::string& what = each.first;
     const auto dot = what.rfind('.');
     const auto is_it = [&](const Step& step) { return std::string_view(what).substr(0, dot) == step.id; };
     const auto written = std::find_if(s_.timeline.begin(), s_.timeline.end(), is_it);
@@ -370,8 +371,7 @@ void Explainer::explain_run() {
       return step.duration ? time_words(*step.duration) : std::string("nothing");
     };
     line(fmt::format("Each seed draws {}: {}. Seed {} has {}; the {} of the file is not used.", what,
-                     draw_words(distribution), seed_, is_at ? moment_words(found->at) : shown(*found),
-                     shown(*written)));
+                     draw_words(each.second), seed_, is_at ? moment_words(found->at) : shown(*found), shown(*written)));
   }
   line(s_.budget.events == 0
            ? std::string("The number of events has no bound.")
@@ -494,7 +494,7 @@ std::string Explainer::work_words(const Workload& work) const {
       text += rooms("leaves");
       break;
     case Op::churn:
-      text += " goes away, half of the times with a goodbye, and comes back";
+      text += " goes away, every other time with a goodbye, and comes back";
       break;
   }
   if (!is_once) text += fmt::format(", {} in all", write_rate(work.per_hour));
@@ -519,8 +519,8 @@ void Explainer::explain_timeline() {
       text += fmt::format("At {}, ", moment_words(step.at));
     } else {
       const auto metric = metric_of(step.on);
-      text += fmt::format("At the {} {} ({}), ", ordinal(step.nth), step.on,
-                          metric ? metric_names[static_cast<std::size_t>(*metric)].says : "");
+      const std::string_view says = metric ? metric_names[static_cast<std::size_t>(*metric)].says : "";
+      text += fmt::format("At the {} {} ({}), ", ordinal(step.nth), step.on, says.substr(0, says.find(" (value")));
     }
     const Lasting deed = deed_words(step);
     text += deed.text;
