@@ -67,10 +67,11 @@ void check_times(const ServeOptions& o) {
       fmt::format("--lease {} must be at least three times --probe {}: a server is deaf after three unheard probes, "
                   "and should notice before its lease ends",
                   text(o.lease), text(o.probe)));
-  require(o.owner_ttl.count() == 0 || o.owner_ttl >= o.lease,
-          fmt::format("--owner-ttl {} must be 0 (never) or at least --lease {}: it is renewed three times in that span, "
-                      "and a row must outlive a store that is away for a moment",
-                      text(o.owner_ttl), text(o.lease)));
+  require(
+      o.owner_ttl.count() == 0 || o.owner_ttl >= o.lease,
+      fmt::format("--owner-ttl {} must be 0 (never) or at least --lease {}: it is renewed three times in that span, "
+                  "and a row must outlive a store that is away for a moment",
+                  text(o.owner_ttl), text(o.lease)));
   require(o.ping.count() == 0 || o.ping >= milliseconds(1'000), "--ping must be 0 (never) or at least 1s");
   require(o.ping.count() == 0 || o.pong >= milliseconds(100), "--pong must be at least 100ms");
   require(o.ping.count() == 0 || o.pong <= o.ping,

@@ -204,13 +204,6 @@ std::string partition_words(const Step& step) {
   return fmt::format("nothing gets through between {} and {}, in both directions", a.text, b.text);
 }
 
-/// Whether its end undoes it: what is repeated without a `for` ends in the moment in which it happens.
-bool is_undone(Step::Action action) {
-  using A = Step::Action;
-  return action == A::restart || action == A::pause || action == A::slow || action == A::partition ||
-         action == A::degrade || action == A::store_restart || action == A::store_lose_replies;
-}
-
 /// What a step does.
 struct Lasting {
   std::string text;
@@ -524,10 +517,7 @@ void Explainer::explain_timeline() {
     }
     const Lasting deed = deed_words(step);
     text += deed.text;
-    if (step.every) {
-      text += fmt::format("; again every {} until the end", time_words(*step.every));
-      if (!step.duration && is_undone(step.action)) text += ", each time undone at once for want of a \"for\"";
-    }
+    if (step.every) text += fmt::format("; again every {} until the end", time_words(*step.every));
     if (step.duration && !deed.takes_for)
       text += fmt::format("; its \"for\" of {} changes nothing", time_words(*step.duration));
     if (!step.note.empty()) text += fmt::format(" ({})", step.note);

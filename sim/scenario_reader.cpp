@@ -533,6 +533,12 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     if (needs.by == Need::yes) require("by", fields.has("by"));
     if (needs.room == Need::yes) require("room", fields.has("room"));
     if (needs.to == Need::yes) require("to", fields.has("to"));
+    using A = Step::Action;
+    const bool is_lasting = step.action == A::pause || step.action == A::slow || step.action == A::partition ||
+                            step.action == A::degrade || step.action == A::store_lose_replies;
+    if (is_lasting && fields.has("every") && !fields.has("for"))
+      complain(fields.key_at("every"), fmt::format("\"every\" needs \"for\" with {}: how long it lasts each time",
+                                                   name_of_action(step.action)));
     const auto refuse = [&](const char* key, Need need) {
       if (need != Need::no || !fields.has(key)) return false;
       complain(fields.key_at(key), fmt::format("\"{}\" means nothing to {}", key, name_of_action(step.action)));

@@ -642,6 +642,12 @@ const std::vector<Broken>& broken_files() {
  "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
  "expect": [{"check": "count(deliver) > 0"}]
  , "network": {"links": [§{"from": "clients", "to": "c3", "loss": "1%"}]}})J", R"J(links run between)J"},
+    {"every without for", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"at": "1s", §"every": "5s", "do": "pause", "target": "s1"}]})J", R"J("every" needs "for" with pause)J"},
     {"sweep after the end", R"J({"scenario": "abc",
  "summary": "something to be shown",
  "duration": "60s",
