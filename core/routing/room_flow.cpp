@@ -142,6 +142,9 @@ void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
   LocalRoom& room = channels_.rooms().make(flow.room);
   if (RoomMember* member = room.find(session->id)) {
     flow.is_again = true;
+    // An end that came before this was asked is older than it, whatever its version: a store that failed over counts
+    // from where its replica was.
+    if (!flows_.contains(member->last_join)) member->left_version = 0;
     member->last_join = number;
     if (flow.who.kind == Requester::Kind::command) member->wants_presence = flow.wants_presence;
   } else {
@@ -155,6 +158,8 @@ void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
     RoomMember& added = channels_.rooms().add(room, *session);
     added.holder = added.last_join = number;
     added.wants_presence = flow.wants_presence;
+    // Its welcome was not held back for this: the store was slow then.
+    added.is_untold = flow.is_restore && session->framing != Framing::raw && !session->outbox.is_held();
   }
   if (room.channel == LocalRoom::Channel::held) {
     channels_.need(room);
@@ -215,11 +220,20 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   const bool has_ended = member->left_version > version;
   const bool is_last = member->last_join == number;
   if (has_ended && is_last && member->is_swept) {
+    if (flows_.contains(member->leaving)) {  // as in join_again()
+      postpone_join(number, *member, *session);
+      return finish(number, RoomDone{Errc::ok, joined.size, joined.version, {}});
+    }
     member->left_version = 0;
     return ask_join(number, flow);
   }
   const RoomName name = flow.room;
   const bool is_own = flow.who.kind == Requester::Kind::command;
+  if (std::exchange(member->is_untold, false) && !is_own && !(has_ended && is_last)) {
+    text_.clear();
+    append_rejoined(text_, name.view(), joined.size, joined.version);
+    delivery_.say(*session, text_);
+  }
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
   if (member->holder == number) {
     ++context_.stats.room_joins;
@@ -304,7 +318,8 @@ void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view d
   if (member != nullptr) {
     // An end that came meanwhile is the client's own leave, unless the roster never had this join.
     const bool has_left = member->left_version > member->joined_version && !member->is_due && !member->is_swept;
-    if (is_of_store(result) && !has_left && (flow.is_restore || flow.is_again)) {
+    const bool is_asked = flow.who.kind != Requester::Kind::nobody;  // who asked is told, and may ask again
+    if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
       postpone_join(number, *member, *session);
     } else if (has_left || !flow.is_again) {
       end_membership(*room, *session);
@@ -319,14 +334,21 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
   Flow& flow = flows_.at(number);
   if (member.holder == number) {
     // Until it is in it hears what comes: nothing else would ever let go of what is held back.
-    static_cast<void>(release_held(session, flow, 0));
+    for (std::vector<Held> rest = release_held(session, flow, 0); !rest.empty();
+         rest = release_held(session, flow, 0)) {
+      flow.held = std::move(rest);
+    }
     member.holder = 0;
     member.joined_version = 1;
   }
   if (member.last_join != number) return;  // a later one decides
   member.left_version = 0;
+  if (const LocalRoom* room = channels_.rooms().find(flow.room.view())) try_join_later(session, *room, member);
+}
+
+void RoomFlow::try_join_later(const Session& session, const LocalRoom& room, RoomMember& member) {
   member.is_due = true;
-  unfinished_joins_.emplace(session.id, flow.room);
+  unfinished_joins_.emplace(session.id, room.name);
   retry_later();
 }
 
@@ -335,6 +357,9 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
 void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
   Session* session = session_of(flow);
   if (session == nullptr) return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+  // The answer to its first claim will bring it back into the rooms that it was in at that moment.
+  if (!session->has_been_held)
+    return finish(number, RoomDone{Errc::unavailable, 0, 0, store_sentence(Errc::unavailable)});
   LocalRoom* room = channels_.rooms().find(flow.room.view());
   if (room != nullptr && room->channel == LocalRoom::Channel::asked && room->find(session->id) != nullptr) {
     // Behind a join of this client that still waits for the channel.
@@ -345,6 +370,12 @@ void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
   // leaves with all of them.
   const bool is_fenced = context_.options.policy == SessionPolicy::single && session->claim == Session::Claim::held;
   flow.through = is_fenced ? session->epoch : every_epoch;
+  if (room != nullptr) {
+    for (Session* each = context_.sessions.newest(flow.client.view()); each != nullptr;
+         each = context_.sessions.next(*each)) {
+      if (RoomMember* member = room->find(each->id)) member->leaving = number;
+    }
+  }
   context_.ports.rosters.leave(ticket(number), LeaveRequest{flow.room, flow.client, flow.through});
 }
 
@@ -362,7 +393,8 @@ void RoomFlow::on_left(std::uint64_t number, const Left& left) {
       for (Session* session = context_.sessions.newest(flow.client.view()); session != nullptr;
            session = context_.sessions.next(*session)) {
         RoomMember* member = room->find(session->id);
-        if (member == nullptr || session->epoch > flow.through) continue;
+        // Its own claim may have been asserted again meanwhile; another's that is newer is not meant.
+        if (member == nullptr || (session->id != flow.conn && session->epoch > flow.through)) continue;
         was_here = was_here || member->holder == 0;
         if (member->holder == 0 && flow.who.kind != Requester::Kind::command) tell_left(*session, flow, left);
         const auto again = flows_.find(member->last_join);
@@ -580,12 +612,14 @@ void RoomFlow::reassert(Session& session) {
   for (const std::uint32_t number : std::vector<std::uint32_t>(session.rooms)) {
     LocalRoom* room = channels_.rooms().at(number);
     if (room == nullptr) continue;
-    if (const RoomMember* member = room->find(session.id)) join_again(session, *room, *member);
+    if (RoomMember* member = room->find(session.id)) join_again(session, *room, *member);
   }
 }
 
-void RoomFlow::join_again(Session& session, const LocalRoom& room, const RoomMember& member) {
+void RoomFlow::join_again(Session& session, const LocalRoom& room, RoomMember& member) {
   if (flows_.contains(member.last_join)) return;  // asked already
+  // Nobody asked for this join: behind a leave that is under way it would bring the client back in.
+  if (flows_.contains(member.leaving)) return try_join_later(session, room, member);
   if (session.claim != Session::Claim::held) {
     session.are_rooms_due = true;
     return;
@@ -680,7 +714,7 @@ void RoomFlow::retry_joins() {
     const auto [conn, name] = std::move(unfinished_joins_.extract(unfinished_joins_.begin()).value());
     Session* session = context_.sessions.find(conn);
     LocalRoom* room = channels_.rooms().find(name.view());
-    const RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(conn);
+    RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(conn);
     if (member == nullptr || !member->is_due || session->phase != Session::Phase::open) continue;
     join_again(*session, *room, *member);
   }
@@ -705,6 +739,9 @@ void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
     RoomMember* member = room.find(session->id);
     if (member == nullptr || session->phase != Session::Phase::open) continue;
     const bool is_swept = event.kind == PresenceEvent::Kind::swept;
+    // It has just heard that it left: if a join brings it in again, it is to hear that, too.
+    const bool has_heard = member->joined_version != 0 && member->joined_version < event.version;
+    if (has_heard && member->wants_presence && session->framing != Framing::raw) member->is_untold = true;
     if (const auto join = flows_.find(member->last_join); join != flows_.end()) {
       // The answer to a join is still to come: only its version tells which of the two came first. Until then what
       // comes is held back, with a mark where the stay ended.

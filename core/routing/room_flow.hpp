@@ -185,7 +185,8 @@ private:
   void drop(Drop what);
   /// The client has been told that it is in, or was in before: the store has not taken it, and is asked again.
   void postpone_join(std::uint64_t number, RoomMember& member, Session& session);
-  void join_again(Session& session, const LocalRoom& room, const RoomMember& member);
+  void try_join_later(const Session& session, const LocalRoom& room, RoomMember& member);
+  void join_again(Session& session, const LocalRoom& room, RoomMember& member);
   void retry_later();
   void retry();
   void retry_joins();

@@ -651,6 +651,14 @@ void append_joined(std::string& out, std::string_view id, std::string_view room,
   out.push_back('}');
 }
 
+void append_rejoined(std::string& out, std::string_view room, std::uint64_t size, std::uint64_t version) {
+  out.append(R"({"op":"rejoined")");
+  append_member(out, "room", room);
+  append_member(out, "size", size);
+  append_member(out, "version", version);
+  out.push_back('}');
+}
+
 void append_left(std::string& out, std::string_view id, std::string_view room, std::uint64_t size) {
   open_room_ok(out, id, room);
   append_member(out, "size", size);

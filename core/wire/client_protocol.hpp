@@ -80,6 +80,8 @@ void append_dropped(std::string& out, std::uint64_t count, std::string_view reas
 // The answers to commands about rooms: {"op":"ok","id":...,"room":...,...}; no id: none was given.
 void append_joined(std::string& out, std::string_view id, std::string_view room, std::uint64_t size,
                    std::uint64_t version);
+/// {"op":"rejoined","room":...}: without a question: the client is in a room again, and its welcome did not say so.
+void append_rejoined(std::string& out, std::string_view room, std::uint64_t size, std::uint64_t version);
 void append_left(std::string& out, std::string_view id, std::string_view room, std::uint64_t size);
 void append_pushed(std::string& out, std::string_view id, std::string_view room, std::uint64_t servers,
                    std::uint64_t connections, std::uint64_t unknown);

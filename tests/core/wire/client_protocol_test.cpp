@@ -255,6 +255,9 @@ TEST_CASE("what a server says about rooms is one JSON object each, with the payl
   append_joined(out, "j1", "r", 3, 7);
   CHECK(out == R"({"op":"ok","id":"j1","room":"r","size":3,"version":7})");
   out.clear();
+  append_rejoined(out, "r", 3, 7);
+  CHECK(out == R"({"op":"rejoined","room":"r","size":3,"version":7})");
+  out.clear();
   append_left(out, {}, "r", 2);
   CHECK(out == R"({"op":"ok","room":"r","size":2})");
   out.clear();
