@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/sim_page.hpp"
 #include "cli/web/page.hpp"
@@ -72,6 +74,11 @@ ordered_json json_of(const RunResult& run) {
   }
   out["findings_found"] = run.finding_count;  // of which the list has the first of each checker
   out["waived"] = run.waived_count;
+  out["lost_in_silence"] = run.lost_in_silence;
+  out["lost_and_told"] = run.lost_and_told;
+  out["misdelivered"] = run.misdelivered;
+  out["doubled"] = run.doubled;
+  out["ghosts"] = run.ghosts;
   out["expectations"] = ordered_json::array();
   for (const auto& outcome : run.outcomes) {
     ordered_json each = {{"name", outcome.name}, {"verdict", to_string(outcome.verdict)}, {"says", outcome.says}};
@@ -80,15 +87,121 @@ ordered_json json_of(const RunResult& run) {
     each["judged_seconds"] = seconds_of(outcome.at);
     out["expectations"].push_back(std::move(each));
   }
+  out["not_judged"] = run.not_judged;
   return out;
 }
 
+/// What went wrong with one checker or expectation over all seeds.
+struct Trouble {
+  std::string says;  // in the first of the seeds
+  std::vector<std::uint64_t> seeds;
+  void add(const std::string& what, std::uint64_t seed) {
+    if (says.empty()) says = what;
+    if (seeds.empty() || seeds.back() != seed) seeds.push_back(seed);
+  }
+  [[nodiscard]] std::string seeds_in_words() const {
+    constexpr std::size_t shown = 20;
+    const std::size_t count = std::min(seeds.size(), shown);
+    std::string out = fmt::format("seed{} {}", seeds.size() == 1 ? "" : "s",
+                                  fmt::join(seeds.begin(), seeds.begin() + static_cast<std::ptrdiff_t>(count), ", "));
+    if (seeds.size() > count) out += fmt::format(" and {} more", seeds.size() - count);
+    return out;
+  }
+};
+
+/// Of all seeds together: a case for each checker and expectation.
+class JunitSuite {
+public:
+  explicit JunitSuite(const ScenarioReport& report) : report_(report) {}
+
+  std::string write() {
+    std::map<std::string, Trouble> findings, expectations;
+    std::vector<std::string> names;  // of expectations, in their order
+    std::set<std::string> not_judged;
+    Trouble runs;
+    for (const RunResult& run : report_.runs) {
+      for (const auto& finding : run.findings) findings[finding.checker].add(finding.what, run.seed);
+      for (const Outcome& outcome : run.outcomes) {
+        if (expectations.try_emplace(outcome.name).second) names.push_back(outcome.name);
+        if (outcome.verdict != Outcome::Verdict::passed)
+          expectations[outcome.name].add(fmt::format("{}: {}", to_string(outcome.verdict), outcome.says), run.seed);
+      }
+      for (const std::string& name : run.not_judged) {
+        if (expectations.try_emplace(name).second) names.push_back(name);
+        not_judged.insert(name);
+      }
+      if (run.ending == Ending::budget || run.ending == Ending::nondeterminism)
+        runs.add(std::string(to_string(run.ending)), run.seed);
+    }
+    const RunResult& first = report_.runs.front();
+    const bool is_cut = first.ended_at < report_.scenario.duration + report_.scenario.settle;
+    for (const auto& checker : sim::checker_names) {
+      const bool is_open = is_cut && sim::is_judged_at_end(checker.name);
+      add(checker.name, findings[std::string(checker.name)], is_open);
+    }
+    for (const std::string& name : names) add(name, expectations[name], not_judged.contains(name));
+    if (!runs.seeds.empty()) add("run", runs, false);
+    return fmt::format(
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n{}  </testsuite>\n",
+        xml(report_.scenario.name), count_, failures_, skipped_, report_.seconds, cases_);
+  }
+
+private:
+  void add(std::string_view name, const Trouble& trouble, bool is_open) {
+    ++count_;
+    cases_ += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml(report_.scenario.name), xml(name));
+    if (!trouble.seeds.empty()) {
+      ++failures_;
+      const auto run = std::find_if(report_.runs.begin(), report_.runs.end(),
+                                    [&](const RunResult& each) { return each.seed == trouble.seeds.front(); });
+      cases_ += fmt::format(">\n      <failure message=\"{}\">{}&#10;{}</failure>\n    </testcase>\n",
+                            xml(trouble.says), xml(trouble.seeds_in_words()), xml(replay_command(report_, *run)));
+    } else if (is_open) {
+      ++skipped_;
+      cases_ += ">\n      <skipped message=\"the run ended before this was judged\"/>\n    </testcase>\n";
+    } else {
+      cases_ += "/>\n";
+    }
+  }
+
+  const ScenarioReport& report_;
+  std::string cases_;
+  std::size_t count_ = 0, failures_ = 0, skipped_ = 0;
+};
+
 }  // namespace
 
+int severity(Ending ending) {
+  switch (ending) {
+    case Ending::passed:
+      return 0;
+    case Ending::budget:
+      return 1;
+    case Ending::vacuous:
+      return 2;
+    case Ending::liveness:
+      return 3;
+    case Ending::safety:
+      return 4;
+    case Ending::nondeterminism:
+      break;
+  }
+  return 5;
+}
+
+std::string in_shell(std::string_view word) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:+@%=";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos) return std::string(word);
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 const RunResult& ScenarioReport::shown() const {
-  const auto bad =
-      std::find_if(runs.begin(), runs.end(), [](const RunResult& run) { return run.ending != Ending::passed; });
-  return bad == runs.end() ? runs.front() : *bad;
+  // Of several equal ones max_element gives the first.
+  return *std::max_element(runs.begin(), runs.end(), [](const RunResult& a, const RunResult& b) {
+    return severity(a.ending) < severity(b.ending);
+  });
 }
 
 std::size_t ScenarioReport::failed() const {
@@ -97,7 +210,7 @@ std::size_t ScenarioReport::failed() const {
 }
 
 std::string replay_command(const ScenarioReport& report, const RunResult& run, const std::string& program) {
-  return fmt::format("{} simulate {} --seed {}{} --trace text", program, report.file, run.seed, report.how);
+  return fmt::format("{} simulate {} --seed {}{} --trace text", program, in_shell(report.file), run.seed, report.how);
 }
 
 std::string summary_line(const ScenarioReport& report) {
@@ -139,14 +252,15 @@ std::string summary(const ScenarioReport& report) {
                      run.finding_count == 1 ? "" : "s",
                      run.waived_count == 0 ? "" : fmt::format(", {} waived", run.waived_count));
   out += fmt::format("  expected  {} of {} hold{}; trace hash {:016x}\n", held, run.outcomes.size(),
-                     run.not_judged == 0 ? std::string() : fmt::format(", {} not judged", run.not_judged), run.hash);
+                     run.not_judged.empty() ? std::string() : fmt::format(", {} not judged", run.not_judged.size()),
+                     run.hash);
   const bool is_cut = run.ended_at < s.duration + s.settle;
   if (report.failed() == 0 && is_cut) {
     out += fmt::format("  PASSED    until {:g} s: nothing that comes later was judged\n", seconds_of(run.ended_at));
   } else if (report.failed() == 0) {
     out += "  PASSED\n";
   } else {
-    out += fmt::format("  FAILED    {} of {} seeds; the first is {}, {}\n", report.failed(), report.runs.size(),
+    out += fmt::format("  FAILED    {} of {} seeds; the worst is {}, {}\n", report.failed(), report.runs.size(),
                        run.seed, to_string(run.ending));
   }
   return out;
@@ -212,41 +326,20 @@ std::string result_json(const std::vector<ScenarioReport>& reports) {
 
 std::string junit_xml(const std::vector<ScenarioReport>& reports) {
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
-  for (const ScenarioReport& report : reports) {
-    const RunResult& run = report.shown();
-    std::string cases;
-    std::size_t count = 0, failures = 0;
-    const auto add = [&](std::string_view name, const std::string& problem) {
-      ++count;
-      cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml(report.scenario.name), xml(name));
-      if (problem.empty()) {
-        cases += "/>\n";
-        return;
-      }
-      ++failures;
-      cases += fmt::format(">\n      <failure message=\"{}\">seed {}&#10;{}</failure>\n    </testcase>\n", xml(problem),
-                           run.seed, xml(replay_command(report, run)));
-    };
-    for (const auto& checker : sim::checker_names) {
-      const auto found = std::find_if(run.findings.begin(), run.findings.end(),
-                                      [&](const auto& f) { return f.checker == checker.name; });
-      add(checker.name, found == run.findings.end() ? std::string() : found->what);
-    }
-    for (const Outcome& outcome : run.outcomes) {
-      add(outcome.name, outcome.verdict == Outcome::Verdict::passed
-                            ? std::string()
-                            : fmt::format("{}: {}", to_string(outcome.verdict), outcome.says));
-    }
-    if (run.ending == Ending::budget || run.ending == Ending::nondeterminism)
-      add("run", std::string(to_string(run.ending)));
-    out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" time=\"{:.3f}\">\n{}  </testsuite>\n",
-                       xml(report.scenario.name), count, failures, report.seconds, cases);
-  }
+  for (const ScenarioReport& report : reports) out += JunitSuite(report).write();
   return out + "</testsuites>\n";
 }
 
 std::string trace_jsonl(const sim::Trace& trace) {
   std::string out;
+  if (trace.notes_left_out() != 0) {
+    const nlohmann::ordered_json line = {
+        {"event", 0},
+        {"cause", 0},
+        {"ns", 0},
+        {"text", fmt::format("{} earlier lines are left out: --until shows the beginning", trace.notes_left_out())}};
+    out += line.dump() + "\n";
+  }
   for (const auto& note : trace.notes()) {
     const nlohmann::ordered_json line = {
         {"event", note.event}, {"cause", trace.cause_of(note.event)}, {"ns", note.at}, {"text", note.text}};

@@ -14,7 +14,7 @@ namespace wsr::cli {
 struct ScenarioReport {
   sim::Scenario scenario;
   std::string file;
-  std::vector<sim::RunResult> runs;  // by seed; the first that failed, else the first, is shown
+  std::vector<sim::RunResult> runs;  // by seed; the first of the worst is shown
   double seconds = 0;                // of real time
   std::uint64_t events = 0;
   std::string how;  // what else the command line said that a replay must say, too
@@ -22,6 +22,11 @@ struct ScenarioReport {
   [[nodiscard]] std::size_t failed() const;
   [[nodiscard]] sim::Ending ending() const { return shown().ending; }
 };
+
+/// Nondeterminism makes all else doubtful; then safety, liveness, vacuous, budget.
+[[nodiscard]] int severity(sim::Ending ending);
+/// A word for a shell: in quotes if it needs them.
+[[nodiscard]] std::string in_shell(std::string_view word);
 
 /// Eight lines.
 [[nodiscard]] std::string summary(const ScenarioReport& report);

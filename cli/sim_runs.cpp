@@ -14,6 +14,7 @@
 #include <mutex>
 #include <sstream>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -63,6 +64,8 @@ std::vector<std::string> scenario_files(const std::vector<std::string>& named) {
   return files;
 }
 
+constexpr std::uint64_t seeds_max = 1'000'000;  // some 2 GB of results
+
 SeedRange seed_range(const SimulateOptions& o, const Scenario& scenario) {
   if (o.seed) return {*o.seed, *o.seed};
   if (o.seeds.empty()) return {scenario.seed, scenario.seed + scenario.sweep.seeds - 1};
@@ -77,6 +80,9 @@ SeedRange seed_range(const SimulateOptions& o, const Scenario& scenario) {
       !read(text.substr(dots + 2), range.last) || range.last < range.first) {
     throw UsageError(fmt::format("--seeds '{}' is no range: write 1..50", o.seeds));
   }
+  if (range.last - range.first >= seeds_max)
+    throw UsageError(
+        fmt::format("--seeds '{}' are more than {} at a time: each leaves its result in memory", o.seeds, seeds_max));
   return range;
 }
 
@@ -171,7 +177,13 @@ void in_parallel(unsigned jobs, std::uint64_t count, const std::function<void(st
       }
     }
   };
-  for (unsigned i = 1; i < std::min<std::uint64_t>(jobs, count); ++i) threads.emplace_back(work);
+  for (unsigned i = 1; i < std::min<std::uint64_t>(jobs, count); ++i) {
+    try {
+      threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      break;  // no more of them are to be had: those that run do the work
+    }
+  }
   work();
   for (auto& thread : threads) thread.join();
   if (failed) std::rethrow_exception(failed);
@@ -191,7 +203,7 @@ ScenarioReport run_scenario(const SimulateOptions& o, const LoadedScenario& load
     const RunOptions options = run_options(o, loaded, seeds.first + i);
     report.runs[i] = run_as_asked(o, loaded.scenario, options);
     events += report.runs[i].events * (o.twice ? 2 : 1);
-    progress.done(report.runs[i].events);
+    progress.done(report.runs[i].events * (o.twice ? 2 : 1));
   });
   report.seconds = seconds_since(begin);
   report.events = events;

@@ -16,8 +16,7 @@ using sim::RunOptions;
 using sim::RunResult;
 
 int worse(int a, int b) {
-  static constexpr int order[] = {0, 4, 3, 5, 2, 1};
-  return order[a] >= order[b] ? a : b;
+  return severity(static_cast<sim::Ending>(a)) >= severity(static_cast<sim::Ending>(b)) ? a : b;
 }
 
 int compare_routings(const SimulateOptions& o, const std::vector<LoadedScenario>& scenarios) {

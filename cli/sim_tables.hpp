@@ -13,7 +13,7 @@ namespace wsr::cli {
 /// Each known bug, and what caught it. 1 if one was not caught.
 [[nodiscard]] int try_mutants(const SimulateOptions& o, const std::vector<LoadedScenario>& scenarios);
 
-/// The worse of two exit codes. Nondeterminism makes all else doubtful; then safety, liveness, vacuous, budget.
+/// The worse of two exit codes.
 [[nodiscard]] int worse(int a, int b);
 
 }  // namespace wsr::cli

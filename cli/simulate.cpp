@@ -45,6 +45,7 @@ void check_options(const SimulateOptions& o) {
     std::vector<std::string> known;
     known.reserve(sim::mutant_names.size());
     for (const auto& each : sim::mutant_names) known.emplace_back(each.name);
+    known.erase(known.begin());  // "none"
     const std::string near = sim::nearest(o.mutant, known);
     refuse(fmt::format(
         "--mutant '{}' is none{}", o.mutant,
@@ -84,7 +85,12 @@ void write_file(const fs::path& file, const std::string& text) {
 }
 
 /// The saved file's name; empty if the failure was not there again.
-std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loaded, const RunResult& failed) {
+std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loaded, const RunResult& failed,
+                           std::string_view stem) {
+  if (failed.ending == sim::Ending::budget) {
+    std::cerr << "wsr: a budget that is used up is nothing to shrink: raise budget.events, or make the run shorter\n";
+    return {};
+  }
   Scenario scenario = sim::vary(loaded.scenario, failed.seed);
   scenario.seed = failed.seed;
   if (const auto mutant = sim::mutant_of(o.mutant); *mutant != sim::Mutant::none) scenario.mutant = *mutant;
@@ -105,7 +111,7 @@ std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loade
       fmt::format("Shrunk from {} by {} runs: fails by {}.", loaded.scenario.name, shrunk.tries, shrunk.failure);
   shrunk.scenario.name = (loaded.scenario.name + "-shrunk").substr(0, 64);
   const fs::path folder = o.out.empty() ? fs::path(".") : fs::path(o.out);
-  const fs::path file = folder / (shrunk.scenario.name + fmt::format("-{}.json", failed.seed));
+  const fs::path file = folder / fmt::format("{}-shrunk-{}.json", stem, failed.seed);
   write_file(file, sim::write_scenario(shrunk.scenario));
   if (!o.quiet) {
     std::cerr << fmt::format("shrunk in {} runs: {} to {} steps, {} to {} workloads, {} to {} clients\n", shrunk.tries,
@@ -136,11 +142,13 @@ public:
 
   void run(const LoadedScenario& loaded) {
     ScenarioReport report = run_scenario(o_, loaded);
+    name_ = unique(loaded.scenario.name);
     code_ = worse(code_, static_cast<int>(report.ending()));
     const bool is_bad = report.failed() != 0;
     if (!o_.quiet || is_bad) say_ << (has_many_ && !is_bad ? summary_line(report) : summary(report)) << std::flush;
     const bool has_files = !o_.out.empty() && (!has_many_ || is_bad);
     if (is_bad || !o_.trace.empty() || has_files) look_closer(loaded, report, has_files);
+    if (!o_.out.empty() && has_many_ && !is_bad) forget(fs::path(o_.out) / name_);
     reports_.push_back(std::move(report));
   }
 
@@ -165,20 +173,25 @@ private:
     const sim::Trace trace = is_traced ? traced(o_, loaded, report.shown().seed) : sim::Trace{};
     fs::path folder(o_.out);
     if (has_files) {
-      if (has_many_) folder /= folder_of(loaded.scenario.name);
+      if (has_many_) folder /= name_;
       make_folder(folder);
       write_file(folder / "trace.jsonl", trace_jsonl(trace));
       write_file(folder / "report.html", report_html(report, trace));
     }
     if (is_bad) {
-      const std::string shrunk = o_.shrink ? shrink_failure(o_, loaded, report.shown()) : std::string();
-      say_ << failure(report, trace, program());
+      say_ << failure(report, trace, program()) << std::flush;
+      const std::string shrunk = o_.shrink ? shrink_failure(o_, loaded, report.shown(), name_) : std::string();
       if (!shrunk.empty())
-        say_ << fmt::format("  shrunk: {}\n  again:  {} simulate {}{}\n", shrunk, program(), shrunk, rerun());
+        say_ << fmt::format("  shrunk: {}\n  again:  {} simulate {}{}\n", shrunk, program(), in_shell(shrunk), rerun());
       if (has_files) say_ << fmt::format("  report: {}\n", (folder / "report.html").string());
     }
     if (!o_.trace.empty() && report.runs.size() > 1) {
       std::cerr << fmt::format("wsr: the trace is that of seed {}; --seed N shows another\n", report.shown().seed);
+    }
+    if (!o_.trace.empty() && trace.notes_left_out() != 0) {
+      std::cerr << fmt::format(
+          "wsr: the trace has its last {} lines; {} earlier ones are left out: --until shows the beginning\n",
+          trace.notes().size(), trace.notes_left_out());
     }
     if (o_.trace == "text") {
       for (const auto& note : trace.notes()) std::cout << sim::format_note(note) << '\n';
@@ -193,18 +206,26 @@ private:
   }
 
   /// Two scenarios may have one name.
-  [[nodiscard]] std::string folder_of(const std::string& name) {
+  [[nodiscard]] std::string unique(const std::string& name) {
     for (int n = 1;; ++n) {
       std::string folder = n == 1 ? name : fmt::format("{}-{}", name, n);
-      if (folders_.insert(folder).second) return folder;
+      if (names_.insert(folder).second) return folder;
     }
+  }
+
+  /// What an earlier run left of a scenario that passes now.
+  static void forget(const fs::path& folder) {
+    std::error_code none;
+    for (const char* file : {"report.html", "trace.jsonl"}) fs::remove(folder / file, none);
+    fs::remove(folder, none);  // if nothing else is in it
   }
 
   const SimulateOptions& o_;
   bool has_many_;
   std::ostream& say_;  // with --trace json, stdout is the trace's
   std::vector<ScenarioReport> reports_;
-  std::set<std::string> folders_;
+  std::set<std::string> names_;
+  std::string name_;  // of the scenario that runs, in files
   int code_ = 0;
 };
 

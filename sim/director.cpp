@@ -21,6 +21,18 @@ void sort_unique(std::vector<std::uint32_t>& set) {
   set.erase(std::unique(set.begin(), set.end()), set.end());
 }
 
+/// A link that is worse than before and no fault: what the contract promises it promises over such links, too.
+bool is_mild(const LinkSpec& link, bool is_store) {
+  const Distribution& d = link.latency;
+  Nanos late = d.a;  // more or less the worst
+  if (d.kind == Distribution::Kind::uniform) late = d.b;
+  if (d.kind == Distribution::Kind::exponential) late = 10 * d.a;
+  if (d.kind == Distribution::Kind::lognormal || d.kind == Distribution::Kind::pareto) late = 4 * d.b;
+  const std::uint64_t slow = is_store ? 1'000'000 : 100'000;  // bytes in a second
+  const bool is_fast = link.bytes_per_second == 0 || link.bytes_per_second >= slow;
+  return is_fast && late <= (is_store ? 50 : 500) * millisecond && link.loss_ppm <= (is_store ? 0U : 50'000U);
+}
+
 /// The step that a selector's members are taken at; empty: whenever it is looked at.
 std::string moment_of(const Selector& selector) {
   if (selector.kind == Selector::Kind::on && !selector.name.empty()) return selector.name;
@@ -76,7 +88,17 @@ std::optional<Nanos> Director::resolve(const When& when) const {
   if (when.step.empty()) return when.offset;
   const auto found = happened_.find(when.step);
   if (found == happened_.end()) return std::nullopt;
-  return found->second + when.offset;
+  return found->second.front() + when.offset;
+}
+
+bool Director::is_within(const When& from, const When& to, Nanos at) const {
+  const auto times = from.step.empty() ? happened_.end() : happened_.find(from.step);
+  if (times != happened_.end() && from.step == to.step) {
+    return std::any_of(times->second.begin(), times->second.end(),
+                       [&](Nanos time) { return time + from.offset <= at && at <= time + to.offset; });
+  }
+  const auto begins = resolve(from), ends = resolve(to);
+  return begins && *begins <= at && (!ends || at <= *ends || to.is_end);
 }
 
 void Director::schedule_all() {
@@ -130,7 +152,8 @@ void Director::on_step(const Event& event) {
 void Director::perform(std::uint32_t index) {
   const Step& step = parts_.scenario.timeline[index];
   const Nanos now = parts_.kernel.now();
-  happened_[step.id] = now;
+  if (undos_[index].is_on) this->undo(index);  // repeated: the time before is over
+  happened_[step.id].push_back(now);
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("STEP {}{}{}", step.id, step.note.empty() ? "" : ": ", step.note));
     parts_.kernel.tell(Fact::Kind::step_begins, index);
@@ -164,6 +187,7 @@ void Director::perform(std::uint32_t index) {
       do_to_links(step, undo, false);
       break;
     case A::heal:
+      undo.has_met = true;
       for (std::uint32_t i = 0; i < undos_.size(); ++i) {
         if (i != index) this->undo(i);
       }
@@ -179,12 +203,13 @@ void Director::perform(std::uint32_t index) {
     case A::join:
     case A::leave:
     case A::push:
-      do_deed(step);
+      do_deed(step, undo);
       break;
     case A::swizzle:
       swizzle(step, index);
       break;
     case A::mark:
+      undo.has_met = true;
       break;
   }
   if (undo.is_fault) parts_.truth->fault_begins();
@@ -200,6 +225,9 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
   undo.servers = servers_of(*step.target);
   for (const std::uint32_t server : undo.servers) {
     VirtualServer* found = parts_.server(server);
+    undo.has_met |= step.action == Step::Action::start    ? found == nullptr || found->is_draining()
+                    : step.action == Step::Action::resume ? found != nullptr && found->is_paused()
+                                                          : found != nullptr;
     switch (step.action) {
       case Step::Action::kill:
         stage_.kill(server);
@@ -248,6 +276,10 @@ void Director::do_to_clients(const Step& step, Undo& undo, std::uint32_t index) 
   for (const std::uint32_t client : undo.clients) {
     for (std::uint32_t k = 0; k < population.devices_per_client(); ++k) {
       const DeviceIndex device = client * population.devices_per_client() + k;
+      const Device::State state = population.device(device).state;
+      undo.has_met |= step.action == Step::Action::connect ? population.device(device).conn == nobody
+                      : step.action == Step::Action::slow  ? state == Device::State::open
+                                                           : population.device(device).conn != nobody;
       switch (step.action) {
         case Step::Action::drop:
           population.drop(device);
@@ -277,13 +309,15 @@ void Director::cut(std::uint32_t server, Way way, Undo& undo) {
 }
 
 void Director::do_to_links(const Step& step, Undo& undo, bool is_cut) {
-  undo.is_fault = true;
   const Selector& a = *step.between_a;
   const Selector& b = *step.between_b;
   const bool is_store = a.kind == Selector::Kind::store || b.kind == Selector::Kind::store;
+  const bool is_harmless = step.link && is_mild(*step.link, is_store);
   if (is_store) {
+    undo.is_fault = !is_harmless;
     const bool is_a_store = a.kind == Selector::Kind::store;
     const std::vector<std::uint32_t> servers = servers_of(is_a_store ? b : a);
+    undo.has_met |= !servers.empty();
     if (!is_cut) {
       std::vector<bool> set(parts_.scenario.servers + 1);
       for (const std::uint32_t server : servers) set[server] = true;
@@ -306,12 +340,14 @@ void Director::do_to_links(const Step& step, Undo& undo, bool is_cut) {
   };
   servers = servers_of(is_servers(a) ? a : b);
   clients = clients_of(is_servers(a) ? b : a);
+  undo.has_met |= !servers.empty() && !clients.empty();
   std::vector<bool> server_set(parts_.scenario.servers + 1), client_set(parts_.scenario.clients);
   for (const std::uint32_t server : servers) server_set[server] = true;
   for (const std::uint32_t client : clients) {
     client_set[client] = true;
-    parts_.truth->disturb_client(client);
+    if (!is_harmless) parts_.truth->client_trouble_begins(client);
   }
+  if (!is_harmless) undo.disturbed = clients;
   undo.rules.push_back(is_cut
                            ? parts_.network.cut_clients(std::move(server_set), std::move(client_set))
                            : parts_.network.degrade_clients(std::move(server_set), std::move(client_set), *step.link));
@@ -320,7 +356,7 @@ void Director::do_to_links(const Step& step, Undo& undo, bool is_cut) {
 void Director::do_to_store(const Step& step, Undo& undo) {
   StoreModel& store = *parts_.store;
   const Nanos now = parts_.kernel.now();
-  undo.is_fault = true;
+  undo.is_fault = undo.has_met = true;
   switch (step.action) {
     case Step::Action::store_stall:
       store.stall(now + step.duration.value_or(second));
@@ -336,6 +372,7 @@ void Director::do_to_store(const Step& step, Undo& undo) {
       break;
     case Step::Action::store_lose_replies:
       undo.servers = step.target ? servers_of(*step.target) : all_servers();
+      undo.has_met = !undo.servers.empty();
       for (const std::uint32_t server : undo.servers) store.lose_replies(server, true);
       break;
     default:
@@ -359,6 +396,7 @@ std::vector<std::uint32_t> Director::all_servers() {
 void Director::swizzle(const Step& step, std::uint32_t index) {
   std::vector<std::uint32_t> servers = step.target ? servers_of(*step.target) : all_servers();
   undos_[index].is_fault = true;
+  undos_[index].has_met |= !servers.empty();
   std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
   order.reserve(servers.size());
   for (const std::uint32_t server : servers) {
@@ -390,6 +428,7 @@ void Director::undo(std::uint32_t index) {
     parts_.network.cut_store(server, way, false);
     if (!parts_.network.is_store_cut(server, way)) parts_.network.release_store(server, way);
   }
+  for (const std::uint32_t client : std::exchange(done.disturbed, {})) parts_.truth->client_trouble_ends(client);
   switch (step.action) {
     case Step::Action::pause:
       for (const std::uint32_t server : done.servers) {
@@ -454,11 +493,12 @@ std::string Director::data(DeedNumber number, std::uint32_t bytes) {
   return text;
 }
 
-void Director::do_deed(const Step& step) {
+void Director::do_deed(const Step& step, Undo& undo) {
   Population& population = *parts_.population;
   for (const std::uint32_t client : clients_of(*step.target)) {
     const DeviceIndex device = client * population.devices_per_client();
     if (population.device(device).state != Device::State::open) continue;
+    undo.has_met = true;
     const std::uint32_t room = step.room.value_or(0);
     std::string text;
     switch (step.action) {
@@ -556,6 +596,15 @@ std::vector<const Step*> Director::missed_steps() const {
     if (!happened_.contains(step.id)) missed.push_back(&step);
   }
   return missed;
+}
+
+std::vector<const Step*> Director::idle_steps() const {
+  std::vector<const Step*> idle;
+  for (std::size_t i = 0; i < undos_.size(); ++i) {
+    const Step& step = parts_.scenario.timeline[i];
+    if (happened_.contains(step.id) && !undos_[i].has_met) idle.push_back(&step);
+  }
+  return idle;
 }
 
 std::vector<const Workload*> Director::idle_workloads() const {

@@ -37,8 +37,10 @@ public:
   void heal();
   [[nodiscard]] bool is_healing() const { return is_healing_; }
 
-  /// When a moment is; none while it hangs on a step that has not happened.
+  /// When a moment is; none while it hangs on a step that has not happened. Of a step that is repeated: its first time.
   [[nodiscard]] std::optional<Nanos> resolve(const When& when) const;
+  /// Whether `at` is in this window; of a step that is repeated each time has its own.
+  [[nodiscard]] bool is_within(const When& from, const When& to, Nanos at) const;
   /// Called when a step has happened: moments that hang on it are known now.
   std::function<void()> on_moment;
 
@@ -52,6 +54,8 @@ public:
   // ---- at the end
   /// Steps whose moment never came.
   [[nodiscard]] std::vector<const Step*> missed_steps() const;
+  /// Steps that met nobody each time: who was named had gone, or was not there yet.
+  [[nodiscard]] std::vector<const Step*> idle_steps() const;
   /// Workloads that had nobody to do anything, or nobody to do it to.
   [[nodiscard]] std::vector<const Workload*> idle_workloads() const;
 
@@ -67,8 +71,10 @@ private:
     std::vector<std::pair<std::uint32_t, Way>> cuts;
     std::vector<std::uint32_t> servers;
     std::vector<std::uint32_t> clients;
+    std::vector<std::uint32_t> disturbed;  // clients whose way to the servers is bad
     bool is_fault = false;
     bool is_on = false;
+    bool has_met = false;  // anybody, at any of its times
   };
 
   void perform(std::uint32_t index);
@@ -77,7 +83,7 @@ private:
   void do_to_clients(const Step& step, Undo& undo, std::uint32_t index);
   void do_to_links(const Step& step, Undo& undo, bool is_cut);
   void do_to_store(const Step& step, Undo& undo);
-  void do_deed(const Step& step);
+  void do_deed(const Step& step, Undo& undo);
   void cut(std::uint32_t server, Way way, Undo& undo);
   void swizzle(const Step& step, std::uint32_t index);
   [[nodiscard]] std::vector<std::uint32_t> all_servers();
@@ -98,7 +104,7 @@ private:
   std::vector<Load> loads_;
   std::vector<Undo> undos_;
   std::vector<bool> is_scheduled_;
-  std::map<std::string, Nanos> happened_;                        // steps
+  std::map<std::string, std::vector<Nanos>> happened_;           // steps, each time
   std::map<std::string, std::vector<std::uint32_t>> snapshots_;  // text of a selector -> who that was
   std::map<std::string, std::uint64_t> probes_;                  // how often, by name
   std::uint64_t deeds_ = 0;

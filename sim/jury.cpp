@@ -94,8 +94,10 @@ void Jury::open(Case& each) {
         each.windows.push_back(nullptr);
         continue;
       }
-      each.windows.push_back(
-          &parts_.metrics.add(*metric, term->among ? director_.client_set(*term->among) : std::vector<bool>{}));
+      std::vector<bool> clients = term->among ? director_.client_set(*term->among) : std::vector<bool>{};
+      const bool is_of_nobody = term->among && std::find(clients.begin(), clients.end(), true) == clients.end();
+      each.windows.push_back(&parts_.metrics.add(*metric, std::move(clients)));
+      each.windows.back()->is_of_nobody = is_of_nobody;
       parts_.metrics.open(*each.windows.back());
     }
   }
@@ -112,7 +114,7 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
   if (term.kind == Expression::Term::Kind::number) return {term.number, false};
   const std::string& f = term.function;
   if (window != nullptr) {
-    const bool is_vacuous = window->family == 0;
+    const bool is_vacuous = window->family == 0 || window->is_of_nobody;
     const Tally& tally = window->tally;
     const auto count = static_cast<double>(tally.count);
     if (f == "count") return {count, is_vacuous};
@@ -139,6 +141,7 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
     }
   } else if (f == "rows" || f == "stored") {
     const auto servers = director_.servers_of(*term.among);
+    if (servers.empty()) return {0, true};
     for (const auto& [id, rows] : f == "rows" ? parts_.store->rows_by_server() : parts_.store->stored_by_server()) {
       std::uint32_t server = 0;
       const auto name = id.name();
@@ -148,12 +151,16 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
   } else if (f == "members") {
     number = static_cast<double>(parts_.store->room_info(RoomName::trusted(term.argument)).size);
   } else if (f == "ready") {
-    for (const std::uint32_t server : director_.servers_of(*term.among)) {
+    const auto servers = director_.servers_of(*term.among);
+    if (servers.empty()) return {0, true};
+    for (const std::uint32_t server : servers) {
       const VirtualServer* found = parts_.server(server);
       number += found != nullptr && found->is_ready() ? 1 : 0;
     }
   } else if (f == "connected") {
-    for (const std::uint32_t client : director_.clients_of(*term.among)) {
+    const auto clients = director_.clients_of(*term.among);
+    if (clients.empty()) return {0, true};
+    for (const std::uint32_t client : clients) {
       number += parts_.population->conn_of_client(client) != nobody ? 1 : 0;
     }
   } else if (f == "size") {
@@ -273,6 +280,7 @@ void Jury::end() {
         says.clear();
         const bool is_true = holds(each, is_vacuous, &says);
         const Expectation::Kind kind = each.expectation->kind;
+        if (kind == Expectation::Kind::eventually) says = "the run ends before its time is over: " + says;
         const bool wants_true = kind == Expectation::Kind::check || kind == Expectation::Kind::always;
         const bool is_held = !is_vacuous && (is_true ? wants_true : kind == Expectation::Kind::never);
         judge(each, is_held ? Outcome::Verdict::passed : Outcome::Verdict::vacuous, says);
@@ -290,7 +298,7 @@ void Jury::end_early() {
     if (each.is_over) {
       outcomes_.push_back(each.outcome);
     } else {
-      ++not_judged_;
+      not_judged_.push_back(each.outcome.name);
     }
   }
   cases_.clear();

@@ -35,7 +35,7 @@ public:
   void end();
   /// The run ends before its time: what is decided stays so, the rest is not judged.
   void end_early();
-  [[nodiscard]] std::uint64_t not_judged() const { return not_judged_; }
+  [[nodiscard]] const std::vector<std::string>& not_judged() const { return not_judged_; }
   [[nodiscard]] const std::vector<Outcome>& outcomes() const { return outcomes_; }
 
 private:
@@ -63,7 +63,7 @@ private:
   Director& director_;
   std::vector<Case> cases_;
   std::vector<Outcome> outcomes_;
-  std::uint64_t not_judged_ = 0;
+  std::vector<std::string> not_judged_;
 };
 
 }  // namespace wsr::sim

@@ -42,6 +42,7 @@ public:
   struct Window {
     Metric metric = Metric::count_;
     std::vector<bool> clients;  // empty: all
+    bool is_of_nobody = false;  // none of the clients is meant: it says nothing
     bool is_open = false;
     Tally tally;
     Histogram values;

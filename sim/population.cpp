@@ -59,7 +59,7 @@ void Population::free_conn(ConnIndex index) {
   Conn& conn = conns_[index];
   if (conn.state == Conn::State::none) return;
   if (const auto slow = slow_.find(index); slow != slow_.end()) {
-    for (const std::uint32_t parcel : slow->second.waiting) static_cast<void>(parts_.kernel.bytes.take(parcel));
+    for (const auto& [parcel, size] : slow->second.waiting) static_cast<void>(parts_.kernel.bytes.take(parcel));
     slow_.erase(slow);
   }
   conn.state = Conn::State::none;
@@ -332,6 +332,16 @@ void Population::on_act(const Event& event) {
       if (conn.serial == event.payload && conn.device != nobody) lose(event.whom, 1006);
       return;
     }
+    case Act::read: {
+      const auto found = slow_.find(event.whom);
+      if (conns_[event.whom].serial != event.payload || found == slow_.end() || found->second.waiting.empty()) return;
+      const std::uint32_t parcel = found->second.waiting.front().first;
+      found->second.waiting.pop_front();
+      if (!found->second.waiting.empty()) read_next_later(event.whom, found->second);
+      std::string bytes = parts_.kernel.bytes.take(parcel);
+      if (conns_[event.whom].device != nobody && !conns_[event.whom].is_cut) read(event.whom, std::move(bytes));
+      return;
+    }
     case Act::noticed_by_server: {
       Conn& conn = conns_[event.whom];
       if (conn.serial != event.payload || conn.state == Conn::State::none) return;
@@ -343,22 +353,23 @@ void Population::on_act(const Event& event) {
   }
 }
 
+void Population::read_next_later(ConnIndex index, const SlowReader& reader) {
+  if (reader.bytes_per_second == 0) return;
+  const auto takes = static_cast<Nanos>(reader.waiting.front().second * second / reader.bytes_per_second);
+  parts_.kernel.push(parts_.kernel.now() + takes + 1, EventKind::client_act, index,
+                     static_cast<std::uint32_t>(Act::read), conns_[index].serial);
+}
+
 void Population::on_bytes(const Event& event) {
   std::string bytes = parts_.kernel.bytes.take(event.payload);
   Conn& conn = conns_[event.whom];
   if (conn.serial != event.what || conn.device == nobody || conn.is_cut) return;
   if (conn.is_slow) {
     SlowReader& reader = slow_[event.whom];
-    if (reader.bytes_per_second == 0) {
-      reader.waiting.push_back(parts_.kernel.bytes.put(std::move(bytes)));
-      return;
-    }
-    if (reader.busy_until > parts_.kernel.now()) {
-      Event later = event;
-      later.payload = parts_.kernel.bytes.put(std::move(bytes));
-      return parts_.kernel.push(later, reader.busy_until);
-    }
-    reader.busy_until = parts_.kernel.now() + static_cast<Nanos>(bytes.size() * second / reader.bytes_per_second);
+    const std::size_t size = bytes.size();
+    reader.waiting.emplace_back(parts_.kernel.bytes.put(std::move(bytes)), size);
+    if (reader.waiting.size() == 1) read_next_later(event.whom, reader);
+    return;
   }
   read(event.whom, std::move(bytes));
 }
@@ -447,12 +458,15 @@ void Population::on_text(ConnIndex index, std::string_view text) {
         fmt::format("{} at s{} hears {}", name_of(client_of(conn.device)), conn.server, text.substr(0, 200)));
   }
   constexpr std::string_view head = R"({"op":")";
-  if (!text.starts_with(head)) return;
+  if (!text.starts_with(head)) {
+    return parts_.truth->find("no-silence", client_of(conn.device), "a frame that names no op comes first");
+  }
   text.remove_prefix(head.size());
   const auto is = [&text](std::string_view op) { return text.starts_with(op); };
   if (is("message\"")) return parts_.truth->on_message(index, text);
   if (is("room\"")) return parts_.truth->on_room_message(index, text);
   if (is("presence\"")) return parts_.truth->on_presence(index, text);
+  if (is("rejoined\"")) return parts_.truth->on_rejoined(index, text);
   if (is("welcome\"")) {
     Device& device = devices_[conn.device];
     device.state = Device::State::open;
@@ -489,7 +503,10 @@ void Population::slow(DeviceIndex index, std::uint64_t bytes_per_second) {
   const Device& device = devices_[index];
   if (device.state != Device::State::open) return;
   conns_[device.conn].is_slow = true;
-  slow_[device.conn].bytes_per_second = bytes_per_second;
+  SlowReader& reader = slow_[device.conn];
+  const bool begins = reader.bytes_per_second == 0 && !reader.waiting.empty();  // it has not read at all until now
+  reader.bytes_per_second = bytes_per_second;
+  if (begins) read_next_later(device.conn, reader);
 }
 
 void Population::read_again(DeviceIndex index) {
@@ -501,7 +518,7 @@ void Population::read_again(DeviceIndex index) {
   SlowReader reader = std::move(slow_[at]);
   slow_.erase(at);
   Nanos when = parts_.kernel.now();
-  for (const std::uint32_t parcel : reader.waiting) {
+  for (const auto& [parcel, size] : reader.waiting) {
     parts_.kernel.push(++when, EventKind::client_bytes, at, conn.serial, parcel);
   }
   conn.down.last = std::max(conn.down.last, when);

@@ -102,7 +102,7 @@ public:
   void on_fin(const Event& event);
 
 private:
-  enum class Act : std::uint32_t { connect, notice, noticed_by_server };
+  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read };
 
   void dial(DeviceIndex index);
   [[nodiscard]] std::uint32_t pick_server(DeviceIndex index);
@@ -118,9 +118,10 @@ private:
 
   struct SlowReader {
     std::uint64_t bytes_per_second = 0;
-    Nanos busy_until = 0;
-    std::deque<std::uint32_t> waiting;  // parcels of bytes that it has not read
+    std::deque<std::pair<std::uint32_t, std::size_t>> waiting;  // parcels of bytes that it has not read, and their size
   };
+  /// It has read the first that waits when its bytes have passed.
+  void read_next_later(ConnIndex index, const SlowReader& reader);
 
   Parts& parts_;
   std::uint32_t per_client_;

@@ -209,10 +209,9 @@ struct Expectation {
     waive        // a checker's finding is no failure here
   } kind = Kind::check;
   std::string name;
-  Expression expression;          // not for waive
-  std::string checker;            // waive: G1, G6, ... or a checker's name
-  std::optional<Selector> among;  // waive: only findings about these
-  std::string because;            // waive
+  Expression expression;  // not for waive
+  std::string checker;    // waive: G1, G6, ... or a checker's name
+  std::string because;    // waive
   When from;
   When to{.step = {}, .is_end = true, .offset = 0};
   std::optional<Nanos> within;

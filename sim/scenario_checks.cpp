@@ -405,9 +405,14 @@ void Checks::check_vary() {
   Moments latest(scenario_, places_, true);
   std::set<std::string> drawn;  // steps whose moment is drawn
   for (const auto& [what, distribution] : scenario_.sweep.vary) {
-    if (!what.ends_with(".at")) continue;
-    const auto found = steps_.find(std::string_view(what).substr(0, what.size() - 3));
+    const auto found = steps_.find(std::string_view(what).substr(0, what.rfind('.')));
     if (found == steps_.end()) continue;
+    if (!what.ends_with(".at")) {
+      if (!has_span(found->second->action))
+        complain(place(places_.vary, what),
+                 fmt::format("\"{}\": \"for\" means nothing to {}", what, name_of_action(found->second->action)));
+      continue;
+    }
     const Step& step = *found->second;
     drawn.insert(step.id);
     const Position at = place(places_.vary, what);

@@ -204,100 +204,91 @@ std::string partition_words(const Step& step) {
   return fmt::format("nothing gets through between {} and {}, in both directions", a.text, b.text);
 }
 
-/// What a step does.
-struct Lasting {
-  std::string text;
-  bool takes_for = true;  // false: `for` means nothing to this action
-};
-
 std::string until(const Step& step, std::string_view with, std::string_view without) {
   return step.duration ? fmt::format("{} {}", with, time_words(*step.duration)) : std::string(without);
 }
 
-/// REQUIRES: the step has what needs_of(its action) says.
-Lasting deed_words(const Step& step) {
+/// What a step does. REQUIRES: the step has what needs_of(its action) says.
+std::string deed_words(const Step& step) {
   using A = Step::Action;
   const Who target = step.target ? who(*step.target) : Who{"all servers"};
   const std::string room = fmt::format("room:{}", step.room.value_or(0));
   switch (step.action) {
     case A::kill:
-      return {
-          fmt::format("{}, without a goodbye{}", target.is("killed"),
-                      until(step, ", and started again after", ", until a step or the end starts what was killed"))};
+      return fmt::format("{}, without a goodbye{}", target.is("killed"),
+                         until(step, ", and started again after", ", until a step or the end starts what was killed"));
     case A::stop:
-      return {fmt::format("{} in good order{}", target.does("stops", "stop"),
-                          until(step, ", to start again after", ", until a step or the end starts what was stopped"))};
+      return fmt::format("{} in good order{}", target.does("stops", "stop"),
+                         until(step, ", to start again after", ", until a step or the end starts what was stopped"));
     case A::start:
-      return {fmt::format("{} unless already running", target.does("starts", "start")), false};
+      return fmt::format("{} unless already running", target.does("starts", "start"));
     case A::restart:
-      return {fmt::format("{} in good order, to start again after {}", target.does("stops", "stop"),
-                          time_words(step.duration.value_or(10 * second)))};
+      return fmt::format("{} in good order, to start again after {}", target.does("stops", "stop"),
+                         time_words(step.duration.value_or(10 * second)));
     case A::pause:
-      return {fmt::format("{}{}: nothing runs there", target.is("paused"),
-                          until(step, " for", " until a step or the end resumes it"))};
+      return fmt::format("{}{}: nothing runs there", target.is("paused"),
+                         until(step, " for", " until a step or the end resumes it"));
     case A::resume:
-      return {target.does("goes on after a pause", "go on after a pause"), false};
+      return target.does("goes on after a pause", "go on after a pause");
     case A::drop:
-      return {fmt::format("the connections of {} break, and both ends know", target.text), false};
+      return fmt::format("the connections of {} break, and both ends know", target.text);
     case A::half_open:
-      return {fmt::format(
+      return fmt::format(
           "the connections of {} break, and neither end knows{}", target.text,
-          until(step, "; the servers find out after at most", "; each server finds out when a ping is not answered"))};
+          until(step, "; the servers find out after at most", "; each server finds out when a ping is not answered"));
     case A::slow:
-      return {fmt::format("{}{}",
-                          step.bytes_per_second == 0 ? target.does("does not read any more", "do not read any more")
-                                                     : fmt::format("{} {}/s only", target.does("reads", "read"),
-                                                                   write_size(step.bytes_per_second)),
-                          until(step, ", for", ", until everything heals"))};
+      return fmt::format("{}{}",
+                         step.bytes_per_second == 0 ? target.does("does not read any more", "do not read any more")
+                                                    : fmt::format("{} {}/s only", target.does("reads", "read"),
+                                                                  write_size(step.bytes_per_second)),
+                         until(step, ", for", ", until everything heals"));
     case A::connect:
-      return {fmt::format("{} unless already connected", target.does("connects", "connect")), false};
+      return fmt::format("{} unless already connected", target.does("connects", "connect"));
     case A::partition:
-      return {fmt::format("{} {}", until(step, "for", "until everything heals"), partition_words(step))};
+      return fmt::format("{} {}", until(step, "for", "until everything heals"), partition_words(step));
     case A::degrade:
-      return {fmt::format("{}, between {} and {}, {}", until(step, "for", "until everything heals"),
-                          who(*step.between_a).text, who(*step.between_b).text, link_words(*step.link))};
+      return fmt::format("{}, between {} and {}, {}", until(step, "for", "until everything heals"),
+                         who(*step.between_a).text, who(*step.between_b).text, link_words(*step.link));
     case A::heal:
-      return {"what the steps before have done is undone, but for a stall of the store and the rest of a swizzle",
-              false};
+      return "what the steps before have done is undone, but for a stall of the store and the rest of a swizzle";
     case A::clock_skew:
       if (step.by < 0)
-        return {
-            fmt::format("the wall clock of {} falls back by {}; no server reads it", target.text, time_words(-step.by)),
-            false};
-      return {fmt::format("the monotonic clock of {} jumps ahead by {}", target.text, time_words(step.by)), false};
+        return fmt::format("the wall clock of {} falls back by {}; no server reads it", target.text,
+                           time_words(-step.by));
+      return fmt::format("the monotonic clock of {} jumps ahead by {}", target.text, time_words(step.by));
     case A::store_stall:
-      return {fmt::format("the store answers nobody for {}", time_words(step.duration.value_or(second)))};
+      return fmt::format("the store answers nobody for {}", time_words(step.duration.value_or(second)));
     case A::store_restart:
-      return {fmt::format("the store goes down, forgets everything, and is back after {}",
-                          time_words(step.duration.value_or(second)))};
+      return fmt::format("the store goes down, forgets everything, and is back after {}",
+                         time_words(step.duration.value_or(second)));
     case A::store_flush:
-      return {"the store forgets everything; connections and subscriptions stay" +
-              until(step, "; for the checkers it lasts", "")};
+      return "the store forgets everything; connections and subscriptions stay" +
+             until(step, "; for the checkers it lasts", "");
     case A::store_failover:
-      return {"the store's replica takes over, without what it has not got yet" +
-              until(step, "; for the checkers it lasts", "")};
+      return "the store's replica takes over, without what it has not got yet" +
+             until(step, "; for the checkers it lasts", "");
     case A::store_lose_replies:
-      return {fmt::format("the store's replies to {} are lost, and the connections with them, for {}", target.text,
-                          time_words(step.duration.value_or(second)))};
+      return fmt::format("the store's replies to {} are lost, and the connections with them, for {}", target.text,
+                         time_words(step.duration.value_or(second)));
     case A::drop_subscription:
-      return {fmt::format("the store forgets the subscriptions of {}, without a word", target.text), false};
+      return fmt::format("the store forgets the subscriptions of {}, without a word", target.text);
     case A::send:
-      return {fmt::format("{} 16B to c{}", target.does("sends", "send"), step.to.value_or(0)), false};
+      return fmt::format("{} 16B to c{}", target.does("sends", "send"), step.to.value_or(0));
     case A::join:
-      return {fmt::format("{} {}", target.does("joins", "join"), room), false};
+      return fmt::format("{} {}", target.does("joins", "join"), room);
     case A::leave:
-      return {fmt::format("{} {}", target.does("leaves", "leave"), room), false};
+      return fmt::format("{} {}", target.does("leaves", "leave"), room);
     case A::push:
-      return {fmt::format("{} 16B into {}", target.does("pushes", "push"), room), false};
+      return fmt::format("{} 16B into {}", target.does("pushes", "push"), room);
     case A::swizzle:
-      return {
-          fmt::format("half of {} are cut off from the store one by one, and come back in another order, all within "
-                      "{}",
-                      target.text, time_words(step.duration.value_or(10 * second)))};
+      return fmt::format(
+          "half of {} are cut off from the store one by one, and come back in another order, all within "
+          "{}",
+          target.text, time_words(step.duration.value_or(10 * second)));
     case A::mark:
       break;
   }
-  return {"nothing happens; it is a name for the moment", false};
+  return "nothing happens; it is a name for the moment";
 }
 
 // ---------------------------------------------------------------- the whole
@@ -515,11 +506,8 @@ void Explainer::explain_timeline() {
       const std::string_view says = metric ? metric_names[static_cast<std::size_t>(*metric)].says : "";
       text += fmt::format("At the {} {} ({}), ", ordinal(step.nth), step.on, says.substr(0, says.find(" (value")));
     }
-    const Lasting deed = deed_words(step);
-    text += deed.text;
+    text += deed_words(step);
     if (step.every) text += fmt::format("; again every {} until the end", time_words(*step.every));
-    if (step.duration && !deed.takes_for)
-      text += fmt::format("; its \"for\" of {} changes nothing", time_words(*step.duration));
     if (!step.note.empty()) text += fmt::format(" ({})", step.note);
     line(text + ".");
   }

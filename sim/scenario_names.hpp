@@ -125,6 +125,30 @@ struct ActionNeeds {
   return needs;
 }
 
+/// Whether `for` means anything: what is done lasts, and ends.
+[[nodiscard]] constexpr bool has_span(Step::Action action) {
+  using A = Step::Action;
+  switch (action) {
+    case A::kill:
+    case A::stop:
+    case A::restart:
+    case A::pause:
+    case A::half_open:
+    case A::slow:
+    case A::partition:
+    case A::degrade:
+    case A::swizzle:
+    case A::store_stall:
+    case A::store_restart:
+    case A::store_flush:
+    case A::store_failover:
+    case A::store_lose_replies:
+      return true;
+    default:
+      return false;
+  }
+}
+
 [[nodiscard]] constexpr std::string_view name_of_action(Step::Action action) {
   for (const auto& [name, value] : action_names) {
     if (value == action) return name;

@@ -539,6 +539,10 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     if (is_lasting && fields.has("every") && !fields.has("for"))
       complain(fields.key_at("every"), fmt::format("\"every\" needs \"for\" with {}: how long it lasts each time",
                                                    name_of_action(step.action)));
+    if (step.every && step.duration && fields.has("for") && *step.every < *step.duration)
+      complain(fields.key_at("every"),
+               fmt::format("\"every\" {} is shorter than \"for\" {}: the next would begin before the last is over",
+                           write_duration(*step.every), write_duration(*step.duration)));
     const auto refuse = [&](const char* key, Need need) {
       if (need != Need::no || !fields.has(key)) return false;
       complain(fields.key_at(key), fmt::format("\"{}\" means nothing to {}", key, name_of_action(step.action)));
@@ -547,6 +551,7 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     if (refuse("target", needs.target)) step.target.reset();
     if (refuse("between", needs.between)) step.between_a.reset();
     refuse("direction", step.action == Step::Action::partition ? Need::maybe : Need::no);
+    refuse("for", has_span(step.action) ? Need::maybe : Need::no);
     refuse("link", needs.link);
     refuse("by", needs.by);
     refuse("room", needs.room);

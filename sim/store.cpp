@@ -232,6 +232,7 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
 }
 
 void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
+  if (parcel.ticket == spy_ticket) return;  // the model's own doing: no call of a server
   Session& session = sessions_[index];
   if (auto* published = std::get_if<Published>(&parcel.answer);
       published != nullptr && spies_publish_ && published->receivers != 0) {
@@ -360,12 +361,20 @@ void StoreModel::go_down() {
 void StoreModel::come_up() {
   if (std::exchange(is_up_, true)) return;
   primary_ = make_copy();  // nothing was written to disk
+  empty_replica();
   metrics_.count(Metric::store_forgotten);
   watcher_.on_forgotten();
 }
 
+void StoreModel::empty_replica() {
+  if (replica_ == nullptr) return;
+  ++replica_epoch_;  // what was on its way there came before
+  replica_ = make_copy();
+}
+
 void StoreModel::flush() {
   primary_ = make_copy();
+  empty_replica();
   for (SessionIndex i = 0; i < sessions_.size(); ++i) {
     for (const auto& [channel, match] : sessions_[i].channels) {
       primary_->peer(*this, i).bus().subscribe(spy_ticket, channel, match);

@@ -125,6 +125,8 @@ private:
   };
 
   [[nodiscard]] std::unique_ptr<Copy> make_copy();
+  /// A flush is replicated, and a primary that comes back empty is copied.
+  void empty_replica();
   void carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call);
   void carry_out_watched(SessionIndex index, StoreCall& call);
   void carry_out_next();

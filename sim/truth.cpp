@@ -11,7 +11,9 @@
 namespace wsr::sim {
 namespace {
 
+constexpr std::size_t mute_max = 10'000;      // of one room: older ones have been heard by all
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
+constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
 
 std::uint64_t number_behind(std::string_view text, std::string_view key) {
@@ -59,7 +61,11 @@ Truth::Truth(Parts& parts) : parts_(parts) {}
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
   ++finding_count_;
   if (parts_.kernel.is_traced()) parts_.kernel.note(fmt::format("FINDING {}: {}", checker, what));
-  if (findings_.size() >= findings_kept) return;
+  if (findings_.size() >= findings_kept) {
+    if (brief_findings_.size() < findings_max - findings_kept)
+      brief_findings_.push_back({checker, parts_.kernel.now()});
+    return;
+  }
   findings_.push_back({std::string(checker), std::move(what), parts_.kernel.now(), parts_.kernel.events(), client});
 }
 
@@ -71,6 +77,9 @@ Truth::Room& Truth::room(std::uint32_t number) {
 /// How long after a fault the cluster may need until statements about it hold again.
 Nanos Truth::peace() const { return nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 5 * second; }
 
+/// How long after a death the others may need to sweep, when nothing stands in their way.
+Nanos Truth::sweep_within() const { return nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 2 * second; }
+
 void Truth::fault_ends() {
   if (faults_ != 0) --faults_;
   last_fault_ = parts_.kernel.now();
@@ -79,7 +88,28 @@ void Truth::fault_ends() {
 
 void Truth::servers_change() { calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace()); }
 
-void Truth::disturb_client(std::uint32_t client) { disturbed_[client] = parts_.kernel.now(); }
+void Truth::client_trouble_ends(std::uint32_t client) {
+  Trouble& trouble = disturbed_[client];
+  --trouble.spans;
+  --client_troubles_;
+  client_trouble_ended_ = trouble.last = parts_.kernel.now();
+}
+
+bool Truth::is_disturbed(std::uint32_t client, Nanos at) const {
+  const auto found = disturbed_.find(client);
+  return found != disturbed_.end() && (found->second.spans != 0 || found->second.last + peace() > at);
+}
+
+bool Truth::has_stayed(std::uint32_t serial, Nanos at) const {
+  const auto ended = ended_.find(serial);
+  return ended == ended_.end() || ended->second > at + 2 * second;
+}
+
+bool Truth::is_sound(ConnIndex index, std::uint32_t serial) const {
+  if (index == nobody) return false;
+  const Conn& conn = parts_.population->conn(index);
+  return conn.serial == serial && conn.device != nobody && !conn.is_cut && !conn.is_slow;
+}
 
 // ---------------------------------------------------------------- what clients do
 
@@ -102,9 +132,15 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
       deed.was_connected = !conn.is_cut && !conn.is_slow && conn.welcomed_at + settled_after <= deed.at;
     }
   }
-  if (kind == Deed::Kind::push && !echo) room(to).has_echo_off = true;
+  deed.has_echo = echo;
   if (kind == Deed::Kind::join) asked_in_.emplace(deed.client, to);
-  if (kind == Deed::Kind::leave && device.conn != nobody) seats_[seat_key(deed.conn_serial, to)].is_in = false;
+  if ((kind == Deed::Kind::join || kind == Deed::Kind::leave) && device.conn != nobody) {
+    Seat& seat = seats_[seat_key(deed.conn_serial, to)];
+    seat.asked = base_ + deeds_.size();  // the number that it gets below
+    seat.has_left = false;
+    if (kind == Deed::Kind::leave) seat.is_in = false;
+    if (kind == Deed::Kind::join) seat.joins = seat.asked;
+  }
   static constexpr Metric attempts[] = {Metric::send_attempt, Metric::push_attempt, Metric::join_attempt,
                                         Metric::leave_attempt};
   parts_.metrics.count(attempts[static_cast<std::size_t>(kind)], deed.client);
@@ -124,9 +160,22 @@ void Truth::on_welcome(ConnIndex index, std::string_view text) {
   }
 }
 
+void Truth::on_rejoined(ConnIndex index, std::string_view text) {
+  Seat& seat = seats_[seat_key(parts_.population->conn(index).serial, room_in(text))];
+  if (!std::exchange(seat.is_in, true)) seat.is_steady = false;
+}
+
 void Truth::on_gone(ConnIndex index, std::uint16_t) {
   const Conn& conn = parts_.population->conn(index);
   ended_[conn.serial] = parts_.kernel.now();
+  // What is missing is told with the next that gets through: a connection that ends soon after was not told, in good
+  // order.
+  if (const auto untold = untold_since_.find(conn.serial); untold != untold_since_.end()) {
+    const bool is_late = untold->second + told_within < parts_.kernel.now();
+    untold_since_.erase(untold);
+    if (is_late && !conn.is_slow && !conn.is_cut && conn.device != nobody)
+      find_gap(parts_.population->client_of(conn.device), conn.gap);
+  }
   if (is_naive_ && conn.device != nobody) gone_[conn.serial] = parts_.population->client_of(conn.device);
 }
 
@@ -174,6 +223,9 @@ void Truth::on_room_message(ConnIndex index, std::string_view text) {
   const std::uint32_t number = room_in(text);
   Deed* done = deed(deed_in(text));
   parts_.metrics.count(Metric::room_message, client);
+  if (done == nullptr && deed_in(text) != 0 && deed_in(text) < base_) {
+    seats_[seat_key(conn.serial, number)].is_steady = false;  // so late that nobody knows its place any more
+  }
   if (done == nullptr || done->kind != Deed::Kind::push) return;
   if (done->to != number || !asked_in_.contains({client, number})) {
     parts_.metrics.count(Metric::deliver_foreign, client);
@@ -202,10 +254,19 @@ void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, s
   }
   const VirtualServer* server = parts_.server(conn.server);
   const bool has_lost = server == nullptr || server->last_bus_loss() >= seat.last_at;
-  if (seat.is_in && seat.is_steady && done.place != seat.last + 1 && !has_lost && !of.has_echo_off) {
-    const auto missed = static_cast<std::uint32_t>(done.place - seat.last - 1);
-    parts_.metrics.count(Metric::room_missed, client, missed);
-    conn.gap += missed;  // unless it is told
+  std::uint64_t missed = done.place - seat.last - 1;
+  if (missed != 0) {
+    const auto end = of.mute.lower_bound(done.place);
+    for (auto at = of.mute.upper_bound(seat.last); at != end; ++at) missed -= at->second == client ? 1 : 0;
+  }
+  if (seat.has_left && parts_.population->devices_per_client() == 1) {
+    return find("nobody-elses-mail", client,
+                fmt::format("c{}, whose leave was acknowledged, heard a message of {}", client, room_name(number)));
+  }
+  if (seat.is_in && seat.is_steady && missed != 0 && !has_lost) {
+    parts_.metrics.count(Metric::room_missed, client, static_cast<std::int64_t>(missed));
+    conn.gap += static_cast<std::int64_t>(missed);  // unless it is told
+    if (conn.gap > 0) untold_since_.try_emplace(conn.serial, parts_.kernel.now());
     if (parts_.kernel.is_traced()) {
       parts_.kernel.note(fmt::format("c{} at s{} missed places {} to {} of {}", client, conn.server, seat.last + 1,
                                      done.place - 1, room_name(number)));
@@ -222,6 +283,13 @@ void Truth::on_told(ConnIndex index, std::uint64_t count) {
   parts_.metrics.count(Metric::reader_told, parts_.population->client_of(conn.device),
                        static_cast<std::int64_t>(count));
   conn.gap -= static_cast<std::int64_t>(count);
+  if (conn.gap <= 0) untold_since_.erase(conn.serial);
+  told_at_[conn.serial] = parts_.kernel.now();
+}
+
+void Truth::find_gap(std::uint32_t client, std::int64_t gap) {
+  find("nobody-deaf", client,
+       fmt::format("c{} was in its rooms all the time, missed {} messages there, and was not told", client, gap));
 }
 
 void Truth::on_presence(ConnIndex index, std::string_view text) {
@@ -233,9 +301,10 @@ void Truth::on_presence(ConnIndex index, std::string_view text) {
                        : event == "leave" ? Metric::presence_leave
                                           : Metric::presence_count,
                        client);
-  if (event == "leave" && Population::client_named(text_behind(text, R"("client":")")) == client) {
+  if (event != "count" && Population::client_named(text_behind(text, R"("client":")")) == client) {
     Seat& seat = seats_[seat_key(conn.serial, room_in(text))];
-    seat.is_in = seat.is_steady = false;
+    seat.is_in = event == "join";
+    seat.is_steady = false;
   }
 }
 
@@ -248,6 +317,7 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
   if (is_error && text_behind(text, R"("message":")").empty()) {
     find("no-silence", client, "an error without a sentence");
   }
+  if (is_error && number == 0) told_at_[conn.serial] = parts_.kernel.now();  // of a command without an id
   Deed* done = deed(number);
   if (done == nullptr) return;
   if (done->conn_serial != conn.serial || done->client != client) {
@@ -260,6 +330,7 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
   const std::string_view code = is_error ? text_behind(text, R"("code":")") : text_behind(text, R"("state":")");
   const std::string_view reason = text_behind(text, R"("reason":")");
   const auto is = [&](std::string_view word) { return code == word || reason == word; };
+  const bool is_doubtful = is_error && (is("timeout") || is("unavailable"));  // the store may have done it
   switch (done->kind) {
     case Deed::Kind::send: {
       // Of several devices one's outbox may be full, and another's not.
@@ -280,8 +351,7 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
       if (code != "offline" || !done->was_connected) return;
       const ConnIndex now = population.conn_of_client(done->to);
       if (now == nobody || population.conn(now).serial != done->to_serial) return;  // it has moved meanwhile
-      const auto disturbed = disturbed_.find(done->to);
-      if (disturbed != disturbed_.end() && disturbed->second + peace() > done->at) return;
+      if (is_disturbed(done->to, done->at)) return;
       if (!is_calm_since(done->at - settled_after)) return;
       return find("follows-the-client", done->to,
                   fmt::format("c{} was connected all the time, and message {} of c{} ended as offline", done->to,
@@ -295,13 +365,24 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
     case Deed::Kind::join:
       if (!is_error) {
         Seat& seat = seats_[seat_key(conn.serial, done->to)];
-        if (!std::exchange(seat.is_in, true)) seat.is_steady = false;
+        if (seat.asked <= number && !std::exchange(seat.is_in, true)) seat.is_steady = false;
       }
+      if (!is_doubtful) settle_seat(conn.serial, done->to, number);
       return parts_.metrics.count(is_error ? Metric::join_refused : Metric::join_ok, client);
     case Deed::Kind::leave:
-      seats_[seat_key(conn.serial, done->to)].is_in = false;
+      if (!is_doubtful) settle_seat(conn.serial, done->to, number);
+      if (Seat& seat = seats_[seat_key(conn.serial, done->to)];
+          seat.joins < number && (!is_error || code == "not_found")) {
+        seat.has_left = true;
+        seat.is_in = false;
+      }
       return parts_.metrics.count(is_error ? Metric::leave_refused : Metric::leave_ok, client);
   }
+}
+
+void Truth::settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number) {
+  Seat& seat = seats_[seat_key(serial, room)];
+  if (seat.asked == number) seat.asked = 0;  // else it has asked for something else since
 }
 
 void Truth::on_server_close(ConnIndex index, std::uint16_t code, bool is_server_alive) {
@@ -327,8 +408,8 @@ void Truth::on_queue(ConnIndex index, std::size_t bytes) {
 
 void Truth::on_killed(const ServerId& server) {
   dead_.push_back({server, parts_.kernel.now()});
-  const Nanos within = nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 2 * second;
-  parts_.kernel.push(parts_.kernel.now() + within, EventKind::check, static_cast<std::uint32_t>(dead_.size() - 1), 0);
+  parts_.kernel.push(parts_.kernel.now() + sweep_within(), EventKind::check,
+                     static_cast<std::uint32_t>(dead_.size() - 1), 0);
 }
 
 void Truth::on_subscriptions_forgotten(std::uint32_t server) {
@@ -336,20 +417,25 @@ void Truth::on_subscriptions_forgotten(std::uint32_t server) {
   parts_.kernel.push(parts_.kernel.now() + within, EventKind::check, server, 1);
 }
 
+void Truth::judge_dead(const DeadServer& dead) {
+  for (const ServerRow& row : parts_.store->registry().rows) {
+    if (row.server != dead.id) continue;
+    find("stale-rows", nobody,
+         fmt::format("{} died at {} ms and has not been swept", dead.id.view(), dead.at / millisecond));
+  }
+}
+
 void Truth::on_check(const Event& event) {
   if (event.what == 0) {
-    const DeadServer& dead = dead_[event.whom];
-    if (faults_ != 0 || last_fault_ >= dead.at) return;  // another fault stands in its way
-    bool has_server = false;
-    for (const auto& server : *parts_.servers) has_server = has_server || server != nullptr;
-    if (!has_server) return;
-    for (const ServerRow& row : parts_.store->registry().rows) {
-      if (row.server == dead.id) {
-        find("stale-rows", nobody,
-             fmt::format("{} died at {} ms and has not been swept", dead.id.view(), dead.at / millisecond));
-      }
+    // Another fault, or nobody there, stands in the way of those who sweep: they have their time after it.
+    const Nanos now = parts_.kernel.now();
+    const bool has_server =
+        std::any_of(parts_.servers->begin(), parts_.servers->end(), [](const auto& each) { return each != nullptr; });
+    const Nanos from = faults_ != 0 || !has_server ? now : std::max(last_fault_, first_server_at_);
+    if (from + sweep_within() > now && from >= dead_[event.whom].at) {
+      return parts_.kernel.push(from + sweep_within() + 1, EventKind::check, event.whom, 0);
     }
-    return;
+    return judge_dead(dead_[event.whom]);
   }
   VirtualServer* server = parts_.server(event.whom);
   if (server == nullptr || server->is_draining() || server->is_paused()) return;
@@ -383,7 +469,7 @@ void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>&
   const Nanos older = opened_at(before->at, was_open);
   const Nanos newer = opened_at(after->at, is_open);
   // Accept times of two servers compare within the error of their clocks, which is half a round trip to the store.
-  const Nanos slack = 2 * second;
+  const Nanos slack = is_calm_since(parts_.kernel.now() - 2 * second) ? 100 * millisecond : 2 * second;
   if (was_open && is_open && newer + slack < older) {
     find("fenced-claim", client,
          fmt::format("c{} connected to {} last, and a late claim of {} took its row", client, before->at.str(),
@@ -417,6 +503,8 @@ void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
     if (Deed* done = deed(named); done != nullptr) {
       if (done->place != 0) find("at-most-once", done->client, fmt::format("push {} was published twice", named));
       done->place = ++of.published;
+      if (!done->has_echo) of.mute.emplace(done->place, done->client);
+      if (of.mute.size() > mute_max) of.mute.erase(of.mute.begin());
     }
     return;
   }
@@ -458,52 +546,83 @@ void Truth::on_forgotten() {
 // ---------------------------------------------------------------- time
 
 void Truth::judge(const Deed& done, DeedNumber number) {
-  const Population& population = *parts_.population;
-  auto& conns = *parts_.population;
-  const bool has_sender = done.conn != nobody && conns.conn(done.conn).serial == done.conn_serial &&
-                          conns.conn(done.conn).device != nobody && !conns.conn(done.conn).is_cut &&
-                          !conns.conn(done.conn).is_slow;
   if (done.wants_answer && !done.is_answered && done.conn != nobody) {
-    const VirtualServer* server = has_sender ? parts_.server(conns.conn(done.conn).server) : nullptr;
-    const bool is_waiting = server == nullptr || server->is_paused();
-    if (has_sender && !is_waiting && is_calm_since(done.at)) {
+    const bool has_sender = is_sound(done.conn, done.conn_serial);
+    const VirtualServer* server = has_sender ? parts_.server(parts_.population->conn(done.conn).server) : nullptr;
+    if (server != nullptr && !server->is_paused() && !is_disturbed(done.client, done.at)) {
       find("one-answer", done.client, fmt::format("command {} of c{} was never answered", number, done.client));
     }
     if (done.kind == Deed::Kind::send) parts_.metrics.count(Metric::send_unknown, done.client);
   }
   if (done.kind != Deed::Kind::send || done.to >= parts_.scenario.clients) return;
-  if (done.is_heard) {
-    if (done.word != Deed::Word::denied) return;
-    return find(
-        "honest-word", done.to,
-        fmt::format("message {} of c{} was said not to be delivered, and c{} heard it", number, done.client, done.to));
+  if (!done.is_heard) return judge_loss(done, number);
+  if (done.word == Deed::Word::denied) {
+    find("honest-word", done.to,
+         fmt::format("message {} of c{} was said not to be delivered, and c{} heard it", number, done.client, done.to));
   }
-  const ConnIndex now = population.conn_of_client(done.to);
-  const bool is_there =
-      now != nobody && conns.conn(now).serial == done.to_serial && !conns.conn(now).is_cut && !conns.conn(now).is_slow;
-  const auto ended = ended_.find(done.to_serial);
-  const bool has_stayed = ended == ended_.end() || ended->second > done.at + 2 * second;
-  if (done.was_connected && has_stayed && done.client != nobody) {
-    // A sender whose own connection has ended knows that it knows nothing.
-    const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
-                         (done.word == Deed::Word::none && !has_sender);
-    ++(is_told ? lost_and_told_ : lost_in_silence_);
-    if (!is_told && parts_.kernel.is_traced()) {
-      parts_.kernel.note(fmt::format("lost in silence: message {} of c{} to c{}, sent at {} ms, word {}", number,
-                                     done.client, done.to, done.at / millisecond,
-                                     done.word == Deed::Word::none ? "none" : "delivered"));
-    }
+  if (parts_.population->devices_per_client() > 1) judge_copies(done, number);
+}
+
+void Truth::judge_loss(const Deed& done, DeedNumber number) {
+  const auto lost = [&](std::string_view how) {
+    parts_.metrics.count(Metric::deliver_lost, done.to);
+    find("no-loss", done.to,
+         fmt::format("message {} of c{} {}, and c{} never got it", number, done.client, how, done.to));
+  };
+  const bool has_sender = is_sound(done.conn, done.conn_serial);
+  const ConnIndex now = parts_.population->conn_of_client(done.to);
+  const VirtualServer* server =
+      is_sound(now, done.to_serial) ? parts_.server(parts_.population->conn(now).server) : nullptr;
+  const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected;
+  const bool could_hear = !is_excused && server != nullptr && !server->is_paused();
+  if (done.word == Deed::Word::delivered && could_hear) lost("was said to be delivered");
+  if (!done.was_connected || !has_stayed(done.to_serial, done.at) || done.client == nobody) return;
+  // A sender whose own connection has ended knows that it knows nothing.
+  const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
+                       (done.word == Deed::Word::none && !has_sender);
+  ++(is_told ? lost_and_told_ : lost_in_silence_);
+  if (is_told) return;
+  if (parts_.kernel.is_traced()) {
+    parts_.kernel.note(fmt::format("lost in silence: message {} of c{} to c{}, sent at {} ms, word {}", number,
+                                   done.client, done.to, done.at / millisecond,
+                                   done.word == Deed::Word::none ? "none" : "delivered"));
   }
-  if (done.word != Deed::Word::delivered) return;
-  const VirtualServer* server = is_there ? parts_.server(conns.conn(now).server) : nullptr;
-  if (server == nullptr || server->is_paused() || !done.was_connected || disturbed_.contains(done.to)) return;
-  parts_.metrics.count(Metric::deliver_lost, done.to);
-  find("no-loss", done.to,
-       fmt::format("message {} of c{} was said to be delivered, and c{} never got it", number, done.client, done.to));
+  // It asked for no word: what was dropped for a reason is told without a number, at one end or the other.
+  const auto was_told = [&](std::uint32_t serial) {
+    const auto found = told_at_.find(serial);
+    return found != told_at_.end() && found->second >= done.at;
+  };
+  const bool is_quiet = done.word == Deed::Word::none && !done.wants_answer;
+  if (is_quiet && could_hear && has_sender && is_calm_since(done.at - settled_after) &&
+      !is_disturbed(done.client, done.at) && !was_told(done.conn_serial) && !was_told(done.to_serial)) {
+    lost("was sent without a wish for a word in peace");
+  }
+}
+
+/// Several devices: each that was there has its copy.
+void Truth::judge_copies(const Deed& done, DeedNumber number) {
+  Population& population = *parts_.population;
+  if (!is_calm_since(done.at - settled_after) || is_disturbed(done.to, done.at)) return;
+  for (std::uint32_t k = 0; k < population.devices_per_client(); ++k) {
+    const Device& device = population.device(done.to * population.devices_per_client() + k);
+    if (device.state != Device::State::open) continue;
+    const Conn& conn = population.conn(device.conn);
+    if (conn.is_cut || conn.is_slow || conn.welcomed_at + settled_after > done.at) continue;
+    if (copies_.contains({number, conn.serial}) || told_at_.contains(conn.serial)) continue;
+    parts_.metrics.count(Metric::deliver_lost, done.to);
+    find("no-loss", done.to,
+         fmt::format("message {} of c{} reached a device of c{}, and not the one at s{}", number, done.client, done.to,
+                     conn.server));
+  }
 }
 
 void Truth::on_look() {
-  while (!deeds_.empty() && deeds_.front().at + deed_kept < parts_.kernel.now()) {
+  const Nanos now = parts_.kernel.now();
+  const bool is_trouble =
+      faults_ != 0 || now < calm_from_ || client_troubles_ != 0 || now < client_trouble_ended_ + peace();
+  while (!deeds_.empty()) {
+    const Nanos kept = is_trouble && deeds_.size() <= deeds_max ? deed_kept_in_trouble : deed_kept;
+    if (deeds_.front().at + kept >= now) break;
     judge(deeds_.front(), base_);
     deeds_.pop_front();
     ++base_;
@@ -519,7 +638,8 @@ void Truth::send_probes() {
   }
   if (from == nullptr) return;
   // Into rooms, and to clients: whom the store lists hears it.
-  for (std::uint32_t number = 0; number < rooms_end_ && room_probes_.size() < 256; ++number) {
+  const std::uint32_t every = std::max<std::uint32_t>(1, rooms_end_ / 256);
+  for (std::uint32_t number = 0; number < rooms_end_; number += every) {
     if (!rooms_.contains(number)) continue;
     Deed probe;
     probe.kind = Deed::Kind::push;
@@ -545,9 +665,36 @@ void Truth::send_probes() {
   }
 }
 
-void Truth::judge_room(const RoomName& name) {
-  std::uint32_t number = 0;
-  std::from_chars(name.view().data() + 5, name.view().data() + name.view().size(), number);
+void Truth::judge_rooms() {
+  Population& population = *parts_.population;
+  std::map<std::uint32_t, std::uint32_t> client_at;  // open connection -> client
+  for (DeviceIndex index = 0; index < population.device_count(); ++index) {
+    const Device& device = population.device(index);
+    if (device.state == Device::State::open)
+      client_at.emplace(population.conn(device.conn).serial, population.client_of(index));
+  }
+  std::map<std::uint32_t, std::set<std::uint32_t>> in, unsure;  // room -> clients, by what they were told
+  for (const auto& [key, seat] : seats_) {
+    const auto client = client_at.find(static_cast<std::uint32_t>(key >> 24));
+    if (client == client_at.end()) continue;
+    const auto number = static_cast<std::uint32_t>(key & 0xFF'FFFF);
+    if (seat.asked != 0) unsure[number].insert(client->second);
+    if (seat.is_in) in[number].insert(client->second);
+  }
+  for (const RoomName& name : parts_.store->rooms()) {
+    std::uint32_t number = 0;
+    std::from_chars(name.view().data() + 5, name.view().data() + name.view().size(), number);
+    judge_members(name, number, in[number], unsure[number]);
+    in.erase(number);
+  }
+  for (const auto& [number, clients] : in) {  // that the store does not list at all
+    judge_members(RoomName::trusted(room_name(number)), number, clients, unsure[number]);
+  }
+}
+
+void Truth::judge_members(const RoomName& name, std::uint32_t number, const std::set<std::uint32_t>& in,
+                          const std::set<std::uint32_t>& unsure) {
+  Population& population = *parts_.population;
   const Room& of = room(number);
   std::set<std::uint32_t> listed;
   for (const ClientId& client : parts_.store->members_of(name)) listed.insert(Population::client_named(client.view()));
@@ -555,15 +702,22 @@ void Truth::judge_room(const RoomName& name) {
     find("presence", nobody,
          fmt::format("{} lists {} clients, its events say {}", name.view(), listed.size(), of.present.size()));
   }
+  for (const std::uint32_t client : in) {
+    if (!listed.contains(client) && !unsure.contains(client))
+      find("presence", client,
+           fmt::format("c{} was told that it is in {}, which does not list it", client, name.view()));
+  }
   const auto probe = room_probes_.find(number);
   for (const std::uint32_t client : listed) {
-    const ConnIndex index = parts_.population->conn_of_client(client);
+    const ConnIndex index = population.conn_of_client(client);
     if (index == nobody) {
       ++ghosts_;
       find("presence", client, fmt::format("{} lists c{}, who is not connected", name.view(), client));
       continue;
     }
-    const Conn& conn = parts_.population->conn(index);
+    if (!in.contains(client) && !unsure.contains(client))
+      find("presence", client, fmt::format("{} lists c{}, who was never told that it is in", name.view(), client));
+    const Conn& conn = population.conn(index);
     if (conn.is_slow || probe == room_probes_.end() || deed(probe->second) == nullptr) continue;
     const auto seat = seats_.find(seat_key(conn.serial, number));
     if (seat == seats_.end() || seat->second.last < deed(probe->second)->place || deed(probe->second)->place == 0) {
@@ -613,9 +767,7 @@ void Truth::judge_end() {
     Conn& conn = population.conn(device.conn);
     const std::uint32_t client = population.client_of(index);
     if (conn.gap > 0 && !conn.is_slow) {
-      find("nobody-deaf", client,
-           fmt::format("c{} was in its rooms all the time, missed {} messages there, and was not told", client,
-                       conn.gap));
+      find_gap(client, conn.gap);
     }
     if (parts_.config.policy != SessionPolicy::single) continue;
     const VirtualServer* server = parts_.server(conn.server);
@@ -638,14 +790,15 @@ void Truth::judge_end() {
       find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));
     }
   }
+  for (const DeadServer& dead : dead_) judge_dead(dead);
   std::uint64_t rows = 0;
   for (const auto& [server, count] : parts_.store->rows_by_server()) rows += count;
-  if (rows > expected || held > expected) {
-    ghosts_ += std::max<std::uint64_t>(rows, held) - expected;
+  if (rows > expected || held > expected || (rows < expected && !is_naive_)) {
+    ghosts_ += std::max({rows, held, expected}) - expected;
     find("comes-right", nobody,
          fmt::format("{} connections live; the store has {} rows, the servers {} connections", expected, rows, held));
   }
-  for (const RoomName& name : parts_.store->rooms()) judge_room(name);
+  judge_rooms();
 }
 
 }  // namespace wsr::sim

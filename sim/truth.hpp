@@ -4,7 +4,8 @@
 // Every command of a client is a deed with a number; its data carries the number, so whatever arrives anywhere can be
 // held against it. Findings are collected; a waiver of the scenario makes them no failure, nothing makes them unseen.
 //
-// Thread-safety: none; part of one run. Memory: deeds are kept for deed_kept, then judged and forgotten.
+// Thread-safety: none; part of one run. Memory: deeds are kept for deed_kept, in trouble for deed_kept_in_trouble as
+// long as they are no more than deeds_max; then they are judged and forgotten.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -30,6 +31,7 @@ struct Deed {
   bool is_answered = false;
   bool is_heard = false;       // send: it has arrived
   bool was_connected = false;  // send: its client was connected and settled when it was sent
+  bool has_echo = true;        // push: its own connection hears it, too
   std::uint32_t client = nobody;
   std::uint32_t to = nobody;      // a client, or a room
   std::uint32_t conn_serial = 0;  // of the sender
@@ -51,7 +53,10 @@ struct Finding {
 class Truth final : public StoreWatcher {
 public:
   static constexpr Nanos deed_kept = 20 * second;
-  static constexpr std::size_t findings_kept = 100'000;  // 15 MB; what is waived is known at the end only
+  static constexpr Nanos deed_kept_in_trouble = 120 * second;  // what a fault holds up may come long after
+  static constexpr std::size_t deeds_max = 1'000'000;          // 64 MB
+  static constexpr std::size_t findings_kept = 100'000;        // 15 MB; what is waived is known at the end only
+  static constexpr std::size_t findings_max = 4'000'000;       // of the others the checker and the time: 64 MB
 
   explicit Truth(Parts& parts);
 
@@ -66,12 +71,15 @@ public:
   void on_message(ConnIndex conn, std::string_view text);
   void on_room_message(ConnIndex conn, std::string_view text);
   void on_presence(ConnIndex conn, std::string_view text);
+  void on_rejoined(ConnIndex conn, std::string_view text);
   void on_answer(ConnIndex conn, std::string_view text);  // ok, result, error
   void on_told(ConnIndex conn, std::uint64_t count);
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
   void on_queue(ConnIndex conn, std::size_t bytes);
   void on_killed(const ServerId& server);
+  /// All were gone, and one has come.
+  void on_first_server() { first_server_at_ = parts_.kernel.now(); }
   void on_subscriptions_forgotten(std::uint32_t server);
 
   // ---- at the store
@@ -92,7 +100,13 @@ public:
   void servers_change();
   [[nodiscard]] bool is_calm_since(Nanos since) const { return faults_ == 0 && calm_from_ <= since; }
   /// One client's connection was harmed by a step.
-  void disturb_client(std::uint32_t client);
+  void disturb_client(std::uint32_t client) { disturbed_[client].last = parts_.kernel.now(); }
+  /// The same, for a while: the way between it and the servers is cut or bad.
+  void client_trouble_begins(std::uint32_t client) {
+    ++disturbed_[client].spans;
+    ++client_troubles_;
+  }
+  void client_trouble_ends(std::uint32_t client);
 
   // ---- time
   void on_look();
@@ -104,6 +118,12 @@ public:
   /// The first findings_kept of finding_count().
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
   [[nodiscard]] std::uint64_t finding_count() const { return finding_count_; }
+  struct BriefFinding {
+    std::string_view checker;
+    Nanos at = 0;
+  };
+  /// Those after the first findings_kept, up to findings_max.
+  [[nodiscard]] const std::vector<BriefFinding>& brief_findings() const { return brief_findings_; }
   [[nodiscard]] std::uint64_t ghosts() const { return ghosts_; }
   /// Messages to a client who was connected when they were sent, and for two seconds more, that never came.
   [[nodiscard]] std::uint64_t lost_in_silence() const { return lost_in_silence_; }
@@ -120,15 +140,18 @@ public:
 
 private:
   struct Room {
-    std::uint64_t published = 0;  // messages, in the channel's order
-    bool has_echo_off = false;
-    std::set<std::uint32_t> present;  // by its events
+    std::uint64_t published = 0;                  // messages, in the channel's order
+    std::map<std::uint64_t, std::uint32_t> mute;  // place -> client: it does not hear its own
+    std::set<std::uint32_t> present;              // by its events
     std::uint64_t version = 0;
     bool is_known = false;  // version and present are what the store has
   };
   struct Seat {              // one connection in one room
     bool is_in = false;      // acknowledged, and nothing since says otherwise
     bool is_steady = false;  // and it has heard a message since: the next must follow
+    bool has_left = false;   // its leave is acknowledged, and it has not asked to join since
+    DeedNumber joins = 0;    // the last join that it asked for
+    DeedNumber asked = 0;    // a join or leave that is not answered yet: nobody knows
     std::uint64_t last = 0;
     Nanos last_at = 0;  // when that one was sent: it may have been held back for a while
   };
@@ -136,12 +159,31 @@ private:
     ServerId id;
     Nanos at = 0;
   };
+  struct Trouble {            // of one client
+    std::uint32_t spans = 0;  // that go on
+    Nanos last = 0;           // when something last happened to it, or a span ended
+  };
 
   [[nodiscard]] Deed* deed(DeedNumber number) {
     return number < base_ || number - base_ >= deeds_.size() ? nullptr : &deeds_[number - base_];
   }
   void judge(const Deed& deed, DeedNumber number);
-  void judge_room(const RoomName& name);
+  void judge_loss(const Deed& deed, DeedNumber number);
+  void judge_copies(const Deed& deed, DeedNumber number);
+  void judge_dead(const DeadServer& dead);
+  void judge_rooms();
+  void find_gap(std::uint32_t client, std::int64_t gap);
+  /// The answer to `number` has come.
+  void settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number);
+  [[nodiscard]] Nanos sweep_within() const;
+  void judge_members(const RoomName& name, std::uint32_t number, const std::set<std::uint32_t>& in,
+                     const std::set<std::uint32_t>& unsure);
+  /// Something happened to it within peace() before `at`, or goes on.
+  [[nodiscard]] bool is_disturbed(std::uint32_t client, Nanos at) const;
+  /// The connection lived on for a while after `at`, as far as one can see now.
+  [[nodiscard]] bool has_stayed(std::uint32_t serial, Nanos at) const;
+  /// Whether the device's connection is the one with that number, and bytes get through to it.
+  [[nodiscard]] bool is_sound(ConnIndex conn, std::uint32_t serial) const;
   void hear_room(ConnIndex index, Seat& seat, Room& room, const Deed& deed, std::uint32_t number);
   [[nodiscard]] Room& room(std::uint32_t number);
   [[nodiscard]] static std::uint64_t seat_key(std::uint32_t serial, std::uint32_t room) {
@@ -159,19 +201,25 @@ private:
   std::set<std::pair<DeedNumber, std::uint32_t>> copies_;            // several devices: which connection heard what
   std::unordered_map<std::uint32_t, Room> rooms_;                    // never iterated
   std::uint32_t rooms_end_ = 0;
-  boost::unordered_flat_map<std::uint64_t, Seat> seats_;        // never iterated
+  boost::unordered_flat_map<std::uint64_t, Seat> seats_;        // iterated at the end only, into sets
   std::set<std::pair<std::uint32_t, std::uint32_t>> asked_in_;  // client and room: it has asked to join
-  std::unordered_map<std::uint32_t, Nanos> disturbed_;          // clients
-  std::unordered_map<std::uint32_t, std::uint32_t> gone_;       // connection -> client, for the naive pattern
+  std::unordered_map<std::uint32_t, Trouble> disturbed_;        // clients; never iterated
+  std::unordered_map<std::uint32_t, Nanos> untold_since_;  // connection -> since when it misses what nobody told it
+  std::unordered_map<std::uint32_t, Nanos> told_at_;       // connection -> when an error or a drop last told it of more
+  std::unordered_map<std::uint32_t, std::uint32_t> gone_;  // connection -> client, for the naive pattern
   bool is_naive_ = false;
   std::unordered_map<std::uint32_t, Nanos> ended_;  // connections
   std::vector<DeadServer> dead_;
   std::vector<Finding> findings_;
+  std::vector<BriefFinding> brief_findings_;
   std::uint64_t finding_count_ = 0;
   std::uint64_t ghosts_ = 0;
   std::uint64_t lost_in_silence_ = 0, lost_and_told_ = 0;
   std::uint32_t faults_ = 0;
+  std::uint32_t client_troubles_ = 0;
+  Nanos client_trouble_ended_ = 0;
   Nanos calm_from_ = 0;
+  Nanos first_server_at_ = 0;
   Nanos last_fault_ = 0;                             // when one last began or ended
   Nanos ended_at_ = 0;                               // when the probes went out
   std::map<std::uint32_t, DeedNumber> room_probes_;  // room -> probe

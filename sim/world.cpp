@@ -1,5 +1,7 @@
 #include "sim/world.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -253,6 +255,8 @@ void World::start(std::uint32_t number) {
     servers_[number].reset();  // it was still at its end: now it is over
     population_.server_died(number);
   }
+  if (std::all_of(servers_.begin(), servers_.end(), [](const auto& each) { return each == nullptr; }))
+    truth_.on_first_server();
   const std::uint32_t life = ++lives_[number];
   // Each machine's monotonic clock has its own origin.
   const auto origin = static_cast<Nanos>(
@@ -310,22 +314,35 @@ RunResult World::verdict() {
   result.events = kernel_.events();
   result.ended_at = std::min(kernel_.now(), options_.until.value_or(kernel_.now()));
   std::map<std::string_view, std::size_t> found, waived;  // by checker
-  for (const Finding& finding : truth_.findings()) {
-    const bool is_waived = std::any_of(scenario_.expect.begin(), scenario_.expect.end(), [&](const Expectation& each) {
+  const auto is_waived_at = [&](std::string_view checker, Nanos at) {
+    return std::any_of(scenario_.expect.begin(), scenario_.expect.end(), [&](const Expectation& each) {
       if (each.kind != Expectation::Kind::waive) return false;
       const auto line = std::find_if(checker_names.begin(), checker_names.end(),
-                                     [&](const CheckerName& c) { return c.name == finding.checker; });
-      if (each.checker != finding.checker && (line == checker_names.end() || each.checker != line->contract))
-        return false;
-      const auto from = director_.resolve(each.from), to = director_.resolve(each.to);
-      return from && *from <= finding.at && (!to || finding.at <= *to || each.to.is_end);
+                                     [&](const CheckerName& c) { return c.name == checker; });
+      if (each.checker != checker && (line == checker_names.end() || each.checker != line->contract)) return false;
+      return director_.is_within(each.from, each.to, at);
     });
+  };
+  for (const Finding& finding : truth_.findings()) {
+    const bool is_waived = is_waived_at(finding.checker, finding.at);
     ++(is_waived ? result.waived_count : result.finding_count);
     if (++(is_waived ? waived : found)[finding.checker] > RunResult::findings_each) continue;
     (is_waived ? result.waived : result.findings).push_back(finding);
   }
-  // Whether what was not kept would have been waived, nobody knows.
-  result.finding_count += truth_.finding_count() - truth_.findings().size();
+  for (const Truth::BriefFinding& finding : truth_.brief_findings()) {
+    if (is_waived_at(finding.checker, finding.at)) {
+      ++result.waived_count;
+      continue;
+    }
+    ++result.finding_count;
+    if (++found[finding.checker] > RunResult::findings_each) continue;
+    result.findings.push_back({std::string(finding.checker),
+                               fmt::format("after {} findings their words are not kept any more", Truth::findings_kept),
+                               finding.at, kernel_.events(), nobody});
+  }
+  // Whether what was not kept at all would have been waived, nobody knows.
+  const std::uint64_t kept = truth_.findings().size() + truth_.brief_findings().size();
+  result.finding_count += truth_.finding_count() - kept;
   if (!is_over_) jury_.end_early();
   result.outcomes = jury_.outcomes();
   result.not_judged = jury_.not_judged();
@@ -339,6 +356,10 @@ RunResult World::verdict() {
     };
     for (const Step* step : director_.missed_steps()) {
       came_to_nothing("step " + step->id, "its moment never came: what is passed was tried without it", step->position);
+    }
+    for (const Step* step : director_.idle_steps()) {
+      came_to_nothing("step " + step->id, "it met nobody: whom it names had gone, or was not there yet",
+                      step->position);
     }
     for (const Workload* workload : director_.idle_workloads()) {
       came_to_nothing("workload " + workload->id, "it did nothing: nobody was there to do it, or to do it to",
@@ -372,12 +393,12 @@ RunResult World::verdict() {
     return finding.checker == "comes-right" || finding.checker == "hears-itself";
   };
   const bool has_safety =
-      truth_.finding_count() > truth_.findings().size() ||
+      truth_.finding_count() > kept ||
       std::any_of(result.findings.begin(), result.findings.end(), [&](const Finding& f) { return !is_liveness(f); });
-  if (is_over_budget_) {
-    result.ending = Ending::budget;
-  } else if (has_safety || has(Outcome::Verdict::failed)) {
+  if (has_safety || (has(Outcome::Verdict::failed) && !is_over_budget_)) {
     result.ending = Ending::safety;
+  } else if (is_over_budget_) {
+    result.ending = Ending::budget;
   } else if (!result.findings.empty() || has(Outcome::Verdict::late)) {
     result.ending = Ending::liveness;
   } else if (has(Outcome::Verdict::vacuous)) {

@@ -57,7 +57,7 @@ struct RunResult {
   std::vector<Finding> findings, waived;              // the first findings_each of each checker
   std::uint64_t finding_count = 0, waived_count = 0;  // all of them
   std::vector<Outcome> outcomes;  // of expectations; and `vacuous` ones of steps and workloads that came to nothing
-  std::uint64_t not_judged = 0;   // expectations of which a run that was cut short says nothing
+  std::vector<std::string> not_judged;  // expectations of which a run that was cut short says nothing
   std::array<std::uint64_t, static_cast<std::size_t>(Metric::count_)> counts{};
   std::uint64_t latency_p50 = 0, latency_p99 = 0, latency_max = 0;  // nanoseconds; of messages of both kinds
   std::uint64_t connected = 0;                                      // at the end

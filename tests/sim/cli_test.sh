@@ -19,7 +19,10 @@ expect 0 "Seed 7 has " "$folder/hard-death.json" --explain --seed 7
 expect 64 "--seeds means nothing to --explain" "$folder/hard-death.json" --explain --seeds 1..2
 expect 64 "there is no file" "$folder/nowhere.json"
 expect 64 "no range" "$folder/hard-death.json" --seeds 5..1
+expect 64 "are more than 1000000 at a time" "$folder/hard-death.json" --seeds 1..18446744073709551615
 expect 64 "did you mean" "$folder/hard-death.json" --mutant unfenced-relase
+expect 64 "there are: unfenced-release" "$folder/hard-death.json" --mutant nope
+expect 0 PASSED "$folder/takeover.json" --jobs 1024 --seeds 1..8
 expect 1 "simulate $folder/client-hopping.json --seed 1 --mutant unfenced-release --trace text" "$folder/client-hopping.json" --mutant unfenced-release
 expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-release
 expect 2 "comes-right" "$folder/takeover.json" --mutant forgotten-kick
@@ -52,6 +55,29 @@ sed 's/"sometimes": "count(owner.swept) > 0"/"sometimes": "count(store.failover)
 expect 4 "vacuous" "$dir/vacuous.json"
 sed 's/"sweep": {/"budget": {"events": 5000}, "sweep": {/' "$folder/hard-death.json" > "$dir/budget.json"
 expect 5 "budget" "$dir/budget.json"
+
+expect 5 "nothing to shrink" "$dir/budget.json" --shrink
+# A first seed that is only vacuous hides no later one that is unsafe; the file is quoted for the shell.
+mkdir "$dir/a folder"
+sed 's/"timeline": \[/"timeline": [{"on": "close.4009", "nth": 2, "do": "mark"}, /; s/"summary": "/"mutant": "unfenced-release", &/' "$folder/client-hopping.json" > "$dir/a folder/it's.json"
+expect 1 "simulate '$dir/a folder/it'\\''s.json' --seed " "$dir/a folder/it's.json" --seeds 1..6
+grep -q "the worst is [0-9]*, safety" "$dir/said" || fail "the worst of the seeds is not said"
+# Every seed that failed is in junit.xml, with what it failed by; what a run that is cut short does not judge is skipped.
+"$wsr" simulate "$folder/client-hopping.json" --mutant unfenced-release --seeds 1..6 --out "$dir/junit" --quiet > "$dir/said" || true
+"$wsr" simulate "$folder/hard-death.json" --until 5s --out "$dir/cut" --quiet
+python3 - "$dir" <<'PY'
+import json, sys, xml.etree.ElementTree as xml
+suite = xml.parse(sys.argv[1] + "/junit/junit.xml").getroot()[0]
+runs = json.load(open(sys.argv[1] + "/junit/result.json"))["scenarios"][0]["runs"]
+bad = [run["seed"] for run in runs if any(f["checker"] == "fenced-release" for f in run["findings"])]
+said = suite.find("testcase[@name='fenced-release']/failure").text
+assert len(bad) > 1 and ", ".join(map(str, bad)) in said and f"--seed {bad[0]} " in said, (bad, said)
+suite = xml.parse(sys.argv[1] + "/cut/junit.xml").getroot()[0]
+assert suite.find("testcase[@name='comes-right']/skipped") is not None and int(suite.get("skipped")) > 1
+assert suite.find("testcase[@name='nobody-elses-mail']/skipped") is None and suite.get("failures") == "0"
+run = json.load(open(sys.argv[1] + "/cut/result.json"))["scenarios"][0]["runs"][0]
+assert run["not_judged"] and run["lost_in_silence"] == 0 and run["ghosts"] == 0
+PY
 
 "$wsr" simulate "$folder/hard-death.json" --out "$dir/out" --quiet
 for file in result.json junit.xml trace.jsonl report.html; do
@@ -103,4 +129,9 @@ cp "$shrunk" "$dir/two/b/"
 : > "$dir/two/report.html"
 expect 1 "report: $dir/two/takeover-shrunk-2/report.html" "$dir/two" --out "$dir/two"
 [[ -s $dir/two/takeover-shrunk/report.html && ! -e $dir/two/report.html ]] || fail "the folders of --out are not right"
+# Shrunk, each has a file of its own; and what passes now leaves nothing of an earlier failure.
+expect 1 "shrunk: $dir/again2/takeover-shrunk-2-shrunk-" "$dir/two/a" "$dir/two/b" --out "$dir/again2" --shrink
+for file in "$dir"/two/[ab]/*.json; do sed -i '/"mutant"/d' "$file"; done
+expect 0 "2 of 2 scenarios passed" "$dir/two/a" "$dir/two/b" --out "$dir/again2"
+[[ ! -e $dir/again2/takeover-shrunk && ! -e $dir/again2/takeover-shrunk-2 ]] || fail "a report of a failure that is over still stands"
 echo "wsr simulate: all as it should be"

@@ -222,7 +222,6 @@ TEST_CASE("every step is a sentence that says what is done, to whom and for how 
            {R"J("do": "resume", "target": "s1")J", "s1 goes on after a pause."},
            {R"J("do": "drop", "target": "20% of clients")J",
             "the connections of 20% of all clients break, and both ends know."},
-           {R"J("do": "drop", "target": "c1", "for": "5s")J", "; its \"for\" of 5s changes nothing."},
            {R"J("do": "half-open", "target": "1 of clients")J",
             "the connections of 1 of all clients break, and neither end knows; each server finds out when a ping"},
            {R"J("do": "half-open", "target": "c1", "for": "8s")J",

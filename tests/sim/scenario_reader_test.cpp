@@ -642,6 +642,24 @@ const std::vector<Broken>& broken_files() {
  "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
  "expect": [{"check": "count(deliver) > 0"}]
  , "network": {"links": [§{"from": "clients", "to": "c3", "loss": "1%"}]}})J", R"J(links run between)J"},
+    {"every shorter than for", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"at": "1s", §"every": "2s", "do": "store-stall", "for": "5s"}]})J", R"J("every" 2s is shorter than "for" 5s)J"},
+    {"for without a span", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"at": "1s", "do": "drop", "target": "c1", §"for": "5s"}]})J", R"J("for" means nothing to drop)J"},
+    {"a span that varies and is none", R"J({"scenario": "abc",
+ "summary": "something to be shown",
+ "duration": "60s",
+ "cluster": {"servers": {"count": 5}, "clients": {"count": 20}},
+ "expect": [{"check": "count(deliver) > 0"}]
+ , "timeline": [{"id": "gone", "at": "1s", "do": "drop", "target": "c1"}], "sweep": {"vary": {"gone.for": §"uniform(1s,2s)"}}})J", R"J("gone.for": "for" means nothing to drop)J"},
     {"every without for", R"J({"scenario": "abc",
  "summary": "something to be shown",
  "duration": "60s",
