@@ -280,7 +280,7 @@ void Jury::end() {
         says.clear();
         const bool is_true = holds(each, is_vacuous, &says);
         const Expectation::Kind kind = each.expectation->kind;
-        if (kind == Expectation::Kind::eventually) says = "the run ends before its time is over: " + says;
+        if (kind == Expectation::Kind::eventually) says.insert(0, "the run ends before its time is over: ");
         const bool wants_true = kind == Expectation::Kind::check || kind == Expectation::Kind::always;
         const bool is_held = !is_vacuous && (is_true ? wants_true : kind == Expectation::Kind::never);
         judge(each, is_held ? Outcome::Verdict::passed : Outcome::Verdict::vacuous, says);
