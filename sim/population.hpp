@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/routing/slot_index.hpp"
 #include "core/wire/ws_frame.hpp"
 #include "sim/parts.hpp"
 
@@ -126,7 +127,7 @@ private:
   Parts& parts_;
   std::uint32_t per_client_;
   std::vector<Device> devices_;
-  std::deque<Conn> conns_;
+  SlotTable<Conn> conns_;
   std::deque<ConnIndex> free_;  // the one that is free longest goes first
   std::vector<std::vector<ConnIndex>> by_server_;
   std::unordered_map<ConnIndex, SlowReader> slow_;

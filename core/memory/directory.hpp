@@ -19,7 +19,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -90,7 +89,7 @@ private:
     [[nodiscard]] bool is_seen(StoreTime now) const { return server->held_until > now && expires_at > now; }
   };
   struct ClientOf {
-    const std::deque<Slot>* slots;
+    const SlotTable<Slot>* slots;
     std::string_view operator()(Place place) const { return (*slots)[place].client.view(); }
   };
 
@@ -107,7 +106,7 @@ private:
 
   std::uint64_t owners_max_;
   std::uint64_t rows_ = 0;
-  std::deque<Slot> slots_;  // a deque: slots never move
+  SlotTable<Slot> slots_;
   std::vector<Place> free_;
   SlotIndex<ClientOf> clients_;         // of each client its first row
   std::map<ServerId, Server> servers_;  // the registry, by name

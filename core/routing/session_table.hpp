@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -70,10 +69,10 @@ public:
 
 private:
   struct ClientOf {
-    const std::deque<std::optional<Session>>* slots;
+    const SlotTable<std::optional<Session>>* slots;
     std::string_view operator()(std::uint32_t slot) const { return (*slots)[slot]->client.view(); }
   };
-  std::deque<std::optional<Session>> slots_;  // a deque: sessions never move
+  SlotTable<std::optional<Session>> slots_;
   std::vector<std::uint32_t> free_;
   SlotIndex<ClientOf> newest_;  // of each client the newest session
   std::uint64_t serial_ = 0;

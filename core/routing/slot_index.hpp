@@ -5,12 +5,19 @@
 // Thread-safety: none. REQUIRES: the text of a slot in the index does not change, and the table does not move.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <functional>
 #include <string_view>
 
 namespace wsr {
+
+/// A table whose slots never move. In blocks of 64: std::deque has one of its own for each slot above 512 bytes, and
+/// the list of a million blocks is itself a miss of the cache at every look.
+template <class T>
+using SlotTable =
+    boost::container::deque<T, void, boost::container::deque_options_t<boost::container::block_size<64U>>>;
 
 /// `TextOf` is copied; `std::string_view operator()(std::uint32_t slot) const` gives the text of a slot.
 template <class TextOf>
