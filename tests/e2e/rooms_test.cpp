@@ -153,7 +153,9 @@ struct World {
     if (client.doing == Client::Doing::join || client.doing == Client::Doing::leave) {
       // Its server died on it: whether it was carried out is what the welcome says.
       const bool was_join = client.doing == Client::Doing::join;
-      if (was_join) ++joins_max[{client.room, client.name}];
+      // A leave on its way may be carried out after the claim has read its rooms, and before it is brought back: then
+      // its stay has ended, and another begins.
+      if (was_join || told.contains(client.room)) ++joins_max[{client.room, client.name}];
       if (was_join && told.contains(client.room)) ++joins_min[{client.room, client.name}];
       if (told.contains(client.room)) {
         client.rooms.insert(client.room);
