@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scenarios_test.sh WSR FOLDER SEEDS OUT: every scenario with these seeds; the million clients are in the bench. OUT gets
+# scenarios_test.sh WSR FOLDER SEEDS OUT: every scenario with these seeds; the million clients have a test of their own. OUT gets
 # result.json and junit.xml, and of each scenario that fails its trace and its report.
 set -euo pipefail
 wsr=$1 folder=$2 seeds=$3 out=$4
