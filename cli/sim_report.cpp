@@ -74,8 +74,9 @@ ordered_json json_of(const RunResult& run) {
   }
   out["findings_found"] = run.finding_count;  // of which the list has the first of each checker
   out["waived"] = run.waived_count;
-  out["lost_in_silence"] = run.lost_in_silence;
-  out["lost_and_told"] = run.lost_and_told;
+  out["lost_outside"] = run.toll.lost_outside;
+  out["lost_in_silence"] = run.toll.lost_in_silence;
+  out["lost_and_told"] = run.toll.lost_and_told;
   out["misdelivered"] = run.misdelivered;
   out["doubled"] = run.doubled;
   out["ghosts"] = run.ghosts;

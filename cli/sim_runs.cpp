@@ -143,6 +143,7 @@ RunOptions run_options(const SimulateOptions& o, const LoadedScenario& loaded, s
   RunOptions options;
   options.seed = seed;
   options.config = loaded.config;
+  options.counts_ghosts = o.compare;
   options.routing = o.routing == "naive" ? sim::Routing::naive : sim::Routing::wsr;
   options.mutant = sim::mutant_of(o.mutant).value_or(sim::Mutant::none);
   if (!o.until.empty()) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -86,7 +87,10 @@ void Truth::fault_ends() {
   calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace());
 }
 
-void Truth::servers_change() { calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace()); }
+void Truth::servers_change() {
+  troubles_began_.push_back(parts_.kernel.now());
+  calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace());
+}
 
 void Truth::client_trouble_ends(std::uint32_t client) {
   Trouble& trouble = disturbed_[client];
@@ -132,6 +136,7 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
       deed.was_connected = !conn.is_cut && !conn.is_slow && conn.welcomed_at + settled_after <= deed.at;
     }
   }
+  deed.was_calm = is_calm_since(deed.at) && device.conn != nobody && !population.conn(device.conn).is_cut;
   deed.has_echo = echo;
   if (kind == Deed::Kind::join) asked_in_.emplace(deed.client, to);
   if ((kind == Deed::Kind::join || kind == Deed::Kind::leave) && device.conn != nobody) {
@@ -348,6 +353,8 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
                             : is("capacity")      ? Metric::send_capacity
                                                   : Metric::send_refused;
       parts_.metrics.count(metric, client);
+      done->is_by_policy = metric == Metric::send_slow_consumer || metric == Metric::send_rate_limited ||
+                           metric == Metric::send_capacity;
       if (code != "offline" || !done->was_connected) return;
       const ConnIndex now = population.conn_of_client(done->to);
       if (now == nobody || population.conn(now).serial != done->to_serial) return;  // it has moved meanwhile
@@ -576,27 +583,45 @@ void Truth::judge_loss(const Deed& done, DeedNumber number) {
   const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected;
   const bool could_hear = !is_excused && server != nullptr && !server->is_paused();
   if (done.word == Deed::Word::delivered && could_hear) lost("was said to be delivered");
-  if (!done.was_connected || !has_stayed(done.to_serial, done.at) || done.client == nobody) return;
-  // A sender whose own connection has ended knows that it knows nothing.
-  const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
-                       (done.word == Deed::Word::none && !has_sender);
-  ++(is_told ? lost_and_told_ : lost_in_silence_);
-  if (is_told) return;
-  if (parts_.kernel.is_traced()) {
-    parts_.kernel.note(fmt::format("lost in silence: message {} of c{} to c{}, sent at {} ms, word {}", number,
-                                   done.client, done.to, done.at / millisecond,
-                                   done.word == Deed::Word::none ? "none" : "delivered"));
-  }
+  if (done.client == nobody) return;
+  count_loss(done, number);
+  if (!done.was_connected || !has_stayed(done.to_serial, done.at)) return;
   // It asked for no word: what was dropped for a reason is told without a number, at one end or the other.
-  const auto was_told = [&](std::uint32_t serial) {
-    const auto found = told_at_.find(serial);
-    return found != told_at_.end() && found->second >= done.at;
-  };
   const bool is_quiet = done.word == Deed::Word::none && !done.wants_answer;
   if (is_quiet && could_hear && has_sender && is_calm_since(done.at - settled_after) &&
-      !is_disturbed(done.client, done.at) && !was_told(done.conn_serial) && !was_told(done.to_serial)) {
+      !is_disturbed(done.client, done.at) && !was_told(done.conn_serial, done.at) &&
+      !was_told(done.to_serial, done.at)) {
     lost("was sent without a wish for a word in peace");
   }
+}
+
+void Truth::count_loss(const Deed& done, DeedNumber number) {
+  const bool was_there = done.was_connected && has_stayed(done.to_serial, done.at);
+  if (!was_there && done.word != Deed::Word::delivered) return;
+  // What a stated policy drops, and says so at one end or the other, is not lost.
+  if (done.is_by_policy || was_told(done.conn_serial, done.at) || was_told(done.to_serial, done.at)) return;
+  // A sender whose own connection has ended knows that it knows nothing.
+  const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
+                       (done.word == Deed::Word::none && !is_sound(done.conn, done.conn_serial));
+  const bool is_outside = is_outside_windows(done);
+  ++(is_outside ? toll_.lost_outside : is_told ? toll_.lost_and_told : toll_.lost_in_silence);
+  if (parts_.kernel.is_traced()) {
+    constexpr std::array<std::string_view, 4> words{"none", "delivered", "offline", "another"};
+    parts_.kernel.note(fmt::format("lost {} the windows of faults: message {} of c{} to c{}, sent at {} ms, word {}",
+                                   is_outside ? "outside" : "in", number, done.client, done.to, done.at / millisecond,
+                                   words[static_cast<std::size_t>(done.word)]));
+  }
+}
+
+bool Truth::was_told(std::uint32_t serial, Nanos since) const {
+  const auto found = told_at_.find(serial);
+  return found != told_at_.end() && found->second >= since;
+}
+
+bool Truth::is_outside_windows(const Deed& done) const {
+  if (!done.was_calm || is_disturbed(done.to, done.at) || is_disturbed(done.client, done.at)) return false;
+  const auto next = std::lower_bound(troubles_began_.begin(), troubles_began_.end(), done.at);
+  return next == troubles_began_.end() || *next > done.at + settled_after;
 }
 
 /// Several devices: each that was there has its copy.
@@ -667,8 +692,8 @@ void Truth::send_probes() {
 
 void Truth::judge_rooms() {
   Population& population = *parts_.population;
-  std::map<std::uint32_t, std::uint32_t> client_at;  // open connection -> client
-  for (DeviceIndex index = 0; index < population.device_count(); ++index) {
+  std::unordered_map<std::uint32_t, std::uint32_t> client_at;  // open connection -> client; never iterated
+  for (DeviceIndex index = 0; !seats_.empty() && index < population.device_count(); ++index) {
     const Device& device = population.device(index);
     if (device.state == Device::State::open)
       client_at.emplace(population.conn(device.conn).serial, population.client_of(index));
@@ -726,19 +751,49 @@ void Truth::judge_members(const RoomName& name, std::uint32_t number, const std:
   }
 }
 
-std::optional<std::string> Truth::wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn) {
+std::optional<Truth::Place> Truth::place_of(std::uint32_t client) {
   const std::string name = Population::name_of(client);
   if (is_naive_) {
     const auto row = parts_.store->table_row("owner", name);
-    if (!row) return "nowhere";
+    if (!row) return std::nullopt;
     const auto& owner = std::get<std::string>(row->at("server"));
-    const auto fd = std::get<std::int64_t>(row->at("fd"));
-    if (owner == server.id().view() && static_cast<std::uint64_t>(fd) == conn.value) return std::nullopt;
-    return fmt::format("{}, fd {}", owner, fd);
+    const auto fd = static_cast<std::uint64_t>(std::get<std::int64_t>(row->at("fd")));
+    return Place{owner, fd, fmt::format("{}, fd {}", owner, fd)};
   }
   const auto row = parts_.store->row_of(ClientId::trusted(name));
-  if (row && row->at.server == server.id() && row->at.conn == conn) return std::nullopt;
-  return row ? row->at.str() : "nowhere";
+  if (!row) return std::nullopt;
+  return Place{row->at.server.str(), row->at.conn.value, row->at.str()};
+}
+
+std::optional<std::string> Truth::wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn) {
+  const auto place = place_of(client);
+  if (!place) return "nowhere";
+  if (place->server == server.id().view() && place->conn == conn.value) return std::nullopt;
+  return place->text;
+}
+
+void Truth::count_ghosts() {
+  if (parts_.config.policy != SessionPolicy::single) return;
+  const Nanos now = parts_.kernel.now();
+  ghost_since_.resize(parts_.scenario.clients);
+  for (std::uint32_t client = 0; client < parts_.scenario.clients; ++client) {
+    const auto place = place_of(client);
+    bool is_ghost = place.has_value();
+    if (const ConnIndex index = parts_.population->conn_of_client(client); is_ghost && index != nobody) {
+      const Conn& conn = parts_.population->conn(index);
+      const VirtualServer* server = parts_.server(conn.server);
+      is_ghost = conn.is_cut || server == nullptr || server->life() != conn.life ||
+                 place->server != server->id().view() || place->conn != conn.id.value;
+    }
+    Nanos& since = ghost_since_[client];
+    if (!is_ghost) {
+      since = 0;
+    } else if (since == 0) {
+      since = now;
+    } else if (now - since > sweep_within()) {
+      ++toll_.ghost_seconds;
+    }
+  }
 }
 
 void Truth::judge_end() {

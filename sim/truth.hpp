@@ -19,6 +19,7 @@
 #include "sim/parts.hpp"
 #include "sim/population.hpp"
 #include "sim/store.hpp"
+#include "sim/toll.hpp"
 
 namespace wsr::sim {
 
@@ -31,6 +32,8 @@ struct Deed {
   bool is_answered = false;
   bool is_heard = false;       // send: it has arrived
   bool was_connected = false;  // send: its client was connected and settled when it was sent
+  bool is_by_policy = false;   // send: dropped for a rate, a bound or a slow reader, and its sender was told so
+  bool was_calm = false;       // send: it was outside the window of any fault
   bool has_echo = true;        // push: its own connection hears it, too
   std::uint32_t client = nobody;
   std::uint32_t to = nobody;      // a client, or a room
@@ -94,6 +97,7 @@ public:
   void fault_begins() {
     ++faults_;
     last_fault_ = parts_.kernel.now();
+    troubles_began_.push_back(last_fault_);
   }
   void fault_ends();
   /// A server has gone or come: its clients move. The store and the others are well.
@@ -125,9 +129,9 @@ public:
   /// Those after the first findings_kept, up to findings_max.
   [[nodiscard]] const std::vector<BriefFinding>& brief_findings() const { return brief_findings_; }
   [[nodiscard]] std::uint64_t ghosts() const { return ghosts_; }
-  /// Messages to a client who was connected when they were sent, and for two seconds more, that never came.
-  [[nodiscard]] std::uint64_t lost_in_silence() const { return lost_in_silence_; }
-  [[nodiscard]] std::uint64_t lost_and_told() const { return lost_and_told_; }
+  [[nodiscard]] const Toll& toll() const { return toll_; }
+  /// Looks for clients whom the store has where they are not: called once a virtual second. O(clients).
+  void count_ghosts();
   /// Whose connection that was, also after its end.
   [[nodiscard]] std::uint32_t client_of_conn(std::uint32_t serial) const {
     const auto found = gone_.find(serial);
@@ -169,6 +173,11 @@ private:
   }
   void judge(const Deed& deed, DeedNumber number);
   void judge_loss(const Deed& deed, DeedNumber number);
+  void count_loss(const Deed& deed, DeedNumber number);
+  /// The connection was told since of something that has no number: an error, or what its outbox had no room for.
+  [[nodiscard]] bool was_told(std::uint32_t serial, Nanos since) const;
+  /// No fault began within settled_after of its sending, either.
+  [[nodiscard]] bool is_outside_windows(const Deed& deed) const;
   void judge_copies(const Deed& deed, DeedNumber number);
   void judge_dead(const DeadServer& dead);
   void judge_rooms();
@@ -190,6 +199,13 @@ private:
     return static_cast<std::uint64_t>(serial) << 24 | room;
   }
   [[nodiscard]] Nanos opened_at(const Attachment& at, bool& is_open) const;
+  struct Place {
+    std::string server;
+    std::uint64_t conn = 0;
+    std::string text;  // for people
+  };
+  /// Where the store has a client, for whoever asks it; none: nowhere.
+  [[nodiscard]] std::optional<Place> place_of(std::uint32_t client);
   /// Where the store has a client instead of at the connection `conn` of `server`, in words; none if it is there.
   [[nodiscard]] std::optional<std::string> wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn);
   [[nodiscard]] Nanos peace() const;
@@ -214,7 +230,9 @@ private:
   std::vector<BriefFinding> brief_findings_;
   std::uint64_t finding_count_ = 0;
   std::uint64_t ghosts_ = 0;
-  std::uint64_t lost_in_silence_ = 0, lost_and_told_ = 0;
+  Toll toll_;
+  std::vector<Nanos> troubles_began_;  // faults and changes of servers, in their order
+  std::vector<Nanos> ghost_since_;     // by client; 0: it is where the store says, or nowhere
   std::uint32_t faults_ = 0;
   std::uint32_t client_troubles_ = 0;
   Nanos client_trouble_ended_ = 0;

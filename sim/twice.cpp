@@ -34,8 +34,14 @@ std::string describe(const RunResult& a, const RunResult& b) {
   const auto outcome = std::mismatch(a.outcomes.begin(), a.outcomes.end(), b.outcomes.begin(), b.outcomes.end());
   if (outcome.first != a.outcomes.end() && outcome.second != b.outcomes.end())
     return both("expectation " + outcome.first->name, outcome.first->says, outcome.second->says);
-  if (a.lost_in_silence != b.lost_in_silence) return both("lost in silence", a.lost_in_silence, b.lost_in_silence);
-  if (a.lost_and_told != b.lost_and_told) return both("lost and told", a.lost_and_told, b.lost_and_told);
+  if (a.toll.lost_outside != b.toll.lost_outside)
+    return both("lost outside windows", a.toll.lost_outside, b.toll.lost_outside);
+  if (a.toll.lost_in_silence != b.toll.lost_in_silence)
+    return both("lost in silence", a.toll.lost_in_silence, b.toll.lost_in_silence);
+  if (a.toll.lost_and_told != b.toll.lost_and_told)
+    return both("lost and told", a.toll.lost_and_told, b.toll.lost_and_told);
+  if (a.toll.ghost_seconds != b.toll.ghost_seconds)
+    return both("ghost seconds", a.toll.ghost_seconds, b.toll.ghost_seconds);
   if (a.ghosts != b.ghosts) return both("ghosts", a.ghosts, b.ghosts);
   if (a.connected != b.connected) return both("connected at the end", a.connected, b.connected);
   if (a.latency_p50 != b.latency_p50) return both("p50, ns", a.latency_p50, b.latency_p50);

@@ -130,6 +130,7 @@ private:
   Jury jury_;
   Nanos end_ = 0;
   Nanos look_every_ = 0;
+  Nanos ghosts_at_ = second;  // when ghosts are counted next
   bool is_over_ = false, is_over_budget_ = false;
 };
 
@@ -197,6 +198,10 @@ void World::dispatch(const Event& event) {
       return director_.on_step(event);
     case EventKind::look:
       truth_.on_look();
+      if (options_.counts_ghosts && kernel_.now() >= ghosts_at_) {
+        truth_.count_ghosts();
+        ghosts_at_ += second;
+      }
       jury_.look();
       if (event.whom == 0 && kernel_.now() + look_every_ < end_)
         kernel_.push(kernel_.now() + look_every_, EventKind::look, 0);
@@ -372,8 +377,7 @@ RunResult World::verdict() {
   result.latency_p99 = metrics_.latencies().percentile(990'000);
   result.latency_max = metrics_.latencies().percentile(1'000'000);
   result.connected = population_.open_count();
-  result.lost_in_silence = truth_.lost_in_silence();
-  result.lost_and_told = truth_.lost_and_told();
+  result.toll = truth_.toll();
   result.misdelivered = result.of(Metric::deliver_foreign);
   result.doubled = result.of(Metric::deliver_double);
   result.ghosts = truth_.ghosts();

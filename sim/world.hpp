@@ -19,6 +19,7 @@
 #include "sim/mutants.hpp"
 #include "sim/parts.hpp"
 #include "sim/scenario.hpp"
+#include "sim/toll.hpp"
 #include "sim/truth.hpp"
 
 namespace wsr::sim {
@@ -38,6 +39,7 @@ struct RunOptions {
   Routing routing = Routing::wsr;
   Mutant mutant = Mutant::none;
   std::optional<Nanos> until;               // ends there, without a verdict on what comes after
+  bool counts_ghosts = false;               // Toll::ghost_seconds; O(clients) a virtual second, and changes nothing
   Observer* observer = nullptr;             // hears everything; changes nothing
   std::uint64_t events_max = 0;             // 0: the scenario's budget
   std::vector<EventMark>* marks = nullptr;  // gets one for each event
@@ -61,9 +63,7 @@ struct RunResult {
   std::array<std::uint64_t, static_cast<std::size_t>(Metric::count_)> counts{};
   std::uint64_t latency_p50 = 0, latency_p99 = 0, latency_max = 0;  // nanoseconds; of messages of both kinds
   std::uint64_t connected = 0;                                      // at the end
-  // for the comparison with the naive pattern
-  std::uint64_t lost_in_silence = 0;  // to a connected client, and the sender was told `delivered`, or nothing
-  std::uint64_t lost_and_told = 0;
+  Toll toll;  // for the comparison with the naive pattern, as the next three
   std::uint64_t misdelivered = 0, doubled = 0, ghosts = 0;
   [[nodiscard]] std::uint64_t of(Metric metric) const { return counts[static_cast<std::size_t>(metric)]; }
   bool operator==(const RunResult&) const = default;
