@@ -416,8 +416,9 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
     case Mutant::doubled_frame:
       if (is_picked && (is_message || is_room)) on_text(index, text);
       return false;
-    case Mutant::swapped_frames: {
-      if (!is_message && !is_room) return false;
+    case Mutant::swapped_frames:
+    case Mutant::swapped_room_frames: {
+      if (parts_.mutant == Mutant::swapped_frames ? !is_message : !is_room) return false;
       if (held_.first == index) {
         on_text(index, text);
         const std::string held = std::exchange(held_, {nobody, {}}).second;

@@ -76,8 +76,9 @@ bool is_caught(const Scenario& scenario, Mutant mutant) {
 
 TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where there is none") {
   using M = Mutant;
-  const std::vector<M> all_the_time{M::lost_after_word, M::lost_room_message, M::swallowed_answer, M::swapped_frames,
-                                    M::doubled_frame,   M::foreign_delivery,  M::rewritten_word,   M::false_offline};
+  const std::vector<M> all_the_time{M::lost_after_word,  M::lost_room_message,   M::swallowed_answer,
+                                    M::swapped_frames,   M::swapped_room_frames, M::doubled_frame,
+                                    M::foreign_delivery, M::rewritten_word,      M::false_offline};
   const std::vector<Case> cases{
       {.name = "nothing else", .caught = all_the_time},
       {.name = "no word is wished", .send = R"(, "word": false)", .caught = {M::lost_after_word}},
@@ -214,5 +215,19 @@ TEST_CASE("an expectation of an empty group says nothing") {
   for (const Outcome& outcome : result.outcomes) {
     INFO(outcome.name << ": " << outcome.says);
     CHECK(to_string(outcome.verdict) == "vacuous");
+  }
+}
+
+TEST_CASE("each checker has a mutant that it must catch") {
+  for (const CheckerName& checker : checker_names) {
+    INFO(checker.name);
+    CHECK(std::any_of(mutant_names.begin(), mutant_names.end(),
+                      [&](const MutantName& mutant) { return mutant.checker == checker.name; }));
+  }
+  for (std::size_t i = 1; i < mutant_names.size(); ++i) {
+    INFO(mutant_names[i].name);
+    CHECK((mutant_names[i].checker == "determinism" ||
+           std::any_of(checker_names.begin(), checker_names.end(),
+                       [&](const CheckerName& checker) { return checker.name == mutant_names[i].checker; })));
   }
 }

@@ -337,13 +337,42 @@ TEST_CASE("what is saved of a failing run fails by itself, and in the same way")
 }
 
 TEST_CASE("the naive pattern loses in the same world what ours does not") {
-  const Scenario given = scenario("fd-reuse");
+  struct Expected {
+    const char* scenario;
+    bool loses_outside, misdelivers, has_ghosts;
+  };
+  const std::vector<Expected> all{{"hard-death", false, false, false},
+                                  {"slow-return", true, true, true},
+                                  {"reconnect-storm", true, false, false},
+                                  {"fd-reuse", false, true, false},
+                                  {"redis-restart", true, false, false}};
+  for (const Expected& each : all) {
+    INFO(each.scenario);
+    const Scenario given = scenario(each.scenario);
+    RunOptions options;
+    options.counts_ghosts = true;
+    const RunResult ours = run(given, options);
+    options.routing = Routing::naive;
+    const RunResult naive = run(given, options);
+    CHECK(ours.misdelivered == 0);
+    CHECK(ours.doubled == 0);
+    CHECK(ours.toll.lost_outside == 0);
+    CHECK(ours.toll.ghost_seconds == 0);
+    CHECK((naive.toll.lost_outside > 0) == each.loses_outside);
+    CHECK((naive.misdelivered > 0) == each.misdelivers);
+    CHECK((naive.toll.ghost_seconds > 0) == each.has_ghosts);
+    const auto all_lost = [](const Toll& toll) {
+      return toll.lost_outside + toll.lost_in_silence + toll.lost_and_told;
+    };
+    CHECK(all_lost(naive.toll) > all_lost(ours.toll));
+  }
+}
+
+TEST_CASE("who counts ghosts sees the same run") {
+  const Scenario given = scenario("slow-return");
   RunOptions options;
-  const RunResult ours = run(given, options);
-  options.routing = Routing::naive;
-  const RunResult naive = run(given, options);
-  CHECK(ours.misdelivered == 0);
-  CHECK(ours.toll == Toll{});
-  CHECK(naive.misdelivered > 0);
-  CHECK(naive.toll.lost_in_silence + naive.toll.lost_and_told > 0);
+  const RunResult without = run(given, options);
+  options.counts_ghosts = true;
+  const RunResult with = run(given, options);
+  CHECK(with == without);  // ours has none
 }
