@@ -18,6 +18,7 @@ public:
   explicit Parser(std::string_view text) : text_(text) {}
 
   std::unique_ptr<JsonNode> parse() {
+    if (text_.starts_with("\xEF\xBB\xBF")) fail("a byte order mark stands here: save the file as UTF-8 without one");
     skip_space();
     auto root = value(0);
     skip_space();

@@ -26,6 +26,7 @@ const std::vector<Broken>& broken_files() {
     {"syntax: single quotes", R"J({"scenario": §'x'})J", R"J(double quotes)J"},
     {"syntax: string without end", R"J({"scenario": §"x)J", R"J(no closing quote)J"},
     {"syntax: bad escape", R"J({"scenario": "a§\qb"})J", R"J(is no escape)J"},
+    {"syntax: a byte order mark", "§\xEF\xBB\xBF{}", R"J(without one)J"},
     {"syntax: half a surrogate", R"J({"scenario": "\ud800§"})J", R"J(surrogate)J"},
     {"syntax: bad unicode escape", R"J({"scenario": "\u12§g4"})J", R"J(hexadecimal)J"},
     {"syntax: control character", R"J({"scenario": "a§	b"})J", R"J(escape)J"},
