@@ -114,7 +114,7 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
   if (term.kind == Expression::Term::Kind::number) return {term.number, false};
   const std::string& f = term.function;
   if (window != nullptr) {
-    const bool is_vacuous = window->family == 0 || window->is_of_nobody;
+    const bool is_vacuous = (window->family == 0 && window->tally.count == 0) || window->is_of_nobody;
     const Tally& tally = window->tally;
     const auto count = static_cast<double>(tally.count);
     if (f == "count") return {count, is_vacuous};
@@ -233,10 +233,12 @@ void Jury::look() {
         break;
       }
       case Kind::sometimes:
-        if (holds(each, is_vacuous, &says)) {
+        // Of nothing everything is true.
+        if (holds(each, is_vacuous, &says) && !is_vacuous) {
           judge(each, Verdict::passed, says);
         } else if (is_last) {
-          judge(each, Verdict::vacuous, "it never came true: " + says);
+          judge(each, Verdict::vacuous,
+                is_vacuous ? "nothing happened that it speaks of" : "it never came true: " + says);
         }
         break;
       case Kind::eventually: {

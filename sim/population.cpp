@@ -171,7 +171,6 @@ void Population::close(DeviceIndex index) {
 void Population::drop(DeviceIndex index) {
   const Device& device = devices_[index];
   if (device.conn == nobody) return;
-  parts_.truth->disturb_client(client_of(index));
   lose(device.conn, 1006);
 }
 
@@ -182,6 +181,7 @@ void Population::half_open(DeviceIndex index, Nanos until) {
   conn.is_cut = true;
   const std::uint32_t client = client_of(index);
   parts_.truth->disturb_client(client);
+  parts_.truth->on_cut(client);
   const Draws& draws = parts_.kernel.draws;
   const Nanos notice = draws.of(parts_.scenario.reconnect.notice, Purpose::notice, index, ++draws_);
   parts_.kernel.push(parts_.kernel.now() + notice, EventKind::client_act, device.conn,
@@ -261,6 +261,7 @@ void Population::server_died(std::uint32_t server) {
       continue;
     }
     conn.is_cut = true;
+    parts_.truth->on_cut(client_of(conn.device));
     const Nanos notice =
         parts_.kernel.draws.of(parts_.scenario.reconnect.notice, Purpose::notice, conn.device, ++draws_);
     parts_.kernel.push(parts_.kernel.now() + notice + 1, EventKind::client_act, index,

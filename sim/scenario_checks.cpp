@@ -18,7 +18,8 @@
 namespace wsr::sim {
 namespace {
 
-constexpr std::uint64_t operations_max = 50'000'000;
+constexpr std::uint64_t operations_max = 50'000'000;  // of all workloads: some minutes of real time
+constexpr Nanos repeats_max = 1'000'000;              // of one step: each is an event, and a run is no clock
 
 /// When each step happens, as far as the file says it: what waits for a probe has no moment before the run.
 class Moments {
@@ -118,6 +119,7 @@ private:
   const ScenarioPlaces& places_;
   Moments moments_;
   std::map<std::string_view, const Step*> steps_;
+  Wide operations_ = 0;            // of the workloads so far
   std::set<std::string> circles_;  // groups that are made of themselves
   std::vector<Problem> problems_;
 };
@@ -370,6 +372,12 @@ void Checks::check_workload(const Workload& work, std::size_t i) {
   if (start && stop && *start <= scenario_.duration && *stop <= *start)
     complain(work.stop.is_end ? place(values, "start") : stop_at, name + " stops before it starts");
   const Wide all = Wide{work.per_hour} * static_cast<std::uint64_t>(scenario_.duration) / (Wide{3'600} * second);
+  operations_ += all;
+  if (all <= operations_max && operations_ > operations_max && operations_ - all <= operations_max) {
+    complain(place(values, "rate"),
+             fmt::format("with {} the workloads so far are {} operations; at most {} are allowed", name,
+                         static_cast<std::uint64_t>(operations_), operations_max));
+  }
   if (all > operations_max) {
     complain(place(values, "rate"),
              fmt::format("{} for {} are {} operations; at most {} are allowed", write_rate(work.per_hour),
@@ -378,6 +386,11 @@ void Checks::check_workload(const Workload& work, std::size_t i) {
 }
 
 void Checks::check_step(const Step& step, std::size_t i) {
+  if (step.every && scenario_.duration / *step.every > repeats_max) {
+    complain(place(places_.timeline[i], "every"),
+             fmt::format("every {} for {} is {} times; at most {} are allowed", write_duration(*step.every),
+                         write_duration(scenario_.duration), scenario_.duration / *step.every, repeats_max));
+  }
   const Values& values = places_.timeline[i];
   const std::string name = step_name(i);
   if (step.on.empty()) check_moment(step.at, place(values, "at"), name, step.id);

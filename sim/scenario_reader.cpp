@@ -24,6 +24,12 @@ constexpr std::size_t groups_max = 100;
 constexpr std::size_t text_max = 1'000;  // characters of a selector, an expression, ...
 
 /// An object of the file, being read: hands out its members, and complains of those that nobody asked for.
+/// `c7`, `s2`: no name for a group.
+bool is_one_of_many(std::string_view name) {
+  return name.size() > 1 && (name.front() == 'c' || name.front() == 's') &&
+         std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 class Fields;
 
 class Reader {
@@ -328,6 +334,9 @@ void Reader::read_cluster(const JsonNode& node) {
       Selector selector;
       if (member.key == "clients" || member.key == "servers" || member.key == "store") {
         complain(member.at, fmt::format("\"{}\" is a selector already: give the group another name", member.key));
+      } else if (is_one_of_many(member.key)) {
+        complain(member.at,
+                 fmt::format("\"{}\" is a client or a server already: give the group another name", member.key));
       }
       if (fields.selector(member.key, selector)) {
         // A key that stands twice has been told; the first counts.
@@ -462,8 +471,11 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
   if (fields.count("nth", step.nth, 1, 1'000'000'000) && !has_on)
     complain(fields.key_at("nth"), "\"nth\" counts for \"on\", which is not there");
   if (Nanos every = 0; fields.duration("every", every)) {
-    if (every == 0) complain(fields.key_at("every"), "\"every\" must be above 0s");
-    step.every = std::max<Nanos>(every, 1);
+    if (every == 0) {
+      complain(fields.key_at("every"), "\"every\" must be above 0s");
+    } else {
+      step.every = every;
+    }
   }
   if (Nanos duration = 0; fields.duration("for", duration)) step.duration = duration;
   const bool has_action = fields.need("do") != nullptr && fields.choice("do", step.action, action_names);

@@ -192,6 +192,7 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
     answer(index, AnswerParcel{.ticket = ticket, .answer = {}, .table_reply = std::move(reply)});
   };
   if (auto* claim = std::get_if<ClaimRequest>(&call.request)) {
+    const ClaimRequest asked = *claim;  // what is watched is what was asked, whatever a mutant makes of it
     if (mutant_ == Mutant::unepoched_claim) {
       claim->accepted_at = now() + std::chrono::hours{1};
       if (claim->epoch_min.value != 0) claim->epoch_min = Epoch{1ULL << 52};
@@ -204,7 +205,7 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
     if (is_in) metrics_.count(Metric::owner_claimed);
     if (is_in && before && before->at != claim->at) metrics_.count(Metric::owner_displaced);
     if (!is_in) metrics_.count(before ? Metric::owner_superseded : Metric::owner_refused);
-    return watcher_.on_claim(*claim, before, after);
+    return watcher_.on_claim(asked, before, after);
   }
   if (const auto* asked = std::get_if<ReleaseCall>(&call.request)) {
     const ReleaseCall release = *asked;

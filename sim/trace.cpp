@@ -66,12 +66,19 @@ std::uint64_t Trace::cause_of(std::uint64_t event) const {
 std::vector<Trace::Note> Trace::why(std::uint64_t event, const Subjects& subjects, std::size_t lines) const {
   std::set<std::uint64_t> chain;
   for (std::uint64_t each = event; each != 0 && chain.size() < lines; each = cause_of(each)) chain.insert(each);
+  // A message's data is its number behind an m; its answer names it by its number.
+  const std::string answer =
+      subjects.message.starts_with('m') ? fmt::format("\"id\":\"{}\"", subjects.message.substr(1)) : std::string();
   // From the newest on: the steps, the causes and the message are reasons; what else the client did fills up.
   std::vector<std::size_t> reasons, others;  // places in notes_
   for (std::size_t place = notes_.size(); place-- > 0;) {
     const Note& note = notes_[place];
     if (note.event > event) continue;
-    if (chain.contains(note.event) || note.text.starts_with("STEP") || names(note.text, subjects.message)) {
+    // What else is wrong is no reason.
+    if (note.text.starts_with("FINDING") && !names(note.text, subjects.message) && !names(note.text, subjects.client))
+      continue;
+    if (chain.contains(note.event) || note.text.starts_with("STEP") || names(note.text, subjects.message) ||
+        (!answer.empty() && note.text.find(answer) != std::string::npos)) {
       if (reasons.size() < lines) reasons.push_back(place);
     } else if (others.size() < lines / 2 && !is_chatter(note.text) && names(note.text, subjects.client)) {
       others.push_back(place);

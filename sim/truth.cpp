@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t mute_max = 10'000;      // of one room: older ones have been heard by all
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
 constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
+constexpr Nanos due_within = 5 * second;      // an answer, a message: of a connection that ended later, in peace
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
 
 std::uint64_t number_behind(std::string_view text, std::string_view key) {
@@ -115,6 +116,16 @@ bool Truth::is_sound(ConnIndex index, std::uint32_t serial) const {
   return conn.serial == serial && conn.device != nobody && !conn.is_cut && !conn.is_slow;
 }
 
+bool Truth::has_lived_on(ConnIndex index, std::uint32_t serial, Nanos at) const {
+  if (is_sound(index, serial)) {
+    const VirtualServer* server = parts_.server(parts_.population->conn(index).server);
+    return server != nullptr && !server->is_paused();
+  }
+  // It has ended since; in peace what was due had come before.
+  const auto ended = ended_.find(serial);
+  return ended != ended_.end() && ended->second > at + due_within && is_calm_since(at - settled_after);
+}
+
 // ---------------------------------------------------------------- what clients do
 
 DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t to, bool wants_answer, bool echo) {
@@ -127,7 +138,10 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
   deed.to = to;
   deed.at = parts_.kernel.now();
   deed.conn = device.conn;
-  if (device.conn != nobody) deed.conn_serial = population.conn(device.conn).serial;
+  if (device.conn != nobody) {
+    deed.conn_serial = population.conn(device.conn).serial;
+    deed.was_cut = population.conn(device.conn).is_cut;
+  }
   if (kind == Deed::Kind::send && to < parts_.scenario.clients) {
     const ConnIndex receiver = population.conn_of_client(to);
     if (receiver != nobody) {
@@ -136,7 +150,12 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
       deed.was_connected = !conn.is_cut && !conn.is_slow && conn.welcomed_at + settled_after <= deed.at;
     }
   }
-  deed.was_calm = is_calm_since(deed.at) && device.conn != nobody && !population.conn(device.conn).is_cut;
+  if (const auto left = left_at_.find(to); kind == Deed::Kind::send && left != left_at_.end()) {
+    const ConnIndex receiver = to < parts_.scenario.clients ? population.conn_of_client(to) : nobody;
+    const bool is_away = receiver == nobody || population.conn(receiver).is_cut;
+    deed.was_long_away = is_away && left->second + sweep_within() < deed.at;
+  }
+  deed.was_calm = is_calm_since(deed.at) && !deed.was_cut;
   deed.has_echo = echo;
   if (kind == Deed::Kind::join) asked_in_.emplace(deed.client, to);
   if ((kind == Deed::Kind::join || kind == Deed::Kind::leave) && device.conn != nobody) {
@@ -173,6 +192,7 @@ void Truth::on_rejoined(ConnIndex index, std::string_view text) {
 void Truth::on_gone(ConnIndex index, std::uint16_t) {
   const Conn& conn = parts_.population->conn(index);
   ended_[conn.serial] = parts_.kernel.now();
+  if (conn.device != nobody) left_at_[parts_.population->client_of(conn.device)] = parts_.kernel.now();
   // What is missing is told with the next that gets through: a connection that ends soon after was not told, in good
   // order.
   if (const auto untold = untold_since_.find(conn.serial); untold != untold_since_.end()) {
@@ -554,9 +574,7 @@ void Truth::on_forgotten() {
 
 void Truth::judge(const Deed& done, DeedNumber number) {
   if (done.wants_answer && !done.is_answered && done.conn != nobody) {
-    const bool has_sender = is_sound(done.conn, done.conn_serial);
-    const VirtualServer* server = has_sender ? parts_.server(parts_.population->conn(done.conn).server) : nullptr;
-    if (server != nullptr && !server->is_paused() && !is_disturbed(done.client, done.at)) {
+    if (!done.was_cut && has_lived_on(done.conn, done.conn_serial, done.at) && !is_disturbed(done.client, done.at)) {
       find("one-answer", done.client, fmt::format("command {} of c{} was never answered", number, done.client));
     }
     if (done.kind == Deed::Kind::send) parts_.metrics.count(Metric::send_unknown, done.client);
@@ -577,11 +595,9 @@ void Truth::judge_loss(const Deed& done, DeedNumber number) {
          fmt::format("message {} of c{} {}, and c{} never got it", number, done.client, how, done.to));
   };
   const bool has_sender = is_sound(done.conn, done.conn_serial);
-  const ConnIndex now = parts_.population->conn_of_client(done.to);
-  const VirtualServer* server =
-      is_sound(now, done.to_serial) ? parts_.server(parts_.population->conn(now).server) : nullptr;
   const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected;
-  const bool could_hear = !is_excused && server != nullptr && !server->is_paused();
+  const bool could_hear =
+      !is_excused && has_lived_on(parts_.population->conn_of_client(done.to), done.to_serial, done.at);
   if (done.word == Deed::Word::delivered && could_hear) lost("was said to be delivered");
   if (done.client == nobody) return;
   count_loss(done, number);
@@ -603,7 +619,8 @@ void Truth::count_loss(const Deed& done, DeedNumber number) {
   // A sender whose own connection has ended knows that it knows nothing.
   const bool is_told = done.word == Deed::Word::other || done.word == Deed::Word::denied ||
                        (done.word == Deed::Word::none && !is_sound(done.conn, done.conn_serial));
-  const bool is_outside = is_outside_windows(done);
+  // To one who was there, or had long been away: what is written to a connection that is just ending nobody can save.
+  const bool is_outside = (was_there || done.was_long_away) && is_outside_windows(done);
   ++(is_outside ? toll_.lost_outside : is_told ? toll_.lost_and_told : toll_.lost_in_silence);
   if (parts_.kernel.is_traced()) {
     constexpr std::array<std::string_view, 4> words{"none", "delivered", "offline", "another"};

@@ -33,6 +33,8 @@ struct Deed {
   bool is_heard = false;       // send: it has arrived
   bool was_connected = false;  // send: its client was connected and settled when it was sent
   bool is_by_policy = false;   // send: dropped for a rate, a bound or a slow reader, and its sender was told so
+  bool was_cut = false;        // its own connection was dead already: it does not know, and nobody else hears of it
+  bool was_long_away = false;  // send: its client had been gone for longer than a lease and a sweep
   bool was_calm = false;       // send: it was outside the window of any fault
   bool has_echo = true;        // push: its own connection hears it, too
   std::uint32_t client = nobody;
@@ -70,6 +72,8 @@ public:
   [[nodiscard]] DeedNumber begin(Deed::Kind kind, DeviceIndex device, std::uint32_t to, bool wants_answer, bool echo);
   void on_welcome(ConnIndex conn, std::string_view text);
   void on_gone(ConnIndex conn, std::uint16_t code);  // at the client
+  /// Its connection is dead, and it does not know yet.
+  void on_cut(std::uint32_t client) { left_at_[client] = parts_.kernel.now(); }
   // ---- what comes to them
   void on_message(ConnIndex conn, std::string_view text);
   void on_room_message(ConnIndex conn, std::string_view text);
@@ -191,6 +195,8 @@ private:
   [[nodiscard]] bool is_disturbed(std::uint32_t client, Nanos at) const;
   /// The connection lived on for a while after `at`, as far as one can see now.
   [[nodiscard]] bool has_stayed(std::uint32_t serial, Nanos at) const;
+  /// What was due on that connection `at` then could come: it lives, or it ended long after.
+  [[nodiscard]] bool has_lived_on(ConnIndex conn, std::uint32_t serial, Nanos at) const;
   /// Whether the device's connection is the one with that number, and bytes get through to it.
   [[nodiscard]] bool is_sound(ConnIndex conn, std::uint32_t serial) const;
   void hear_room(ConnIndex index, Seat& seat, Room& room, const Deed& deed, std::uint32_t number);
@@ -224,7 +230,8 @@ private:
   std::unordered_map<std::uint32_t, Nanos> told_at_;       // connection -> when an error or a drop last told it of more
   std::unordered_map<std::uint32_t, std::uint32_t> gone_;  // connection -> client, for the naive pattern
   bool is_naive_ = false;
-  std::unordered_map<std::uint32_t, Nanos> ended_;  // connections
+  std::unordered_map<std::uint32_t, Nanos> ended_;    // connections
+  std::unordered_map<std::uint32_t, Nanos> left_at_;  // client -> when a connection of its ended or died last
   std::vector<DeadServer> dead_;
   std::vector<Finding> findings_;
   std::vector<BriefFinding> brief_findings_;
