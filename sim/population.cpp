@@ -417,6 +417,9 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
     case Mutant::doubled_frame:
       if (is_picked && (is_message || is_room)) on_text(index, text);
       return false;
+    case Mutant::doubled_presence_frame:
+      if (is_picked && text.starts_with(R"({"op":"presence")")) on_text(index, text);
+      return false;
     case Mutant::swapped_frames:
     case Mutant::swapped_room_frames: {
       if (parts_.mutant == Mutant::swapped_frames ? !is_message : !is_room) return false;

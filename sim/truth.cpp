@@ -326,8 +326,16 @@ void Truth::on_presence(ConnIndex index, std::string_view text) {
                        : event == "leave" ? Metric::presence_leave
                                           : Metric::presence_count,
                        client);
+  Seat& seat = seats_[seat_key(conn.serial, room_in(text))];
+  const std::uint64_t version = number_behind(text, R"("version":)");
+  // A failover may bring versions a second time: what is heard in trouble says nothing of what comes after.
+  const bool is_calm = is_calm_since(parts_.kernel.now());
+  if (is_calm && version <= seat.version) {
+    find("presence", client,
+         fmt::format("c{} heard version {} of room:{} after version {}", client, version, room_in(text), seat.version));
+  }
+  seat.version = is_calm ? version : 0;
   if (event != "count" && Population::client_named(text_behind(text, R"("client":")")) == client) {
-    Seat& seat = seats_[seat_key(conn.serial, room_in(text))];
     seat.is_in = event == "join";
     seat.is_steady = false;
   }

@@ -161,7 +161,8 @@ private:
     DeedNumber joins = 0;    // the last join that it asked for
     DeedNumber asked = 0;    // a join or leave that is not answered yet: nobody knows
     std::uint64_t last = 0;
-    Nanos last_at = 0;  // when that one was sent: it may have been held back for a while
+    Nanos last_at = 0;          // when that one was sent: it may have been held back for a while
+    std::uint64_t version = 0;  // of the last presence event that it heard in peace; 0: none
   };
   struct DeadServer {
     ServerId id;
