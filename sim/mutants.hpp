@@ -52,7 +52,7 @@ inline constexpr std::array<MutantName, static_cast<std::size_t>(Mutant::count_)
     {"unfenced-release", "fenced-release", "a release removes the client's row, whoever wrote it"},
     {"unepoched-claim", "fenced-claim", "a late claim replaces a newer row"},
     {"forgotten-kick", "comes-right", "a displaced connection is not told, and lives on"},
-    {"foreign-delivery", "nobody-elses-mail", "a frame goes to the connection that has the slot now"},
+    {"foreign-delivery", "nobody-elses-mail", "a frame goes to another connection than its own"},
     {"doubled-frame", "at-most-once", "a frame is written twice"},
     {"swapped-frames", "sender-order", "two messages for a connection change places"},
     {"swapped-room-frames", "room-order", "two messages of rooms for a connection change places"},
