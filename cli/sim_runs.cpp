@@ -83,6 +83,8 @@ SeedRange seed_range(const SimulateOptions& o, const Scenario& scenario) {
   if (range.last - range.first >= seeds_max)
     throw UsageError(
         fmt::format("--seeds '{}' are more than {} at a time: each leaves its result in memory", o.seeds, seeds_max));
+  if (range.last > sim::seed_max)
+    throw UsageError(fmt::format("--seeds '{}' goes too far: a seed is at most {}", o.seeds, sim::seed_max));
   return range;
 }
 

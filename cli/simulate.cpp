@@ -51,8 +51,8 @@ void check_options(const SimulateOptions& o) {
         "--mutant '{}' is none{}", o.mutant,
         near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", ")) : ": did you mean " + near + "?"));
   }
-  if (o.seed && *o.seed >= std::uint64_t{1} << 40)
-    refuse(fmt::format("--seed {} is too large: a seed is below 1099511627776 (2^40)", *o.seed));
+  if (o.seed && *o.seed > sim::seed_max)
+    refuse(fmt::format("--seed {} is too large: a seed is at most {}", *o.seed, sim::seed_max));
   if (o.seed && !o.seeds.empty()) refuse("--seed and --seeds: one of them says which");
   if (!o.trace.empty() && o.trace != "text" && o.trace != "json")
     refuse(fmt::format("--trace '{}' is none: text or json", o.trace));

@@ -227,6 +227,9 @@ struct Budget {
   std::uint64_t events = 0;  // 0: none
 };
 
+/// 2^40 - 1: a number that every reader of JSON keeps. Of files and of the command line: a saved scenario has its seed.
+inline constexpr std::uint64_t seed_max = (std::uint64_t{1} << 40) - 1;
+
 struct Scenario {
   std::string file;  // as given
   std::uint32_t version = 1;

@@ -693,7 +693,7 @@ std::variant<Scenario, std::vector<Problem>> Reader::read(const JsonNode& root) 
         summary != nullptr && fields.string("summary", out_.summary) && out_.summary.size() < 10) {
       complain(summary->at, "\"summary\" says what the scenario demonstrates, in a sentence of at least 10 characters");
     }
-    fields.count("seed", out_.seed, 0, ~std::uint64_t{0} >> 24);
+    fields.count("seed", out_.seed, 0, seed_max);
     if (std::string mutant; fields.string("mutant", mutant)) {
       const auto known = mutant_of(mutant);
       std::vector<std::string> names;

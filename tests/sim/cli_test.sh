@@ -17,7 +17,8 @@ expect 0 PASSED "$folder/hard-death.json"
 expect 0 "s2 is killed, without a goodbye, and started again after 25s" "$folder/hard-death.json" --explain
 expect 0 "Seed 7 has " "$folder/hard-death.json" --explain --seed 7
 expect 64 "--seeds means nothing to --explain" "$folder/hard-death.json" --explain --seeds 1..2
-expect 64 "a seed is below 1099511627776" "$folder/hard-death.json" --seed 1099511627776
+expect 64 "a seed is at most 1099511627775" "$folder/hard-death.json" --seed 1099511627776
+expect 64 "a seed is at most 1099511627775" "$folder/hard-death.json" --seeds 1099511627775..1099511627776
 expect 64 "there is no file" "$folder/nowhere.json"
 expect 64 "no range" "$folder/hard-death.json" --seeds 5..1
 expect 64 "are more than 1000000 at a time" "$folder/hard-death.json" --seeds 1..18446744073709551615
