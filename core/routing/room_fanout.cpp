@@ -255,10 +255,12 @@ void RoomFanout::tell_presence(LocalRoom& room, std::string_view event, std::str
   const bool is_count = client.empty();
   for (const RoomMember& member : room.members) {
     // A single event up to its own join is no news to a member; a count is for all.
-    const bool is_news = is_count || member.joined_version == 0 || member.joined_version < version;
+    const bool is_news = is_count || member.joined_version == 0 || member.known_version < version;
     if (!member.wants_presence || !is_news) continue;
     Session* session = context_.sessions.find(member.conn);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
+    // What it has been told by the answer to a later join of its own.
+    if (!is_count && version <= member.joined_version && session->client.view() == client) continue;
     if (member.joined_version == 0) {
       flow_.hold_back(member, frame_for(*session), version);
     } else if (delivery_.offer(*session, frame_for(*session), Topic::presence) == Delivery::Outcome::refused) {
@@ -306,6 +308,12 @@ void RoomFanout::on_time() {
   }
   for (LocalRoom* room : channels_.take_due_counts()) {
     if (room->version <= room->told_version) continue;
+    // Where single events are told, the one that an answer has just overtaken may still come: a count would be before it.
+    const bool is_single = room->size <= context_.limits().presence_events_max;
+    if (is_single && room->answered_at + context_.limits().presence_count_every > context_.now()) {
+      channels_.count_later(*room);
+      continue;
+    }
     room->told_version = room->version;
     tell_presence(*room, "count", {}, room->size, room->version);
   }

@@ -212,6 +212,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   if (joined.version > room->version) {
     room->version = joined.version;
     room->size = joined.size;
+    room->answered_at = context_.now();
     // Its event may still be under way, or be lost with a connection: then the members are told to look again.
     if (flow.is_again) channels_.count_later(*room);
   }
@@ -245,7 +246,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
       for (Held& held : later) keep(next->second, std::move(held));
     } else {
       member->holder = 0;
-      member->joined_version = version;
+      member->joined_version = member->known_version = version;
     }
   } else if (member->holder == 0) {
     member->joined_version = std::max(member->joined_version, version);
@@ -339,7 +340,7 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
       flow.held = std::move(rest);
     }
     member.holder = 0;
-    member.joined_version = 1;
+    member.joined_version = member.known_version = 1;
   }
   if (member.last_join != number) return;  // a later one decides
   member.left_version = 0;

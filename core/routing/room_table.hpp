@@ -27,8 +27,11 @@ namespace wsr {
 
 struct RoomMember {
   ConnId conn;
-  /// The roster's version at which it had joined: events up to it are no news to it. 0: the join is under way.
+  /// The roster's version at which it had joined last: an end of its stay up to it is over. 0: the join is under way.
   std::uint64_t joined_version = 0;
+  /// The roster's version at which its stay began: events up to it are no news to it. A second join names nobody, so
+  /// what is under way then is still news.
+  std::uint64_t known_version = 0;
   std::uint64_t holder = 0;        // the join under way that holds back what comes; 0 once it is in
   std::uint64_t last_join = 0;     // the latest join that was asked for it, under way or not
   std::uint64_t leaving = 0;       // the latest leave that was asked for it, under way or not
@@ -52,6 +55,7 @@ struct LocalRoom {
   std::uint64_t version = 0;
   std::uint64_t told_version = 0;  // the newest that the members here have been told of
   std::optional<Time> count_at;    // then they are told a count, if there is more to tell by then
+  Time answered_at{};              // when an answer last brought a newer version than the channel had
   std::optional<Time> linger_at;   // nobody is here; unsubscribed then
 
   /// How far each sender's shard has got in this room, to notice what was missed. A handful: senders, not members.

@@ -157,6 +157,45 @@ TEST_CASE("who has heard that it left, and is in again, hears that too") {
   CHECK(world.read(world.conn) == std::vector<std::string>{R"({"op":"rejoined","room":"hall","size":1,"version":12})"});
 }
 
+TEST_CASE("who joins once more hears of those whose joins were on their way then") {
+  InTheHall world;
+  world.router.text(world.conn, R"({"op":"join","room":"hall","id":"j"})");
+  REQUIRE(world.joins.size() == 1);
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 3, 12, {}});
+  world.router.end_turn();
+  CHECK(world.read(world.conn) ==
+        std::vector<std::string>{R"({"op":"ok","id":"j","room":"hall","size":3,"version":12})"});
+  world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 10, .size = 1, .client = ada.view()});
+  CHECK(world.read(world.conn).empty());
+  world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 11, .size = 2, .client = "bob"});
+  world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 12, .size = 3, .client = "carol"});
+  CHECK(world.read(world.conn) ==
+        std::vector<std::string>{
+            R"({"op":"presence","room":"hall","event":"join","client":"bob","size":2,"version":11})",
+            R"({"op":"presence","room":"hall","event":"join","client":"carol","size":3,"version":12})"});
+}
+
+TEST_CASE("a count does not overtake the event that an answer knew of first, and comes if that is lost") {
+  InTheHall world;
+  const auto join_again = [&](std::uint64_t size, std::uint64_t version) {
+    world.router.text(world.conn, R"({"op":"join","room":"hall"})");
+    world.router.on_answer(world.joins.back(), Joined{Errc::ok, size, version, {}});
+    world.router.end_turn();
+  };
+  join_again(2, 11);
+  world.pass(990ms);
+  world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 11, .size = 2, .client = "bob"});
+  join_again(3, 12);
+  static_cast<void>(world.read(world.conn));
+  world.pass(20ms);  // the first answer's second is over
+  CHECK(world.read(world.conn).empty());
+  world.pass(960ms);
+  CHECK(world.read(world.conn).empty());
+  world.pass(40ms);
+  CHECK(world.read(world.conn) ==
+        std::vector<std::string>{R"({"op":"presence","room":"hall","event":"count","size":3,"version":12})"});
+}
+
 TEST_CASE("nobody is brought back into a room that it is leaving") {
   InTheHall world;
   world.say_leave();
