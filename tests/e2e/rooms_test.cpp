@@ -221,6 +221,8 @@ struct World {
       if (client.server != server) continue;
       // Some never come back: their stays end with the sweep. The others are back before that.
       if (pick(5) == 0) {
+        // A join that its server had passed on is carried out, and its stay swept: nobody hears the answer.
+        if (client.doing == Client::Doing::join) ++joins_max[{client.room, client.name}];
         client.is_here = false;
         client.doing = Client::Doing::moving;
         client.rooms.clear();
