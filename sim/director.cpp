@@ -348,9 +348,23 @@ void Director::do_to_links(const Step& step, Undo& undo, bool is_cut) {
     if (!is_harmless) parts_.truth->client_trouble_begins(client);
   }
   if (!is_harmless) undo.disturbed = clients;
-  undo.rules.push_back(is_cut
-                           ? parts_.network.cut_clients(std::move(server_set), std::move(client_set))
-                           : parts_.network.degrade_clients(std::move(server_set), std::move(client_set), *step.link));
+  if (!is_cut) {
+    undo.rules.push_back(parts_.network.degrade_clients(std::move(server_set), std::move(client_set), *step.link));
+    return;
+  }
+  using D = Step::Direction;
+  const D upwards = is_servers(a) ? D::b_to_a : D::a_to_b;
+  const Network::Ways ways{.up = step.direction == D::both || step.direction == upwards,
+                           .down = step.direction == D::both || step.direction != upwards};
+  undo.rules.push_back(parts_.network.cut_clients(server_set, std::move(client_set), ways));
+  Population& population = *parts_.population;
+  for (const std::uint32_t client : clients) {
+    for (std::uint32_t k = 0; k < population.devices_per_client(); ++k) {
+      const DeviceIndex device = client * population.devices_per_client() + k;
+      const ConnIndex conn = population.device(device).conn;
+      if (conn != nobody && server_set[population.conn(conn).server]) population.cut_begins(device);
+    }
+  }
 }
 
 void Director::do_to_store(const Step& step, Undo& undo) {

@@ -70,33 +70,52 @@ const LinkSpec& Network::store_link(std::uint32_t server) const {
 
 Network::Rule Network::degrade_store(std::vector<bool> servers, const LinkSpec& link) {
   has_rules_ = true;
-  rules_.push_back({true, true, false, std::move(servers), {}, link});
+  rules_.push_back({.is_on = true, .is_store = true, .servers = std::move(servers), .clients = {}, .link = link});
   return static_cast<Rule>(rules_.size() - 1);
 }
 
 Network::Rule Network::degrade_clients(std::vector<bool> servers, std::vector<bool> clients, const LinkSpec& link) {
   has_rules_ = true;
-  rules_.push_back({true, false, false, std::move(servers), std::move(clients), link});
+  rules_.push_back({.is_on = true, .servers = std::move(servers), .clients = std::move(clients), .link = link});
   return static_cast<Rule>(rules_.size() - 1);
 }
 
-Network::Rule Network::cut_clients(std::vector<bool> servers, std::vector<bool> clients) {
+Network::Rule Network::cut_clients(std::vector<bool> servers, std::vector<bool> clients, Ways ways) {
   has_rules_ = has_client_cuts_ = true;
-  rules_.push_back({true, false, true, std::move(servers), std::move(clients), {}});
+  rules_.push_back({.is_on = true,
+                    .is_cut = true,
+                    .servers = std::move(servers),
+                    .clients = std::move(clients),
+                    .link = {},
+                    .ways = ways,
+                    .since = kernel_.now()});
   return static_cast<Rule>(rules_.size() - 1);
 }
 
-bool Network::is_client_cut(std::uint32_t client, std::uint32_t server) const {
+bool Network::RuleState::cuts(std::uint32_t client, std::uint32_t server) const {
+  return is_on && is_cut && has(servers, server) && has(clients, client);
+}
+
+bool Network::is_client_cut(std::uint32_t client, std::uint32_t server, Way way) const {
   if (!has_client_cuts_) return false;
   return std::any_of(rules_.begin(), rules_.end(), [&](const RuleState& rule) {
-    return rule.is_on && rule.is_cut && has(rule.servers, server) && has(rule.clients, client);
+    return (way == Way::up ? rule.ways.up : rule.ways.down) && rule.cuts(client, server);
   });
+}
+
+Nanos Network::client_cut_for(std::uint32_t client, std::uint32_t server) const {
+  Nanos longest = 0;
+  if (!has_client_cuts_) return longest;
+  for (const RuleState& rule : rules_) {
+    if (rule.cuts(client, server)) longest = std::max(longest, kernel_.now() - rule.since);
+  }
+  return longest;
 }
 
 void Network::restore(Rule rule) {
   if (!std::exchange(rules_[rule].is_on, false)) return;
-  if (rules_[rule].is_cut) release_clients();
   has_client_cuts_ = std::any_of(rules_.begin(), rules_.end(), [](const RuleState& r) { return r.is_on && r.is_cut; });
+  if (rules_[rule].is_cut) release_clients();
 }
 
 std::uint32_t& Network::cut_of(std::uint32_t server, Way way) {
@@ -120,7 +139,13 @@ void Network::release_store(std::uint32_t server, Way way) {
 void Network::release_clients() {
   Nanos at =
       kernel_.now() + 1 + static_cast<Nanos>(kernel_.draws.below(retransmit_after, Purpose::latency, 0, ++draws_));
-  for (const Event& event : std::exchange(held_clients_, {})) kernel_.push(event, at++);
+  for (const Held& held : std::exchange(held_clients_, {})) {
+    if (is_client_cut(held.client, held.server, held.way)) {
+      held_clients_.push_back(held);  // another cut lies in its way
+    } else {
+      kernel_.push(held.event, at++);
+    }
+  }
   released_clients_ = at;
 }
 

@@ -51,11 +51,18 @@ public:
   [[nodiscard]] bool is_store_cut(std::uint32_t server, Way way) const {
     return server < store_cuts_.size() && store_cuts_[server][static_cast<std::size_t>(way)] != 0;
   }
-  [[nodiscard]] Rule cut_clients(std::vector<bool> servers, std::vector<bool> clients);
-  [[nodiscard]] bool is_client_cut(std::uint32_t client, std::uint32_t server) const;
-  /// What a cut holds back: put in again when it heals.
+  struct Ways {
+    bool up = true, down = true;
+  };
+  [[nodiscard]] Rule cut_clients(std::vector<bool> servers, std::vector<bool> clients, Ways ways);
+  [[nodiscard]] bool is_client_cut(std::uint32_t client, std::uint32_t server, Way way) const;
+  /// For how long nothing has got through from one to the other, or back; 0: both ways are open.
+  [[nodiscard]] Nanos client_cut_for(std::uint32_t client, std::uint32_t server) const;
+  /// What a cut holds back: put in again when the last cut in its way heals.
   void hold_store(std::uint32_t server, Way way, const Event& event);
-  void hold_client(const Event& event) { held_clients_.push_back(event); }
+  void hold_client(std::uint32_t client, std::uint32_t server, Way way, const Event& event) {
+    held_clients_.push_back({event, client, server, way});
+  }
   void release_store(std::uint32_t server, Way way);
   void release_clients();
   /// When the last of what a cut held back arrives; what is sent now comes behind it.
@@ -75,6 +82,14 @@ private:
     bool is_cut = false;
     std::vector<bool> servers, clients;  // empty: all
     LinkSpec link;
+    Ways ways{};  // a cut: which of them
+    Nanos since = 0;
+    [[nodiscard]] bool cuts(std::uint32_t client, std::uint32_t server) const;
+  };
+  struct Held {
+    Event event;
+    std::uint32_t client = 0, server = 0;
+    Way way = Way::up;
   };
   [[nodiscard]] std::uint32_t& cut_of(std::uint32_t server, Way way);
 
@@ -87,7 +102,7 @@ private:
   std::uint64_t draws_ = 0;
   std::vector<std::array<std::uint32_t, 2>> store_cuts_;
   std::vector<std::array<std::vector<Event>, 2>> held_store_;
-  std::vector<Event> held_clients_;
+  std::vector<Held> held_clients_;
   std::vector<std::array<Nanos, 2>> released_store_;
   Nanos released_clients_ = 0;
 };

@@ -155,7 +155,8 @@ void Population::dial(DeviceIndex index) {
   const Nanos handshake = 2 * parts_.kernel.draws.of(link.latency, Purpose::latency, index, device.turns);
   const Nanos arrives = parts_.network.arrival(conn.up, link, 300, index) + handshake;
   conn.up.last = arrives;
-  if (parts_.network.is_client_cut(client_of(index), conn.server)) return lose(at, 1006);
+  const auto is_cut = [&](Way way) { return parts_.network.is_client_cut(client_of(index), conn.server, way); };
+  if (is_cut(Way::up) || is_cut(Way::down)) return lose(at, 1006);
   parts_.kernel.push(arrives, EventKind::server_accept, at, conn.serial);
 }
 
@@ -186,14 +187,38 @@ void Population::half_open(DeviceIndex index, Nanos until) {
   const Nanos notice = draws.of(parts_.scenario.reconnect.notice, Purpose::notice, index, ++draws_);
   parts_.kernel.push(parts_.kernel.now() + notice, EventKind::client_act, device.conn,
                      static_cast<std::uint32_t>(Act::notice), conn.serial);
-  // The server pings who is silent, and gives up pong_within later; `until` bounds it: a reset that comes through.
-  const auto ping = static_cast<std::uint64_t>(std::chrono::nanoseconds(parts_.config.ping_every).count());
-  const auto pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
-  Nanos found = parts_.kernel.now() + pong + keep_alive_slack +
-                static_cast<Nanos>(draws.below(std::max<std::uint64_t>(ping, 1), Purpose::ping_phase, index, draws_));
+  // `until` bounds how long the server believes in it: a reset that comes through.
+  Nanos found = given_up_at(index);
   if (until > parts_.kernel.now()) found = std::min(found, until);
   parts_.kernel.push(found, EventKind::client_act, device.conn, static_cast<std::uint32_t>(Act::noticed_by_server),
                      conn.serial);
+}
+
+Nanos Population::given_up_at(DeviceIndex index) const {
+  const auto ping = static_cast<std::uint64_t>(std::chrono::nanoseconds(parts_.config.ping_every).count());
+  const auto pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
+  return parts_.kernel.now() + pong + keep_alive_slack +
+         static_cast<Nanos>(
+             parts_.kernel.draws.below(std::max<std::uint64_t>(ping, 1), Purpose::ping_phase, index, draws_));
+}
+
+void Population::cut_begins(DeviceIndex index) {
+  const Device& device = devices_[index];
+  if (device.conn == nobody) return;
+  const Conn& conn = conns_[device.conn];
+  if (conn.is_cut) return;
+  ++draws_;
+  parts_.kernel.push(given_up_at(index), EventKind::client_act, device.conn, static_cast<std::uint32_t>(Act::unheard),
+                     conn.serial);
+}
+
+void Population::give_up(ConnIndex index, Nanos in) {
+  Conn& conn = conns_[index];
+  conn.is_cut = true;
+  parts_.truth->on_cut(client_of(conn.device));
+  parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_fin, index, conn.serial);
+  parts_.kernel.push(parts_.kernel.now() + in + 2, EventKind::client_act, index,
+                     static_cast<std::uint32_t>(Act::notice), conn.serial);
 }
 
 /// The client's end is over. Its server hears of it unless nothing gets through.
@@ -217,9 +242,19 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   devices_[device].state = Device::State::away;
   const bool hears = !conn.is_cut && !conn.is_server_gone && parts_.server(conn.server) != nullptr;
   if (hears) {
-    const LinkSpec& link = parts_.network.client_link(client_of(device), conn.server);
-    const Nanos at = parts_.network.arrival(conn.up, link, 0, device);
-    parts_.kernel.push(at, EventKind::server_fin, index, conn.serial);
+    const std::uint32_t client = client_of(device);
+    const LinkSpec& link = parts_.network.client_link(client, conn.server);
+    const Nanos at = parts_.network.arrival(conn.up, link, 0, device, parts_.network.released_clients());
+    if (parts_.network.is_client_cut(client, conn.server, Way::up)) {
+      parts_.network.hold_client(client, conn.server, Way::up,
+                                 {.tie = parts_.kernel.draws.bits(Purpose::tie, device, tie_of(conn, conn.up)),
+                                  .cause = parts_.kernel.events(),
+                                  .whom = index,
+                                  .what = conn.serial,
+                                  .kind = EventKind::server_fin});
+    } else {
+      parts_.kernel.push(at, EventKind::server_fin, index, conn.serial);
+    }
   } else if (was_connecting || conn.is_server_gone || parts_.server(conn.server) == nullptr) {
     free_conn(index);
   }
@@ -287,8 +322,8 @@ bool Population::say(DeviceIndex index, std::string&& text) {
               .payload = parts_.kernel.bytes.put(std::move(text)),
               .what = conn.serial,
               .kind = EventKind::server_text};
-  if (parts_.network.is_client_cut(client_of(index), conn.server)) {
-    parts_.network.hold_client(event);
+  if (parts_.network.is_client_cut(client_of(index), conn.server, Way::up)) {
+    parts_.network.hold_client(client_of(index), conn.server, Way::up, event);
     return true;
   }
   parts_.kernel.push(event, parts_.network.arrival(conn.up, parts_.network.client_link(client_of(index), conn.server),
@@ -310,7 +345,8 @@ void Population::write(ConnIndex index, std::string&& bytes) {
               .payload = parts_.kernel.bytes.put(std::move(bytes)),
               .what = conn.serial,
               .kind = EventKind::client_bytes};
-  if (parts_.network.is_client_cut(client, conn.server)) return parts_.network.hold_client(event);
+  if (parts_.network.is_client_cut(client, conn.server, Way::down))
+    return parts_.network.hold_client(client, conn.server, Way::down, event);
   parts_.kernel.push(event, parts_.network.arrival(conn.down, parts_.network.client_link(client, conn.server), size,
                                                    index, parts_.network.released_clients()));
 }
@@ -318,8 +354,18 @@ void Population::write(ConnIndex index, std::string&& bytes) {
 void Population::close_by_server(ConnIndex index, std::uint16_t code) {
   Conn& conn = conns_[index];
   if (conn.device == nobody || conn.is_cut) return;  // it has gone, or finds out by itself
-  const LinkSpec& link = parts_.network.client_link(client_of(conn.device), conn.server);
-  const Nanos at = parts_.network.arrival(conn.down, link, 4, conn.device);
+  const std::uint32_t client = client_of(conn.device);
+  const LinkSpec& link = parts_.network.client_link(client, conn.server);
+  const Nanos at = parts_.network.arrival(conn.down, link, 4, conn.device, parts_.network.released_clients());
+  if (parts_.network.is_client_cut(client, conn.server, Way::down)) {
+    return parts_.network.hold_client(client, conn.server, Way::down,
+                                      {.tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.down)),
+                                       .cause = parts_.kernel.events(),
+                                       .whom = index,
+                                       .payload = code,
+                                       .what = conn.serial,
+                                       .kind = EventKind::client_fin});
+  }
   parts_.kernel.push(at, EventKind::client_fin, index, conn.serial, code);
 }
 
@@ -342,6 +388,21 @@ void Population::on_act(const Event& event) {
       std::string bytes = parts_.kernel.bytes.take(parcel);
       if (conns_[event.whom].device != nobody && !conns_[event.whom].is_cut) read(event.whom, std::move(bytes));
       return;
+    }
+    case Act::unheard: {
+      const Conn& conn = conns_[event.whom];
+      if (conn.serial != event.payload || conn.state == Conn::State::none || conn.device == nobody || conn.is_cut)
+        return;
+      // It heals in time, or another cut has begun since, with a wait of its own.
+      const std::uint32_t client = client_of(conn.device);
+      if (parts_.network.client_cut_for(client, conn.server) <
+          std::chrono::nanoseconds(parts_.config.pong_within).count()) {
+        return;
+      }
+      const bool hears_the_close = !parts_.network.is_client_cut(client, conn.server, Way::down);
+      const Distribution& in =
+          hears_the_close ? parts_.network.client_link(client, conn.server).latency : parts_.scenario.reconnect.notice;
+      return give_up(event.whom, parts_.kernel.draws.of(in, Purpose::notice, conn.device, ++draws_));
     }
     case Act::noticed_by_server: {
       Conn& conn = conns_[event.whom];
@@ -420,6 +481,8 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
     case Mutant::doubled_presence_frame:
       if (is_picked && text.starts_with(R"({"op":"presence")")) on_text(index, text);
       return false;
+    case Mutant::lost_presence_frame:
+      return is_picked && text.starts_with(R"({"op":"presence")");
     case Mutant::swapped_frames:
     case Mutant::swapped_room_frames: {
       if (parts_.mutant == Mutant::swapped_frames ? !is_message : !is_room) return false;

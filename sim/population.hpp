@@ -77,6 +77,8 @@ public:
   void close(DeviceIndex device);                   // with 1000, and stays away
   void drop(DeviceIndex device);                    // the connection breaks; both ends know
   void half_open(DeviceIndex device, Nanos until);  // it breaks; nobody knows
+  /// A cut lies between it and its server, one way or both: the server's pings stay without an answer.
+  void cut_begins(DeviceIndex device);
   void slow(DeviceIndex device, std::uint64_t bytes_per_second);
   void read_again(DeviceIndex device);
   /// Sends a command; false if the device is not open.
@@ -103,9 +105,13 @@ public:
   void on_fin(const Event& event);
 
 private:
-  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read };
+  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read, unheard };
 
   void dial(DeviceIndex index);
+  /// When a server that hears nothing of a client from now on gives it up: a ping that is due, and no pong.
+  [[nodiscard]] Nanos given_up_at(DeviceIndex index) const;
+  /// The server has closed what it did not hear; the client learns of it `in` that time.
+  void give_up(ConnIndex index, Nanos in);
   [[nodiscard]] std::uint32_t pick_server(DeviceIndex index);
   void on_text(ConnIndex index, std::string_view text);
   void read(ConnIndex index, std::string&& bytes);
