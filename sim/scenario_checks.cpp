@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -104,11 +105,17 @@ private:
   struct Ends {  // of a link: where they stand
     Position a, b, both;
   };
-  bool check_ends(const Selector& a, const Selector& b, const Ends& at, std::string_view what);
+  void check_ends(const Selector& a, const Selector& b, const Ends& at, std::string_view what);
   void check_moment(const When& when, Position at, std::string_view what, const std::string& self = {});
   void check_cycles();
   void check_selector(const Selector& selector, Position at, bool wants_servers, std::string_view what);
   void check_expectation(const Expectation& each, const Values& values);
+  /// Complains of a comparison that is true, or false, whatever happens.
+  void check_values(const Expression::Comparison& comparison, Position at);
+  struct Range {
+    double least = 0, most = 0;
+  };
+  [[nodiscard]] Range range_of(const Expression::Term& term) const;
   void check_vary();
   [[nodiscard]] bool is_in_circle(const std::string& group) const { return circles_.contains(group); }
   [[nodiscard]] bool is_of_servers(const Selector& selector) const;
@@ -269,6 +276,49 @@ void Checks::check_selector(const Selector& s, Position at, bool wants_servers, 
   }
 }
 
+Checks::Range Checks::range_of(const Expression::Term& term) const {
+  if (term.kind == Expression::Term::Kind::number) return {term.number, term.number};
+  Range range{0, std::numeric_limits<double>::infinity()};  // there is nothing below 0 of anything
+  const std::string& f = term.function;
+  if (f == "members") range.most = scenario_.clients;
+  if (term.among && (f == "connected" || f == "ready" || f == "size")) {
+    if (const auto size = size_of(*term.among)) range.most = static_cast<double>(*size);
+  }
+  return range;
+}
+
+void Checks::check_values(const Expression::Comparison& comparison, Position at) {
+  const Range left = range_of(comparison.left), right = range_of(comparison.right);
+  using Op = Expression::Op;
+  const Op op = comparison.op;
+  const bool is_below = left.most<right.least, is_above = left.least> right.most;  // whatever happens
+  const bool is_not_above = left.most <= right.least, is_not_below = left.least >= right.most;
+  const bool is_exact = left.least == left.most && right.least == right.most && left.least == right.least;
+  const bool never = op == Op::equal        ? is_below || is_above
+                     : op == Op::not_equal  ? is_exact
+                     : op == Op::less       ? is_not_below
+                     : op == Op::less_equal ? is_above
+                     : op == Op::greater    ? is_not_above
+                                            : is_below;
+  const bool always = op == Op::equal        ? is_exact
+                      : op == Op::not_equal  ? is_below || is_above
+                      : op == Op::less       ? is_below
+                      : op == Op::less_equal ? is_not_above
+                      : op == Op::greater    ? is_above
+                                             : is_not_below;
+  if (!never && !always) return;
+  const auto words = [](const Expression::Term& term, const Range& range) {
+    if (term.kind == Expression::Term::Kind::number) return std::string("a number");
+    const std::string name = term.function + "()";
+    return range.most == std::numeric_limits<double>::infinity()
+               ? name + " is never below 0"
+               : fmt::format("{} is from 0 to {:g}", name, range.most);
+  };
+  const bool is_left = comparison.left.kind != Expression::Term::Kind::number;
+  complain(at, fmt::format("this can {}: {}", never ? "never be true" : "never be false",
+                           is_left ? words(comparison.left, left) : words(comparison.right, right)));
+}
+
 void Checks::check_expectation(const Expectation& each, const Values& values) {
   const Position from_at = place(values, "from"), to_at = place(values, "to");
   check_moment(each.from, from_at, "\"from\"");
@@ -287,6 +337,7 @@ void Checks::check_expectation(const Expectation& each, const Values& values) {
   }
   const Position says_at = place(values, name_in(expectation_names, each.kind));
   for (const auto& comparison : each.expression.all) {
+    check_values(comparison, says_at);
     for (const auto* term : {&comparison.left, &comparison.right}) {
       const std::string& f = term->function;
       if (f == "members") {
@@ -330,24 +381,23 @@ void Checks::check_groups() {
   }
 }
 
-/// Whether `a` and `b` are two ends that a link may have; complains if not.
-bool Checks::check_ends(const Selector& a, const Selector& b, const Ends& at, std::string_view what) {
+/// Complains if `a` and `b` are no two ends that a link may have.
+void Checks::check_ends(const Selector& a, const Selector& b, const Ends& at, std::string_view what) {
   const bool has_store = a.kind == Selector::Kind::store || b.kind == Selector::Kind::store;
   const std::size_t before = problems_.size();
   for (const auto& [end, place] : {std::pair{&a, at.a}, std::pair{&b, at.b}}) {
     if (end->kind != Selector::Kind::store) check_selector(*end, place, has_store || is_of_servers(*end), what);
   }
-  if (problems_.size() != before) return false;
+  if (problems_.size() != before) return;
   const bool is_pair = has_store ? a.kind != b.kind : is_of_servers(a) != is_of_servers(b);
   if (!is_pair) {
-    complain(at.both, fmt::format("{}: links run between servers and the store, or between clients and servers", what));
-    return false;
+    return complain(at.both,
+                    fmt::format("{}: links run between servers and the store, or between clients and servers", what));
   }
   // A run takes the first end for clients, unless it is plainly servers.
   const bool is_plain = a.kind == Selector::Kind::servers || a.kind == Selector::Kind::range_servers;
   if (!has_store && is_of_servers(a) && !is_plain)
     complain(at.a, fmt::format("{}: \"{}\" must stand second: the clients first", what, a.text));
-  return true;
 }
 
 void Checks::check_links() {
@@ -397,13 +447,7 @@ void Checks::check_step(const Step& step, std::size_t i) {
   if (step.target) check_selector(*step.target, place(values, "target"), needs_of(step.action).is_of_servers, name);
   if (step.between_a && step.between_b) {
     const Ends at{.a = place(values, "between[0]"), .b = place(values, "between[1]"), .both = place(values, "between")};
-    const bool has_store =
-        step.between_a->kind == Selector::Kind::store || step.between_b->kind == Selector::Kind::store;
-    if (check_ends(*step.between_a, *step.between_b, at, name) && !has_store &&
-        step.direction != Step::Direction::both) {
-      complain(place(values, "direction"),
-               name + ": \"direction\" is for the store; between clients and servers both ways are cut");
-    }
+    check_ends(*step.between_a, *step.between_b, at, name);
   }
   if (step.to && *step.to >= scenario_.clients) {
     complain(place(values, "to"),

@@ -23,11 +23,17 @@ namespace {
 constexpr std::size_t groups_max = 100;
 constexpr std::size_t text_max = 1'000;  // characters of a selector, an expression, ...
 
-/// An object of the file, being read: hands out its members, and complains of those that nobody asked for.
 /// `c7`, `s2`: no name for a group.
 bool is_one_of_many(std::string_view name) {
   return name.size() > 1 && (name.front() == 'c' || name.front() == 's') &&
          std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// What other parts of the file can name: `victims`, `cut-2`.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && (name.front() < '0' || name.front() > '9') &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
 }
 
 class Fields;
@@ -61,6 +67,7 @@ private:
   std::vector<Position> config_places_;
 };
 
+/// An object of the file, being read: hands out its members, and complains of those that nobody asked for.
 class Fields {
 public:
   Fields(Reader& reader, const JsonNode& node, std::string where)
@@ -312,6 +319,14 @@ void Reader::read_cluster(const JsonNode& node) {
     Fields fields(*this, *clients, "cluster.clients");
     if (fields.need("count") != nullptr) fields.count("count", out_.clients, 1, scenario_limits::clients_max);
     fields.count("devices", out_.devices, 1, 8);
+    const bool is_multi = std::any_of(out_.config.begin(), out_.config.end(), [](const ConfigEntry& entry) {
+      return entry.key == "sessions" && entry.value == "multi";
+    });
+    if (out_.devices > 1 && !is_multi) {
+      complain(fields.find("devices")->at,
+               "\"devices\" above 1 needs \"sessions\": \"multi\" in cluster.servers.config: with single, which is the "
+               "default, a client has one connection");
+    }
     fields.choice("attach", out_.balancing, balancing_names);
     fields.distribution("arrive", out_.arrive);
     if (const JsonNode* reconnect = fields.find("reconnect")) {
@@ -337,6 +352,8 @@ void Reader::read_cluster(const JsonNode& node) {
       } else if (is_one_of_many(member.key)) {
         complain(member.at,
                  fmt::format("\"{}\" is a client or a server already: give the group another name", member.key));
+      } else if (!is_plain_name(member.key)) {
+        complain(member.at, fmt::format("\"{}\" is no name for a group: a letter, then a-z, 0-9, - and _", member.key));
       }
       if (fields.selector(member.key, selector)) {
         // A key that stands twice has been told; the first counts.
@@ -435,12 +452,7 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
   step.position = node.at;
   step.id = fmt::format("step{}", index);
   if (fields.string("id", step.id)) {
-    const bool is_name =
-        !step.id.empty() && step.id != "end" &&
-        std::all_of(step.id.begin(), step.id.end(),
-                    [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; }) &&
-        (step.id.front() < '0' || step.id.front() > '9');
-    if (!is_name)
+    if (!is_plain_name(step.id) || step.id == "end")
       complain(fields.key_at("id"),
                fmt::format("\"{}\" is no name for a step: a letter, then a-z, 0-9, - and _; not \"end\"", step.id));
   }

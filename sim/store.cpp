@@ -470,6 +470,8 @@ std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::stored_by_server() {
   return all;
 }
 
+std::uint64_t StoreModel::stored_rows(const ServerId& server) { return primary_->root->stored_rows(server); }
+
 std::uint64_t StoreModel::table_rows(std::string_view table) {
   std::uint64_t rows = 0;
   primary_->root->tables().count(

@@ -89,6 +89,7 @@ public:
   [[nodiscard]] std::optional<Row> table_row(std::string_view table, std::string_view key);
   /// Of all servers in the registry, what the store still keeps of them.
   [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> stored_by_server();
+  [[nodiscard]] std::uint64_t stored_rows(const ServerId& server);
   [[nodiscard]] Servers registry();
   /// Rows of one of the application's tables.
   [[nodiscard]] std::uint64_t table_rows(std::string_view table);

@@ -7,38 +7,16 @@
 #include <charconv>
 #include <utility>
 
+#include "sim/frame_text.hpp"
 #include "sim/server.hpp"
 
 namespace wsr::sim {
 namespace {
 
-constexpr std::size_t mute_max = 10'000;      // of one room: older ones have been heard by all
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
 constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
 constexpr Nanos due_within = 5 * second;      // an answer, a message: of a connection that ended later, in peace
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
-
-std::uint64_t number_behind(std::string_view text, std::string_view key) {
-  const auto at = text.find(key);
-  if (at == std::string_view::npos) return 0;
-  std::uint64_t number = 0;
-  std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
-  return number;
-}
-
-std::string_view text_behind(std::string_view text, std::string_view key) {
-  const auto at = text.find(key);
-  if (at == std::string_view::npos) return {};
-  text.remove_prefix(at + key.size());
-  return text.substr(0, text.find('"'));
-}
-
-/// The number of a deed in `"data":"m17..."`; 0 if there is none.
-DeedNumber deed_in(std::string_view text) { return number_behind(text, R"("data":"m)"); }
-
-std::uint32_t room_in(std::string_view text) {
-  return static_cast<std::uint32_t>(number_behind(text, R"("room":"room:)"));
-}
 
 std::uint32_t server_number(const ServerId& id) {
   std::uint32_t number = 0;
@@ -58,7 +36,7 @@ Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(ti
 
 }  // namespace
 
-Truth::Truth(Parts& parts) : parts_(parts) {}
+Truth::Truth(Parts& parts) : parts_(parts), places_(parts) {}
 
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
   ++finding_count_;
@@ -69,11 +47,6 @@ void Truth::find(std::string_view checker, std::uint32_t client, std::string wha
     return;
   }
   findings_.push_back({std::string(checker), std::move(what), parts_.kernel.now(), parts_.kernel.events(), client});
-}
-
-Truth::Room& Truth::room(std::uint32_t number) {
-  rooms_end_ = std::max(rooms_end_, number + 1);
-  return rooms_[number];
 }
 
 /// How long after a fault the cluster may need until statements about it hold again.
@@ -162,7 +135,10 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
     Seat& seat = seats_[seat_key(deed.conn_serial, to)];
     seat.asked = base_ + deeds_.size();  // the number that it gets below
     seat.has_left = false;
-    if (kind == Deed::Kind::leave) seat.is_in = false;
+    if (kind == Deed::Kind::leave) {
+      seat.leaves = seat.asked;
+      go_out(seat);
+    }
     if (kind == Deed::Kind::join) seat.joins = seat.asked;
   }
   static constexpr Metric attempts[] = {Metric::send_attempt, Metric::push_attempt, Metric::join_attempt,
@@ -170,23 +146,6 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
   parts_.metrics.count(attempts[static_cast<std::size_t>(kind)], deed.client);
   deeds_.push_back(deed);
   return base_ + deeds_.size() - 1;
-}
-
-void Truth::on_welcome(ConnIndex index, std::string_view text) {
-  // Rooms that it came back to in time: it is in them from now on.
-  const Conn& conn = parts_.population->conn(index);
-  auto rest = text;
-  for (auto at = rest.find("\"room:"); at != std::string_view::npos; at = rest.find("\"room:")) {
-    rest.remove_prefix(at + 6);
-    std::uint32_t number = 0;
-    std::from_chars(rest.data(), rest.data() + rest.size(), number);
-    seats_[seat_key(conn.serial, number)].is_in = true;
-  }
-}
-
-void Truth::on_rejoined(ConnIndex index, std::string_view text) {
-  Seat& seat = seats_[seat_key(parts_.population->conn(index).serial, room_in(text))];
-  if (!std::exchange(seat.is_in, true)) seat.is_steady = false;
 }
 
 void Truth::on_gone(ConnIndex index, std::uint16_t) {
@@ -239,106 +198,6 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
          fmt::format("c{} heard message {} of c{} after its message {}", client, number, done->client, last));
   }
   last = std::max(last, number);
-}
-
-void Truth::on_room_message(ConnIndex index, std::string_view text) {
-  Population& population = *parts_.population;
-  Conn& conn = population.conn(index);
-  const std::uint32_t client = population.client_of(conn.device);
-  const std::uint32_t number = room_in(text);
-  Deed* done = deed(deed_in(text));
-  parts_.metrics.count(Metric::room_message, client);
-  if (done == nullptr && deed_in(text) != 0 && deed_in(text) < base_) {
-    seats_[seat_key(conn.serial, number)].is_steady = false;  // so late that nobody knows its place any more
-  }
-  if (done == nullptr || done->kind != Deed::Kind::push) return;
-  if (done->to != number || !asked_in_.contains({client, number})) {
-    parts_.metrics.count(Metric::deliver_foreign, client);
-    return find("nobody-elses-mail", client,
-                fmt::format("c{}, who never asked to join it, heard a message of {}", client, room_name(done->to)));
-  }
-  if (done->client != nobody) {
-    parts_.metrics.count(Metric::room_latency, client, parts_.kernel.now() - done->at);
-    parts_.kernel.tell(Fact::Kind::heard_room, client, done->client, parts_.kernel.now() - done->at);
-  }
-  hear_room(index, seats_[seat_key(conn.serial, number)], room(number), *done, number);
-}
-
-void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, std::uint32_t number) {
-  Conn& conn = parts_.population->conn(index);
-  const std::uint32_t client = parts_.population->client_of(conn.device);
-  if (done.place == 0) return;  // published where nobody looked
-  if (done.place == seat.last) {
-    return find("at-most-once", client,
-                fmt::format("c{} heard place {} of {} twice", client, done.place, room_name(number)));
-  }
-  if (done.place < seat.last) {
-    return find(
-        "room-order", client,
-        fmt::format("c{} heard place {} of {} after place {}", client, done.place, room_name(number), seat.last));
-  }
-  const VirtualServer* server = parts_.server(conn.server);
-  const bool has_lost = server == nullptr || server->last_bus_loss() >= seat.last_at;
-  std::uint64_t missed = done.place - seat.last - 1;
-  if (missed != 0) {
-    const auto end = of.mute.lower_bound(done.place);
-    for (auto at = of.mute.upper_bound(seat.last); at != end; ++at) missed -= at->second == client ? 1 : 0;
-  }
-  if (seat.has_left && parts_.population->devices_per_client() == 1) {
-    return find("nobody-elses-mail", client,
-                fmt::format("c{}, whose leave was acknowledged, heard a message of {}", client, room_name(number)));
-  }
-  if (seat.is_in && seat.is_steady && missed != 0 && !has_lost) {
-    parts_.metrics.count(Metric::room_missed, client, static_cast<std::int64_t>(missed));
-    conn.gap += static_cast<std::int64_t>(missed);  // unless it is told
-    if (conn.gap > 0) untold_since_.try_emplace(conn.serial, parts_.kernel.now());
-    if (parts_.kernel.is_traced()) {
-      parts_.kernel.note(fmt::format("c{} at s{} missed places {} to {} of {}", client, conn.server, seat.last + 1,
-                                     done.place - 1, room_name(number)));
-    }
-  }
-  seat.last = done.place;
-  seat.last_at = done.at;
-  seat.is_steady = true;
-  // Until it has a welcome or an `ok` it may hear what came before; that is no promise yet.
-}
-
-void Truth::on_told(ConnIndex index, std::uint64_t count) {
-  Conn& conn = parts_.population->conn(index);
-  parts_.metrics.count(Metric::reader_told, parts_.population->client_of(conn.device),
-                       static_cast<std::int64_t>(count));
-  conn.gap -= static_cast<std::int64_t>(count);
-  if (conn.gap <= 0) untold_since_.erase(conn.serial);
-  told_at_[conn.serial] = parts_.kernel.now();
-}
-
-void Truth::find_gap(std::uint32_t client, std::int64_t gap) {
-  find("nobody-deaf", client,
-       fmt::format("c{} was in its rooms all the time, missed {} messages there, and was not told", client, gap));
-}
-
-void Truth::on_presence(ConnIndex index, std::string_view text) {
-  Population& population = *parts_.population;
-  const Conn& conn = population.conn(index);
-  const std::uint32_t client = population.client_of(conn.device);
-  const std::string_view event = text_behind(text, R"("event":")");
-  parts_.metrics.count(event == "join"    ? Metric::presence_join
-                       : event == "leave" ? Metric::presence_leave
-                                          : Metric::presence_count,
-                       client);
-  Seat& seat = seats_[seat_key(conn.serial, room_in(text))];
-  const std::uint64_t version = number_behind(text, R"("version":)");
-  // A failover may bring versions a second time: what is heard in trouble says nothing of what comes after.
-  const bool is_calm = is_calm_since(parts_.kernel.now());
-  if (is_calm && version <= seat.version) {
-    find("presence", client,
-         fmt::format("c{} heard version {} of room:{} after version {}", client, version, room_in(text), seat.version));
-  }
-  seat.version = is_calm ? version : 0;
-  if (event != "count" && Population::client_named(text_behind(text, R"("client":")")) == client) {
-    seat.is_in = event == "join";
-    seat.is_steady = false;
-  }
 }
 
 void Truth::on_answer(ConnIndex index, std::string_view text) {
@@ -400,6 +259,7 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
     case Deed::Kind::join:
       if (!is_error) {
         Seat& seat = seats_[seat_key(conn.serial, done->to)];
+        if (seat.leaves < number) know_version(seat, text);
         if (seat.asked <= number && !std::exchange(seat.is_in, true)) seat.is_steady = false;
       }
       if (!is_doubtful) settle_seat(conn.serial, done->to, number);
@@ -409,15 +269,10 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
       if (Seat& seat = seats_[seat_key(conn.serial, done->to)];
           seat.joins < number && (!is_error || code == "not_found")) {
         seat.has_left = true;
-        seat.is_in = false;
+        go_out(seat);
       }
       return parts_.metrics.count(is_error ? Metric::leave_refused : Metric::leave_ok, client);
   }
-}
-
-void Truth::settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number) {
-  Seat& seat = seats_[seat_key(serial, room)];
-  if (seat.asked == number) seat.asked = 0;  // else it has asked for something else since
 }
 
 void Truth::on_server_close(ConnIndex index, std::uint16_t code, bool is_server_alive) {
@@ -457,6 +312,12 @@ void Truth::judge_dead(const DeadServer& dead) {
     if (row.server != dead.id) continue;
     find("stale-rows", nobody,
          fmt::format("{} died at {} ms and has not been swept", dead.id.view(), dead.at / millisecond));
+  }
+  // Whoever looks through the registry alone does not see what a sweep has left behind.
+  if (const std::uint64_t left = parts_.store->stored_rows(dead.id); left != 0) {
+    find("stale-rows", nobody,
+         fmt::format("{} died at {} ms, and {} rows of its clients are still there", dead.id.view(),
+                     dead.at / millisecond, left));
   }
 }
 
@@ -525,57 +386,6 @@ void Truth::on_release(const ReleaseCall& call, const std::optional<OwnerRow>& b
   const std::uint32_t client = Population::client_named(call.client.view());
   find("fenced-release", client,
        fmt::format("the release of c{} at {} removed its row at {}", client, call.at.str(), before->at.str()));
-}
-
-void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
-  std::uint32_t number = 0;
-  if (name.size() > 5) std::from_chars(name.data() + 5, name.data() + name.size(), number);
-  Room& of = room(number);
-  if (const auto* message = std::get_if<RoomMessage>(&event)) {
-    std::uint64_t named = 0;
-    if (message->data.size() > 2)
-      std::from_chars(message->data.data() + 2, message->data.data() + message->data.size(), named);
-    if (Deed* done = deed(named); done != nullptr) {
-      if (done->place != 0) find("at-most-once", done->client, fmt::format("push {} was published twice", named));
-      done->place = ++of.published;
-      if (!done->has_echo) of.mute.emplace(done->place, done->client);
-      if (of.mute.size() > mute_max) of.mute.erase(of.mute.begin());
-    }
-    return;
-  }
-  const auto* presence = std::get_if<PresenceEvent>(&event);
-  if (presence == nullptr) return find("presence", nobody, fmt::format("{} brought something unreadable", name));
-  const std::uint32_t client = Population::client_named(presence->client);
-  const bool is_join = presence->kind == PresenceEvent::Kind::join;
-  parts_.metrics.count(is_join ? Metric::room_joined : Metric::room_left, client);
-  const bool was_right = is_join ? of.present.insert(client).second : of.present.erase(client) == 1;
-  if (!of.is_known) {
-    of.is_known = true;
-  } else if (!was_right) {
-    find("presence", client,
-         fmt::format("c{} {} {} and was {} there", client, is_join ? "joined" : "left", name,
-                     is_join ? "already" : "not"));
-  } else if (presence->size != of.present.size() ||
-             (of.present.size() != (is_join ? 1U : 0U) && presence->version != of.version + 1)) {
-    find("presence", client,
-         fmt::format("{}: event of c{} says size {} at version {}; it is {} after version {}", name, client,
-                     presence->size, presence->version, of.present.size(), of.version));
-  }
-  of.version = presence->version;
-}
-
-void Truth::on_forgotten() {
-  // Rosters are what the store has now; members that are missing join anew, and are told.
-  for (std::uint32_t number = 0; number < rooms_end_; ++number) {
-    const auto found = rooms_.find(number);
-    if (found == rooms_.end()) continue;
-    const auto name = RoomName::trusted(room_name(number));
-    found->second.present.clear();
-    for (const ClientId& client : parts_.store->members_of(name)) {
-      found->second.present.insert(Population::client_named(client.view()));
-    }
-    found->second.version = parts_.store->room_info(name).version;
-  }
 }
 
 // ---------------------------------------------------------------- time
@@ -715,112 +525,6 @@ void Truth::send_probes() {
   }
 }
 
-void Truth::judge_rooms() {
-  Population& population = *parts_.population;
-  std::unordered_map<std::uint32_t, std::uint32_t> client_at;  // open connection -> client; never iterated
-  for (DeviceIndex index = 0; !seats_.empty() && index < population.device_count(); ++index) {
-    const Device& device = population.device(index);
-    if (device.state == Device::State::open)
-      client_at.emplace(population.conn(device.conn).serial, population.client_of(index));
-  }
-  std::map<std::uint32_t, std::set<std::uint32_t>> in, unsure;  // room -> clients, by what they were told
-  for (const auto& [key, seat] : seats_) {
-    const auto client = client_at.find(static_cast<std::uint32_t>(key >> 24));
-    if (client == client_at.end()) continue;
-    const auto number = static_cast<std::uint32_t>(key & 0xFF'FFFF);
-    if (seat.asked != 0) unsure[number].insert(client->second);
-    if (seat.is_in) in[number].insert(client->second);
-  }
-  for (const RoomName& name : parts_.store->rooms()) {
-    std::uint32_t number = 0;
-    std::from_chars(name.view().data() + 5, name.view().data() + name.view().size(), number);
-    judge_members(name, number, in[number], unsure[number]);
-    in.erase(number);
-  }
-  for (const auto& [number, clients] : in) {  // that the store does not list at all
-    judge_members(RoomName::trusted(room_name(number)), number, clients, unsure[number]);
-  }
-}
-
-void Truth::judge_members(const RoomName& name, std::uint32_t number, const std::set<std::uint32_t>& in,
-                          const std::set<std::uint32_t>& unsure) {
-  Population& population = *parts_.population;
-  const Room& of = room(number);
-  std::set<std::uint32_t> listed;
-  for (const ClientId& client : parts_.store->members_of(name)) listed.insert(Population::client_named(client.view()));
-  if (listed != of.present) {
-    find("presence", nobody,
-         fmt::format("{} lists {} clients, its events say {}", name.view(), listed.size(), of.present.size()));
-  }
-  for (const std::uint32_t client : in) {
-    if (!listed.contains(client) && !unsure.contains(client))
-      find("presence", client,
-           fmt::format("c{} was told that it is in {}, which does not list it", client, name.view()));
-  }
-  const auto probe = room_probes_.find(number);
-  for (const std::uint32_t client : listed) {
-    const ConnIndex index = population.conn_of_client(client);
-    if (index == nobody) {
-      ++ghosts_;
-      find("presence", client, fmt::format("{} lists c{}, who is not connected", name.view(), client));
-      continue;
-    }
-    if (!in.contains(client) && !unsure.contains(client))
-      find("presence", client, fmt::format("{} lists c{}, who was never told that it is in", name.view(), client));
-    const Conn& conn = population.conn(index);
-    if (conn.is_slow || probe == room_probes_.end() || deed(probe->second) == nullptr) continue;
-    const auto seat = seats_.find(seat_key(conn.serial, number));
-    if (seat == seats_.end() || seat->second.last < deed(probe->second)->place || deed(probe->second)->place == 0) {
-      find("nobody-deaf", client, fmt::format("{} lists c{}, who did not hear it at the end", name.view(), client));
-    }
-  }
-}
-
-std::optional<Truth::Place> Truth::place_of(std::uint32_t client) {
-  const std::string name = Population::name_of(client);
-  if (is_naive_) {
-    const auto row = parts_.store->table_row("owner", name);
-    if (!row) return std::nullopt;
-    const auto& owner = std::get<std::string>(row->at("server"));
-    const auto fd = static_cast<std::uint64_t>(std::get<std::int64_t>(row->at("fd")));
-    return Place{owner, fd, fmt::format("{}, fd {}", owner, fd)};
-  }
-  const auto row = parts_.store->row_of(ClientId::trusted(name));
-  if (!row) return std::nullopt;
-  return Place{row->at.server.str(), row->at.conn.value, row->at.str()};
-}
-
-std::optional<std::string> Truth::wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn) {
-  const auto place = place_of(client);
-  if (!place) return "nowhere";
-  if (place->server == server.id().view() && place->conn == conn.value) return std::nullopt;
-  return place->text;
-}
-
-void Truth::count_ghosts() {
-  if (parts_.config.policy != SessionPolicy::single) return;
-  const Nanos now = parts_.kernel.now();
-  ghost_since_.resize(parts_.scenario.clients);
-  for (std::uint32_t client = 0; client < parts_.scenario.clients; ++client) {
-    const auto place = place_of(client);
-    bool is_ghost = place.has_value();
-    if (const ConnIndex index = parts_.population->conn_of_client(client); is_ghost && index != nobody) {
-      const Conn& conn = parts_.population->conn(index);
-      const VirtualServer* server = parts_.server(conn.server);
-      is_ghost = conn.is_cut || server == nullptr || server->life() != conn.life ||
-                 place->server != server->id().view() || place->conn != conn.id.value;
-    }
-    Nanos& since = ghost_since_[client];
-    if (!is_ghost) {
-      since = 0;
-    } else if (since == 0) {
-      since = now;
-    } else if (now - since > sweep_within()) {
-      ++toll_.ghost_seconds;
-    }
-  }
-}
-
 void Truth::judge_end() {
   while (!deeds_.empty()) {
     if (deeds_.front().at + 4 * second < parts_.kernel.now()) judge(deeds_.front(), base_);
@@ -852,7 +556,7 @@ void Truth::judge_end() {
     if (parts_.config.policy != SessionPolicy::single) continue;
     const VirtualServer* server = parts_.server(conn.server);
     if (server == nullptr) continue;
-    if (const auto place = wrong_place(client, *server, conn.id)) {
+    if (const auto place = places_.wrong(client, *server, conn.id)) {
       find("comes-right", client,
            fmt::format("c{} is connected to s{}, and the store says {}", client, conn.server, *place));
     }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sim/parts.hpp"
+#include "sim/places.hpp"
 #include "sim/population.hpp"
 #include "sim/store.hpp"
 #include "sim/toll.hpp"
@@ -67,7 +68,10 @@ public:
 
   // ---- what clients do
   /// The servers are the naive pattern's: their rows are in a table, and their messages may come to who has gone.
-  void watch_naive() { is_naive_ = true; }
+  void watch_naive() {
+    is_naive_ = true;
+    places_.watch_naive();
+  }
   /// Numbers a deed of the open connection of `device`.
   [[nodiscard]] DeedNumber begin(Deed::Kind kind, DeviceIndex device, std::uint32_t to, bool wants_answer, bool echo);
   void on_welcome(ConnIndex conn, std::string_view text);
@@ -134,8 +138,11 @@ public:
   [[nodiscard]] const std::vector<BriefFinding>& brief_findings() const { return brief_findings_; }
   [[nodiscard]] std::uint64_t ghosts() const { return ghosts_; }
   [[nodiscard]] const Toll& toll() const { return toll_; }
-  /// Looks for clients whom the store has where they are not: called once a virtual second. O(clients).
-  void count_ghosts();
+  /// Called once a virtual second. O(clients).
+  void count_ghosts() {
+    places_.count_ghosts(sweep_within());
+    toll_.ghost_seconds = places_.ghost_seconds();
+  }
   /// Whose connection that was, also after its end.
   [[nodiscard]] std::uint32_t client_of_conn(std::uint32_t serial) const {
     const auto found = gone_.find(serial);
@@ -154,15 +161,19 @@ private:
     std::uint64_t version = 0;
     bool is_known = false;  // version and present are what the store has
   };
-  struct Seat {              // one connection in one room
-    bool is_in = false;      // acknowledged, and nothing since says otherwise
-    bool is_steady = false;  // and it has heard a message since: the next must follow
-    bool has_left = false;   // its leave is acknowledged, and it has not asked to join since
-    DeedNumber joins = 0;    // the last join that it asked for
-    DeedNumber asked = 0;    // a join or leave that is not answered yet: nobody knows
+  struct Seat {               // one connection in one room
+    bool is_in = false;       // acknowledged, and nothing since says otherwise
+    bool has_answer = false;  // a join of this stay is answered
+    bool is_steady = false;   // and it has heard a message since: the next must follow
+    bool has_left = false;    // its leave is acknowledged, and it has not asked to join since
+    DeedNumber joins = 0;     // the last join that it asked for
+    DeedNumber leaves = 0;    // the last leave
+    DeedNumber asked = 0;     // a join or leave that is not answered yet: nobody knows
     std::uint64_t last = 0;
     Nanos last_at = 0;          // when that one was sent: it may have been held back for a while
-    std::uint64_t version = 0;  // of the last presence event that it heard in peace; 0: none
+    std::uint64_t version = 0;  // of the last presence event or answer that it heard in peace; 0: none
+    Nanos version_at = 0;       // when that was
+    enum class Source : std::uint8_t { answer, event, count } source = Source::answer;  // and where it stood
   };
   struct DeadServer {
     ServerId id;
@@ -200,24 +211,22 @@ private:
   [[nodiscard]] bool has_lived_on(ConnIndex conn, std::uint32_t serial, Nanos at) const;
   /// Whether the device's connection is the one with that number, and bytes get through to it.
   [[nodiscard]] bool is_sound(ConnIndex conn, std::uint32_t serial) const;
+  void miss_presence(ConnIndex index, const Seat& seat, std::uint64_t version, std::uint32_t number);
+  void know_version(Seat& seat, std::string_view text);
+  static void go_out(Seat& seat) {
+    seat.is_in = seat.has_answer = false;
+    seat.version = 0;
+  }
   void hear_room(ConnIndex index, Seat& seat, Room& room, const Deed& deed, std::uint32_t number);
   [[nodiscard]] Room& room(std::uint32_t number);
   [[nodiscard]] static std::uint64_t seat_key(std::uint32_t serial, std::uint32_t room) {
     return static_cast<std::uint64_t>(serial) << 24 | room;
   }
   [[nodiscard]] Nanos opened_at(const Attachment& at, bool& is_open) const;
-  struct Place {
-    std::string server;
-    std::uint64_t conn = 0;
-    std::string text;  // for people
-  };
-  /// Where the store has a client, for whoever asks it; none: nowhere.
-  [[nodiscard]] std::optional<Place> place_of(std::uint32_t client);
-  /// Where the store has a client instead of at the connection `conn` of `server`, in words; none if it is there.
-  [[nodiscard]] std::optional<std::string> wrong_place(std::uint32_t client, const VirtualServer& server, ConnId conn);
   [[nodiscard]] Nanos peace() const;
 
   Parts& parts_;
+  Places places_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
   boost::unordered_flat_map<std::uint64_t, DeedNumber> last_heard_;  // sender's connection and receiver -> deed
@@ -240,7 +249,6 @@ private:
   std::uint64_t ghosts_ = 0;
   Toll toll_;
   std::vector<Nanos> troubles_began_;  // faults and changes of servers, in their order
-  std::vector<Nanos> ghost_since_;     // by client; 0: it is where the store says, or nowhere
   std::uint32_t faults_ = 0;
   std::uint32_t client_troubles_ = 0;
   Nanos client_trouble_ended_ = 0;

@@ -32,7 +32,8 @@ RunResult run_with(const Scenario& scenario, Mutant mutant, std::uint64_t seed =
 struct Case {
   const char* name;
   const char* clients = "";  // more keys of cluster.clients
-  const char* send = "";     // more keys of the workload that sends
+  const char* config = "{}";
+  const char* send = "";  // more keys of the workload that sends
   const char* push = "";
   const char* more_work = "";
   const char* timeline = "";
@@ -42,8 +43,8 @@ struct Case {
 std::string text_of(const Case& each) {
   return std::string(R"J({"scenario": "a-case", "summary": "one small world for a checker",
     "duration": "60s", "settle": "30s",
-    "cluster": {"servers": {"count": 3}, "clients": {"count": 40)J") +
-         each.clients + R"J(}},
+    "cluster": {"servers": {"count": 3, "config": )J") +
+         each.config + R"J(}, "clients": {"count": 40)J" + each.clients + R"J(}},
     "network": {"default": {"latency": "exp(2ms)"}, "store": {"latency": "exp(1ms)"}},
     "workload": [
       {"op": "join", "from": "clients", "rooms": 4, "rooms_each": 2},
@@ -98,7 +99,8 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
        .caught = all_the_time},
       {.name = "clients come and go",
        .more_work = R"J(, {"op": "churn", "from": "clients", "rate": "1/s"})J",
-       .caught = {M::lost_after_word, M::lost_room_message, M::swallowed_answer, M::doubled_frame}},
+       .caught = {M::lost_after_word, M::lost_room_message, M::swallowed_answer, M::doubled_frame,
+                  M::lost_presence_frame}},
       {.name = "the store stalls now and then",
        .timeline = R"J({"at": "5s", "every": "10s", "do": "store-stall", "for": "500ms"})J",
        .caught = {M::swallowed_answer, M::lost_after_word, M::rewritten_word, M::doubled_frame}},
@@ -115,6 +117,7 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
        .caught = {M::unswept_server}},
       {.name = "several devices",
        .clients = R"(, "devices": 2)",
+       .config = R"({"sessions": "multi"})",
        .caught = {M::lost_after_word, M::doubled_frame, M::swallowed_answer, M::foreign_delivery}},
   };
   for (const Case& each : cases) {
