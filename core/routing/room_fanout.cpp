@@ -308,7 +308,7 @@ void RoomFanout::on_time() {
   }
   for (LocalRoom* room : channels_.take_due_counts()) {
     if (room->version <= room->told_version) continue;
-    // Where single events are told, the one that an answer has just overtaken may still come: a count would be before it.
+    // Where single events are told, one that an answer has overtaken may still come: the count would be before it.
     const bool is_single = room->size <= context_.limits().presence_events_max;
     if (is_single && room->answered_at + context_.limits().presence_count_every > context_.now()) {
       channels_.count_later(*room);
