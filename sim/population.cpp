@@ -156,7 +156,10 @@ void Population::dial(DeviceIndex index) {
   const Nanos arrives = parts_.network.arrival(conn.up, link, 300, index) + handshake;
   conn.up.last = arrives;
   const auto is_cut = [&](Way way) { return parts_.network.is_client_cut(client_of(index), conn.server, way); };
-  if (is_cut(Way::up) || is_cut(Way::down)) return lose(at, 1006);
+  if (is_cut(Way::up) || is_cut(Way::down)) {
+    conn.is_cut = true;  // there will be no server's end
+    return lose(at, 1006);
+  }
   parts_.kernel.push(arrives, EventKind::server_accept, at, conn.serial);
 }
 
@@ -252,6 +255,9 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
                                   .whom = index,
                                   .what = conn.serial,
                                   .kind = EventKind::server_fin});
+      ++draws_;
+      parts_.kernel.push(given_up_at(device), EventKind::client_act, index,
+                         static_cast<std::uint32_t>(Act::noticed_by_server), conn.serial);
     } else {
       parts_.kernel.push(at, EventKind::server_fin, index, conn.serial);
     }

@@ -239,6 +239,27 @@ TEST_CASE("a client that does not reconnect tries until it is let in, and a clos
   CHECK(late.connected == 30);
 }
 
+TEST_CASE("what a cut holds back waits for the last cut in its way, and only for those in its direction") {
+  const Scenario given = parsed(R"J({
+    "scenario": "two-cuts", "summary": "cuts that overlap in time", "duration": "30s", "settle": "10s",
+    "cluster": {"servers": {"count": 1}, "clients": {"count": 3}},
+    "timeline": [
+      {"at": "5s", "do": "partition", "between": ["c0", "servers"], "for": "5s"},
+      {"at": "8s", "do": "partition", "between": ["servers", "c0"], "direction": "a-to-b", "for": "7s"},
+      {"at": "6s", "do": "send", "target": "c1", "to": "c0"},
+      {"at": "12s", "do": "send", "target": "c0", "to": "c2"}],
+    "expect": [{"check": "count(deliver by c0) == 0", "from": "5s", "to": "15s"},
+               {"check": "count(deliver by c0) == 1 && max(deliver.latency by c0) > 9s", "from": "5s", "to": "20s"},
+               {"check": "count(deliver by c2) == 1 && max(deliver.latency by c2) < 50ms", "from": "12s", "to": "15s"},
+               {"check": "count(close.any) == 0"}]})J");
+  const RunResult result = run_seed(given, 1);
+  for (const Outcome& outcome : result.outcomes) {
+    INFO(outcome.name << ": " << outcome.says);
+    CHECK(outcome.verdict == Outcome::Verdict::passed);
+  }
+  CHECK(result.ending == Ending::passed);
+}
+
 TEST_CASE("a workload to those who were somewhere at a moment begins when that is known, and reaches them only") {
   const Scenario given = parsed(R"J({
     "scenario": "moving-people", "summary": "who it is depends on the moment", "duration": "30s", "settle": "10s",
