@@ -160,6 +160,9 @@ private:
     std::set<std::uint32_t> present;              // by its events
     std::uint64_t version = 0;
     bool is_known = false;  // version and present are what the store has
+    bool may_jump =
+        false;  // the store has forgotten since the last event: servers tell it to go on above what they saw
+    std::uint64_t jumped_to = 0;  // the first version after that
   };
   struct Seat {               // one connection in one room
     bool is_in = false;       // acknowledged, and nothing since says otherwise

@@ -134,6 +134,7 @@ void Truth::miss_presence(ConnIndex index, const Seat& seat, std::uint64_t versi
   const VirtualServer* server = parts_.server(conn.server);
   const bool has_lost = server == nullptr || server->last_bus_loss() >= seat.version_at;
   if (seat.version == 0 || seat.source == Seat::Source::count || version == seat.version + 1 || has_lost) return;
+  if (seat.version < room(number).jumped_to) return;  // the store's jump says so itself
   conn.gap += static_cast<std::int64_t>(version - seat.version - 1);
   if (conn.gap > 0) untold_since_.try_emplace(conn.serial, parts_.kernel.now());
   if (parts_.kernel.is_traced()) {
@@ -203,6 +204,10 @@ void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
   const std::uint32_t client = Population::client_named(presence->client);
   const bool is_join = presence->kind == PresenceEvent::Kind::join;
   parts_.metrics.count(is_join ? Metric::room_joined : Metric::room_left, client);
+  const bool has_jumped = of.may_jump && presence->version > of.version + 1;
+  const bool is_next = has_jumped || presence->version == of.version + 1;
+  if (has_jumped) of.jumped_to = presence->version;
+  of.may_jump = of.may_jump && !has_jumped;
   const bool was_right = is_join ? of.present.insert(client).second : of.present.erase(client) == 1;
   if (!of.is_known) {
     of.is_known = true;
@@ -210,8 +215,7 @@ void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
     find("presence", client,
          fmt::format("c{} {} {} and was {} there", client, is_join ? "joined" : "left", name,
                      is_join ? "already" : "not"));
-  } else if (presence->size != of.present.size() ||
-             (of.present.size() != (is_join ? 1U : 0U) && presence->version != of.version + 1)) {
+  } else if (presence->size != of.present.size() || (of.present.size() != (is_join ? 1U : 0U) && !is_next)) {
     find("presence", client,
          fmt::format("{}: event of c{} says size {} at version {}; it is {} after version {}", name, client,
                      presence->size, presence->version, of.present.size(), of.version));
@@ -230,6 +234,7 @@ void Truth::on_forgotten() {
       found->second.present.insert(Population::client_named(client.view()));
     }
     found->second.version = parts_.store->room_info(name).version;
+    found->second.may_jump = true;
   }
 }
 

@@ -35,9 +35,11 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
   }
   if (is_new_room) {
     room = rooms_.emplace(request.room, Room{}).first;
-    room->second.version = std::max(micros(now), version_min_) - 1;  // the event below is its first version
+    // The event below is its first version.
+    room->second.version = std::max({micros(now), version_min_, request.known_version + 1}) - 1;
   }
   Room& entry = room->second;
+  if (request.known_version > entry.version) entry.version = std::max(micros(now), request.known_version + 1);
   const auto [device, is_new] = entry.members[request.client].try_emplace(request.at, request.epoch);
   device->second = std::max(device->second, request.epoch);
   if (is_new) {

@@ -189,9 +189,12 @@ void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
   if (session == nullptr) {  // its close has taken it out of the room again
     return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
   }
-  context_.ports.rosters.join(
-      ticket(number),
-      JoinRequest{.room = flow.room, .client = flow.client, .at = attachment(flow.conn), .epoch = session->epoch});
+  const LocalRoom* room = channels_.rooms().find(flow.room.view());
+  context_.ports.rosters.join(ticket(number), JoinRequest{.room = flow.room,
+                                                          .client = flow.client,
+                                                          .at = attachment(flow.conn),
+                                                          .epoch = session->epoch,
+                                                          .known_version = room == nullptr ? 0 : room->version});
 }
 
 void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {

@@ -12,7 +12,9 @@
 //                                                   nobody
 //
 // A room exists while it has members. The version of a new room begins at the store's time in microseconds, so it
-// never falls back, also when the store has forgotten the room.
+// never falls back, also when the store has forgotten the room. When a failover lost the last events of a room that is
+// still there, the first join by a server that has heard one of them (JoinRequest::known_version) raises the version
+// above all that was lost: members see it jump, as after any event that they missed.
 //
 // What a server holds here is found by Directory::sweep() when its lease has ended: its attachments are dropped, and
 // the stays that end by it are published as PresenceEvent::Kind::swept.
@@ -38,6 +40,9 @@ struct JoinRequest {
   ClientId client;
   Attachment at;
   Epoch epoch;  // of the attachment's claim
+  /// The newest version of this roster that the caller has seen; 0: none. A store that is behind it has forgotten
+  /// events that somebody has heard: it goes on from a version above, so that none means two things.
+  std::uint64_t known_version = 0;
 };
 struct Joined {  // ok | capacity | unavailable | timeout
   Errc result = Errc::ok;

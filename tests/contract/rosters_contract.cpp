@@ -58,8 +58,9 @@ Event parse_event(std::string_view text) {
 
 // ---------------------------------------------------------------- calls
 
-Joined join(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at, Epoch epoch) {
-  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, {room, client, at, epoch}); });
+Joined join(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at, Epoch epoch,
+            std::uint64_t known_version = 0) {
+  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, {room, client, at, epoch, known_version}); });
 }
 Left leave(Harness& h, int n, const RoomName& room, const ClientId& client, Epoch through) {
   return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, {room, client, through}); });
@@ -309,6 +310,34 @@ SENTENCE("events of one room are not heard in another") {
   CHECK(events(h, hall)[0].client == ada);
   REQUIRE(events(h, cafe).size() == 1);
   CHECK(events(h, cafe)[0].client == bob);
+}
+
+SENTENCE("a version that is behind what a server has seen goes on above that, and tells nobody by itself") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  listen(h, hall);
+  const Joined first = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  // The same attachment, and a second one: the store has lost a hundred events that server 2 has heard.
+  const std::uint64_t lost = first.version + 100;
+  const Joined same = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10}, first.version);
+  CHECK(same.version == first.version);
+  const Joined again = join(h, 2, hall, ada, Harness::at(2, 1), Epoch{11}, lost);
+  CHECK(again.version > lost);
+  CHECK(again.size == 1);
+  CHECK(info(h, 1, hall).version == again.version);
+  CHECK(join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10}, lost).version == again.version);
+  // With a stay that begins; and in a room that is not there any more.
+  const Joined other = join(h, 1, hall, bob, Harness::at(1, 2), Epoch{10}, again.version);
+  CHECK(other.version == again.version + 1);
+  const std::uint64_t far = other.version + 1'000'000'000;
+  const Joined third = join(h, 1, hall, ClientId::trusted("carol"), Harness::at(1, 3), Epoch{10}, far);
+  CHECK(third.version > far);
+  const std::uint64_t gone = third.version + 1'000'000'000;
+  CHECK(join(h, 1, RoomName::trusted("empty"), ada, Harness::at(1, 1), Epoch{10}, gone).version > gone);
+  const auto heard = events(h, hall);
+  REQUIRE(kinds(heard) == std::vector{Kind::join, Kind::join, Kind::join});
+  CHECK(heard[1].version == other.version);
+  CHECK(heard[2].version == third.version);
 }
 
 SENTENCE("a version never falls back when a room is emptied and made anew") {

@@ -31,6 +31,17 @@ end
 local function size() return redis.call('HLEN', members) end
 local function version() return redis.call('GET', ver) or '0' end
 
+-- The newest version that a caller has seen. What is above it was never told: microseconds outrun events.
+local known = 0
+local function above_known()
+  local time = redis.call('TIME')
+  return text(math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), known + 1))
+end
+-- A failover has lost events that somebody has heard.
+local function catch_up()
+  if redis.call('EXISTS', ver) == 1 and tonumber(version()) < known then redis.call('SET', ver, above_known()) end
+end
+
 -- A stay has begun or ended: the next version, told on the room's channel as encode_presence() does.
 local function tell(channel, kind, client)
   local left = size()
@@ -38,8 +49,7 @@ local function tell(channel, kind, client)
   if redis.call('EXISTS', ver) == 1 then
     now = text(redis.call('INCR', ver))
   else
-    local time = redis.call('TIME')
-    now = text(tonumber(time[1]) * 1000000 + tonumber(time[2]))
+    now = above_known()
     redis.call('SET', ver, now)
   end
   redis.call('PUBLISH', channel, 'P1 ' .. kind .. ' ' .. now .. ' ' .. left .. ' ' .. client)

@@ -2,8 +2,10 @@
 --
 -- ARGV[1]  client        ARGV[2]  attachment     ARGV[3]  epoch
 -- ARGV[4]  channel       ARGV[5]  room for a further client: 1 | 0
+-- ARGV[6]  the newest version that the caller has seen, or 0
 -- returns  {"ok", size, version, 1 if the attachment is new} | {"capacity", size}
 local client, at, epoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
+known = tonumber(ARGV[6])
 local list = read(client)
 for _, device in ipairs(list) do
   if device.at == at then
@@ -11,6 +13,7 @@ for _, device in ipairs(list) do
       device.epoch = epoch
       write(client, list)
     end
+    catch_up()
     return {'ok', size(), version(), 0}
   end
 end
@@ -18,6 +21,7 @@ if #list == 0 and ARGV[5] == '0' then return {'capacity', size()} end
 list[#list + 1] = {at = at, epoch = epoch}
 write(client, list)
 count(at, 1)
+catch_up()
 if #list > 1 then return {'ok', size(), version(), 1} end
 redis.call('ZADD', names, 0, client)
 local told = tell(ARGV[4], 'join', client)
