@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "sim/scenario_names.hpp"
 #include "sim/server.hpp"
 #include "sim/store.hpp"
 
@@ -137,12 +138,14 @@ void Director::on_probe(Metric metric) {
 
 void Director::on_step(const Event& event) {
   if (is_healing_) return;
-  if (event.what == 1) return undo(event.whom);
+  if (event.what == 1) return event.payload == undos_[event.whom].times ? undo(event.whom) : void();
   if (event.what == 2) {  // swizzle: one server is cut off, or comes back
     const std::uint32_t server = event.payload >> 1;
     for (const Way way : {Way::up, Way::down}) {
-      parts_.network.cut_store(server, way, (event.payload & 1) != 0);
-      if ((event.payload & 1) == 0) parts_.network.release_store(server, way);
+      const bool is_cut = (event.payload & 1) != 0;
+      parts_.network.cut_store(server, way, is_cut);
+      if (!parts_.network.is_store_cut(server, way)) parts_.network.release_store(server, way);
+      if (VirtualServer* found = parts_.server(server); is_cut && found != nullptr) found->session().on_cut();
     }
     return;
   }
@@ -162,6 +165,7 @@ void Director::perform(std::uint32_t index) {
   if (on_moment) on_moment();  // windows that begin now see what the step does
   Undo& undo = undos_[index];
   undo.is_on = true;
+  ++undo.times;
   using A = Step::Action;
   switch (step.action) {
     case A::kill:
@@ -213,10 +217,10 @@ void Director::perform(std::uint32_t index) {
       break;
   }
   if (undo.is_fault) parts_.truth->fault_begins();
-  if (step.duration) parts_.kernel.push(now + *step.duration, EventKind::step, index, 1);
+  if (step.duration) parts_.kernel.push(now + *step.duration, EventKind::step, index, 1, undo.times);
   if (step.every && now + *step.every < parts_.scenario.duration) {
     parts_.kernel.push(now + *step.every, EventKind::step, index, 0);
-    if (!step.duration) this->undo(index);
+    if (!step.duration && !ends_by_itself(step.action)) this->undo(index);
   }
   schedule_all();
 }
@@ -264,7 +268,7 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
   if (!undo.is_fault) parts_.truth->servers_change();
   if (step.action == Step::Action::restart) {
     const Nanos back = parts_.kernel.now() + step.duration.value_or(10 * second);
-    if (!step.duration) parts_.kernel.push(back, EventKind::step, index, 1);
+    if (!step.duration) parts_.kernel.push(back, EventKind::step, index, 1, undo.times);
   }
 }
 
@@ -397,7 +401,7 @@ void Director::do_to_store(const Step& step, Undo& undo) {
     const Nanos takes =
         step.action == Step::Action::store_flush || step.action == Step::Action::store_failover ? 1 : second;
     parts_.kernel.push(now + takes, EventKind::step,
-                       static_cast<std::uint32_t>(&step - parts_.scenario.timeline.data()), 1);
+                       static_cast<std::uint32_t>(&step - parts_.scenario.timeline.data()), 1, undo.times);
   }
 }
 
@@ -429,7 +433,17 @@ void Director::swizzle(const Step& step, std::uint32_t index) {
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return mix(a.first) < mix(b.first); });
   for (const auto& [bits, server] : order) parts_.kernel.push(at += slot, EventKind::step, index, 2, server << 1);
   undos_[index].cuts.clear();  // they end by themselves
-  if (!step.duration) parts_.kernel.push(at + slot, EventKind::step, index, 1);
+  if (!step.duration) parts_.kernel.push(at + slot, EventKind::step, index, 1, undos_[index].times);
+}
+
+bool Director::is_also_done(Step::Action action, std::optional<std::uint32_t> to) const {
+  for (std::size_t i = 0; i < undos_.size(); ++i) {
+    const Undo& other = undos_[i];
+    if (!other.is_on || parts_.scenario.timeline[i].action != action) continue;
+    const auto& those = action == Step::Action::slow ? other.clients : other.servers;
+    if (!to || std::find(those.begin(), those.end(), *to) != those.end()) return true;
+  }
+  return false;
 }
 
 void Director::undo(std::uint32_t index) {
@@ -446,7 +460,8 @@ void Director::undo(std::uint32_t index) {
   switch (step.action) {
     case Step::Action::pause:
       for (const std::uint32_t server : done.servers) {
-        if (VirtualServer* found = parts_.server(server)) found->pause(false);
+        VirtualServer* found = parts_.server(server);
+        if (found != nullptr && !is_also_done(step.action, server)) found->pause(false);
       }
       break;
     case Step::Action::kill:
@@ -458,16 +473,19 @@ void Director::undo(std::uint32_t index) {
       break;
     case Step::Action::slow:
       for (const std::uint32_t client : done.clients) {
+        if (is_also_done(step.action, client)) continue;
         for (std::uint32_t k = 0; k < parts_.population->devices_per_client(); ++k) {
           parts_.population->read_again(client * parts_.population->devices_per_client() + k);
         }
       }
       break;
     case Step::Action::store_restart:
-      parts_.store->come_up();
+      if (!is_also_done(step.action, {})) parts_.store->come_up();
       break;
     case Step::Action::store_lose_replies:
-      for (const std::uint32_t server : done.servers) parts_.store->lose_replies(server, false);
+      for (const std::uint32_t server : done.servers) {
+        if (!is_also_done(step.action, server)) parts_.store->lose_replies(server, false);
+      }
       break;
     default:
       break;

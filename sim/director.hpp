@@ -74,11 +74,14 @@ private:
     std::vector<std::uint32_t> disturbed;  // clients whose way to the servers is bad
     bool is_fault = false;
     bool is_on = false;
-    bool has_met = false;  // anybody, at any of its times
+    std::uint32_t times = 0;  // the end of one time must not end the next
+    bool has_met = false;     // anybody, at any of its times
   };
 
   void perform(std::uint32_t index);
   void undo(std::uint32_t index);
+  /// Another step does the same to that server or client (to the store: none) just now.
+  [[nodiscard]] bool is_also_done(Step::Action action, std::optional<std::uint32_t> to) const;
   void do_to_servers(const Step& step, Undo& undo, std::uint32_t index);
   void do_to_clients(const Step& step, Undo& undo, std::uint32_t index);
   void do_to_links(const Step& step, Undo& undo, bool is_cut);

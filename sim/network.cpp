@@ -113,27 +113,33 @@ Nanos Network::client_cut_for(std::uint32_t client, std::uint32_t server) const 
 }
 
 void Network::restore(Rule rule) {
-  if (!std::exchange(rules_[rule].is_on, false)) return;
+  if (rule >= rules_.size() || !std::exchange(rules_[rule].is_on, false)) return;
   has_client_cuts_ = std::any_of(rules_.begin(), rules_.end(), [](const RuleState& r) { return r.is_on && r.is_cut; });
-  if (rules_[rule].is_cut) release_clients();
+  const bool was_cut = rules_[rule].is_cut;
+  // Those that have ended at the end of the list are gone for good: a step that is repeated leaves nothing behind.
+  while (rules_.size() > lasting_ && !rules_.back().is_on) rules_.pop_back();
+  if (was_cut) release_clients();
 }
 
 std::uint32_t& Network::cut_of(std::uint32_t server, Way way) {
   return store_cuts_[server][static_cast<std::size_t>(way)];
 }
 
-void Network::hold_store(std::uint32_t server, Way way, const Event& event) {
-  held_store_[server][static_cast<std::size_t>(way)].push_back(event);
+void Network::hold_store(std::uint32_t server, Way way, const Event& event, const Pipe& pipe) {
+  HeldAtStore& held = held_store_[server][static_cast<std::size_t>(way)];
+  held.events.push_back(event);
+  held.behind = std::max(held.behind, pipe.last);
 }
 
 void Network::release_store(std::uint32_t server, Way way) {
   // TCP finds out at its next retransmission.
   Nanos at =
       kernel_.now() + 1 + static_cast<Nanos>(kernel_.draws.below(retransmit_after, Purpose::latency, server, ++draws_));
-  for (const Event& event : std::exchange(held_store_[server][static_cast<std::size_t>(way)], {})) {
-    kernel_.push(event, at++);
-  }
-  released_store_[server][static_cast<std::size_t>(way)] = at;
+  const HeldAtStore held = std::exchange(held_store_[server][static_cast<std::size_t>(way)], {});
+  Nanos& released = released_store_[server][static_cast<std::size_t>(way)];
+  at = std::max({at, held.behind + 1, released});
+  for (const Event& event : held.events) kernel_.push(event, at++);
+  released = at;
 }
 
 void Network::release_clients() {
@@ -142,11 +148,15 @@ void Network::release_clients() {
   for (const Held& held : std::exchange(held_clients_, {})) {
     if (is_client_cut(held.client, held.server, held.way)) {
       held_clients_.push_back(held);  // another cut lies in its way
-    } else {
-      kernel_.push(held.event, at++);
+      continue;
     }
+    // Behind what is on its way already, and before what is sent from now on.
+    Pipe* pipe = pipe_of_client(held.event, held.way);
+    const Nanos arrives = pipe == nullptr ? at : std::max(at, pipe->last + 1);
+    if (pipe != nullptr) pipe->last = arrives;
+    kernel_.push(held.event, arrives);
+    ++at;
   }
-  released_clients_ = at;
 }
 
 void Network::heal() {

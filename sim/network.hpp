@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/kernel.hpp"
@@ -59,17 +60,19 @@ public:
   /// For how long nothing has got through from one to the other, or back; 0: both ways are open.
   [[nodiscard]] Nanos client_cut_for(std::uint32_t client, std::uint32_t server) const;
   /// What a cut holds back: put in again when the last cut in its way heals.
-  void hold_store(std::uint32_t server, Way way, const Event& event);
+  /// `pipe`: what is in it already comes first.
+  void hold_store(std::uint32_t server, Way way, const Event& event, const Pipe& pipe);
   void hold_client(std::uint32_t client, std::uint32_t server, Way way, const Event& event) {
     held_clients_.push_back({event, client, server, way});
   }
+  /// The pipe of a client's connection that a held event goes through; nullptr: that connection has gone.
+  std::function<Pipe*(const Event&, Way)> pipe_of_client;
   void release_store(std::uint32_t server, Way way);
   void release_clients();
   /// When the last of what a cut held back arrives; what is sent now comes behind it.
   [[nodiscard]] Nanos released_store(std::uint32_t server, Way way) const {
     return released_store_[server][static_cast<std::size_t>(way)];
   }
-  [[nodiscard]] Nanos released_clients() const { return released_clients_; }
   /// The rules so far are the scenario's own, and stay.
   void keep_rules() { lasting_ = rules_.size(); }
   /// Ends every other rule, and every cut.
@@ -101,10 +104,13 @@ private:
   bool has_client_cuts_ = false;
   std::uint64_t draws_ = 0;
   std::vector<std::array<std::uint32_t, 2>> store_cuts_;
-  std::vector<std::array<std::vector<Event>, 2>> held_store_;
+  struct HeldAtStore {
+    std::vector<Event> events;
+    Nanos behind = 0;  // the last arrival of what is in their pipes
+  };
+  std::vector<std::array<HeldAtStore, 2>> held_store_;
   std::vector<Held> held_clients_;
   std::vector<std::array<Nanos, 2>> released_store_;
-  Nanos released_clients_ = 0;
 };
 
 }  // namespace wsr::sim

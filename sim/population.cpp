@@ -26,7 +26,13 @@ Population::Population(Parts& parts)
     : parts_(parts),
       per_client_(std::max<std::uint32_t>(parts.scenario.devices, 1)),
       devices_(std::size_t{parts.scenario.clients} * per_client_),
-      by_server_(parts.scenario.servers + 1) {}
+      by_server_(parts.scenario.servers + 1) {
+  parts_.network.pipe_of_client = [this](const Event& event, Way way) -> Pipe* {
+    if (event.kind == EventKind::client_act) return nullptr;  // no bytes
+    Conn& conn = conns_[event.whom];
+    return conn.serial != event.what ? nullptr : way == Way::up ? &conn.up : &conn.down;
+  };
+}
 
 ConnIndex Population::conn_of_client(std::uint32_t client) const {
   for (std::uint32_t k = 0; k < per_client_; ++k) {
@@ -62,6 +68,8 @@ void Population::free_conn(ConnIndex index) {
     for (const auto& [parcel, size] : slow->second.waiting) static_cast<void>(parts_.kernel.bytes.take(parcel));
     slow_.erase(slow);
   }
+  if (!heard_.empty()) heard_.erase(conn.serial);
+  if (!unacknowledged_.empty()) unacknowledged_.erase(index);
   conn.state = Conn::State::none;
   conn.serial = 0;  // what is under way to it finds nobody
   auto& others = by_server_[conn.server];
@@ -247,7 +255,7 @@ void Population::lose(ConnIndex index, std::uint16_t code) {
   if (hears) {
     const std::uint32_t client = client_of(device);
     const LinkSpec& link = parts_.network.client_link(client, conn.server);
-    const Nanos at = parts_.network.arrival(conn.up, link, 0, device, parts_.network.released_clients());
+    const Nanos at = parts_.network.arrival(conn.up, link, 0, device);
     if (parts_.network.is_client_cut(client, conn.server, Way::up)) {
       parts_.network.hold_client(client, conn.server, Way::up,
                                  {.tie = parts_.kernel.draws.bits(Purpose::tie, device, tie_of(conn, conn.up)),
@@ -332,8 +340,9 @@ bool Population::say(DeviceIndex index, std::string&& text) {
     parts_.network.hold_client(client_of(index), conn.server, Way::up, event);
     return true;
   }
-  parts_.kernel.push(event, parts_.network.arrival(conn.up, parts_.network.client_link(client_of(index), conn.server),
-                                                   bytes, index, parts_.network.released_clients()));
+  if (parts_.network.is_client_cut(client_of(index), conn.server, Way::down)) heard_[conn.serial] = parts_.kernel.now();
+  parts_.kernel.push(
+      event, parts_.network.arrival(conn.up, parts_.network.client_link(client_of(index), conn.server), bytes, index));
   return true;
 }
 
@@ -353,8 +362,8 @@ void Population::write(ConnIndex index, std::string&& bytes) {
               .kind = EventKind::client_bytes};
   if (parts_.network.is_client_cut(client, conn.server, Way::down))
     return parts_.network.hold_client(client, conn.server, Way::down, event);
-  parts_.kernel.push(event, parts_.network.arrival(conn.down, parts_.network.client_link(client, conn.server), size,
-                                                   index, parts_.network.released_clients()));
+  parts_.kernel.push(event,
+                     parts_.network.arrival(conn.down, parts_.network.client_link(client, conn.server), size, index));
 }
 
 void Population::close_by_server(ConnIndex index, std::uint16_t code) {
@@ -362,7 +371,7 @@ void Population::close_by_server(ConnIndex index, std::uint16_t code) {
   if (conn.device == nobody || conn.is_cut) return;  // it has gone, or finds out by itself
   const std::uint32_t client = client_of(conn.device);
   const LinkSpec& link = parts_.network.client_link(client, conn.server);
-  const Nanos at = parts_.network.arrival(conn.down, link, 4, conn.device, parts_.network.released_clients());
+  const Nanos at = parts_.network.arrival(conn.down, link, 4, conn.device);
   if (parts_.network.is_client_cut(client, conn.server, Way::down)) {
     return parts_.network.hold_client(client, conn.server, Way::down,
                                       {.tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.down)),
@@ -395,6 +404,13 @@ void Population::on_act(const Event& event) {
       if (conns_[event.whom].device != nobody && !conns_[event.whom].is_cut) read(event.whom, std::move(bytes));
       return;
     }
+    case Act::acknowledged: {
+      const auto bytes = unacknowledged_.find(event.whom);
+      if (conns_[event.whom].serial != event.payload || bytes == unacknowledged_.end()) return;
+      acknowledge(event.whom, std::exchange(bytes->second, 0));
+      unacknowledged_.erase(bytes);
+      return;
+    }
     case Act::unheard: {
       const Conn& conn = conns_[event.whom];
       if (conn.serial != event.payload || conn.state == Conn::State::none || conn.device == nobody || conn.is_cut)
@@ -403,6 +419,17 @@ void Population::on_act(const Event& event) {
       const std::uint32_t client = client_of(conn.device);
       if (parts_.network.client_cut_for(client, conn.server) <
           std::chrono::nanoseconds(parts_.config.pong_within).count()) {
+        return;
+      }
+      const VirtualServer* server = parts_.server(conn.server);
+      const auto heard = heard_.find(conn.serial);
+      const Nanos pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
+      const bool is_heard = heard != heard_.end() && heard->second + pong > parts_.kernel.now() &&
+                            !parts_.network.is_client_cut(client, conn.server, Way::up);
+      if (is_heard || (server != nullptr && server->is_paused())) {  // whatever comes stands for a pong
+        ++draws_;
+        parts_.kernel.push(given_up_at(conn.device), EventKind::client_act, event.whom,
+                           static_cast<std::uint32_t>(Act::unheard), conn.serial);
         return;
       }
       const bool hears_the_close = !parts_.network.is_client_cut(client, conn.server, Way::down);
@@ -442,14 +469,31 @@ void Population::on_bytes(const Event& event) {
   read(event.whom, std::move(bytes));
 }
 
+void Population::acknowledge(ConnIndex index, std::uint32_t bytes) {
+  Conn& conn = conns_[index];
+  conn.in_flight -= std::min(conn.in_flight, bytes);
+  if (!std::exchange(conn.is_blocked, false)) return;
+  parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_writable, index, conn.serial);
+}
+
 void Population::read(ConnIndex index, std::string&& bytes) {
-  {
-    Conn& conn = conns_[index];
-    conn.in_flight -= std::min(conn.in_flight, static_cast<std::uint32_t>(bytes.size()));
-    if (conn.is_blocked) {
-      conn.is_blocked = false;
-      parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_writable, index, conn.serial);
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  const std::uint32_t client = client_of(conns_[index].device);
+  if (parts_.network.is_client_cut(client, conns_[index].server, Way::up)) {
+    // Its acknowledgements wait with all else: the server writes until the window is full.
+    std::uint32_t& waiting = unacknowledged_[index];
+    if (waiting == 0) {
+      parts_.network.hold_client(client, conns_[index].server, Way::up,
+                                 {.tie = parts_.kernel.draws.bits(Purpose::tie, index, conns_[index].serial),
+                                  .cause = parts_.kernel.events(),
+                                  .whom = index,
+                                  .payload = conns_[index].serial,
+                                  .what = static_cast<std::uint32_t>(Act::acknowledged),
+                                  .kind = EventKind::client_act});
     }
+    waiting += size;
+  } else {
+    acknowledge(index, size);
   }
   const std::uint32_t serial = conns_[index].serial;
   for (std::span<char> rest(bytes); !rest.empty();) {

@@ -105,7 +105,7 @@ public:
   void on_fin(const Event& event);
 
 private:
-  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read, unheard };
+  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read, unheard, acknowledged };
 
   void dial(DeviceIndex index);
   /// When a server that hears nothing of a client from now on gives it up: a ping that is due, and no pong.
@@ -115,6 +115,8 @@ private:
   [[nodiscard]] std::uint32_t pick_server(DeviceIndex index);
   void on_text(ConnIndex index, std::string_view text);
   void read(ConnIndex index, std::string&& bytes);
+  /// Its server may write so much more.
+  void acknowledge(ConnIndex index, std::uint32_t bytes);
   /// True if a mutant has done something else with the frame.
   [[nodiscard]] bool is_mutated(ConnIndex index, std::string_view text);
   void lose(ConnIndex index, std::uint16_t code);
@@ -140,6 +142,9 @@ private:
   std::uint32_t last_serial_ = 0;
   std::uint32_t next_server_ = 0;
   std::size_t open_ = 0;
+  std::unordered_map<std::uint32_t, Nanos> heard_;  // serial -> when its server last heard it, in a one-way cut
+  std::unordered_map<ConnIndex, std::uint32_t>
+      unacknowledged_;  // bytes it has read, and no acknowledgement gets through
   std::uint64_t draws_ = 0;
   std::pair<ConnIndex, std::string> held_{nobody, {}};  // by a mutant
 };

@@ -288,6 +288,13 @@ Checks::Range Checks::range_of(const Expression::Term& term) const {
 }
 
 void Checks::check_values(const Expression::Comparison& comparison, Position at) {
+  const auto of = [](const Expression::Term& term) {
+    return fmt::format("{}({}{})", term.function, term.argument, term.among ? " " + term.among->text : "");
+  };
+  if (comparison.left.kind == Expression::Term::Kind::function &&
+      comparison.right.kind == Expression::Term::Kind::function && of(comparison.left) == of(comparison.right)) {
+    return complain(at, "both sides of this are the same: it says nothing");
+  }
   const Range left = range_of(comparison.left), right = range_of(comparison.right);
   using Op = Expression::Op;
   const Op op = comparison.op;

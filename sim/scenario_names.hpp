@@ -149,6 +149,13 @@ struct ActionNeeds {
   }
 }
 
+/// Whether it ends after a while of its own if `for` says nothing.
+[[nodiscard]] constexpr bool ends_by_itself(Step::Action action) {
+  using A = Step::Action;
+  return action == A::restart || action == A::swizzle || action == A::store_stall || action == A::store_restart ||
+         action == A::store_flush || action == A::store_failover || action == A::store_lose_replies;
+}
+
 [[nodiscard]] constexpr std::string_view name_of_action(Step::Action action) {
   for (const auto& [name, value] : action_names) {
     if (value == action) return name;

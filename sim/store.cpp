@@ -265,7 +265,7 @@ void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
               .what = generation << 1 | (is_subscriber ? 1U : 0U),
               .kind = EventKind::store_answer};
   if (network_.is_store_cut(session.server, Way::down)) {
-    return network_.hold_store(session.server, Way::down, event);
+    return network_.hold_store(session.server, Way::down, event, pipe);
   }
   const Nanos at =
       network_.arrival(pipe, link, 100, session.server, network_.released_store(session.server, Way::down)) + spent;
@@ -293,7 +293,7 @@ void StoreModel::on_bus(SessionIndex index, const Channel& channel, std::string_
               .what = generation,
               .kind = EventKind::bus_message};
   if (network_.is_store_cut(session.server, Way::down)) {
-    return network_.hold_store(session.server, Way::down, event);
+    return network_.hold_store(session.server, Way::down, event, session.subscriber);
   }
   kernel_.push(event, network_.arrival(session.subscriber, network_.store_link(session.server), payload.size(),
                                        session.server, network_.released_store(session.server, Way::down)));

@@ -70,7 +70,7 @@ void StoreSession::send(Line& line, StoreCall call) {
               .payload = store_.calls.put(std::move(call)),
               .what = line.generation,
               .kind = EventKind::store_call};
-  if (network_.is_store_cut(server_, Way::up)) return network_.hold_store(server_, Way::up, event);
+  if (network_.is_store_cut(server_, Way::up)) return network_.hold_store(server_, Way::up, event, line.pipe);
   kernel_.push(event, network_.arrival(line.pipe, network_.store_link(server_), bytes, server_,
                                        network_.released_store(server_, Way::up)));
 }

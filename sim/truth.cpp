@@ -303,9 +303,10 @@ void Truth::on_killed(const ServerId& server) {
 }
 
 void Truth::on_subscriptions_forgotten(std::uint32_t server) {
-  const Nanos within = 5 * nanos(parts_.config.probe_every) + 2 * second;
-  parts_.kernel.push(parts_.kernel.now() + within, EventKind::check, server, 1);
+  parts_.kernel.push(parts_.kernel.now() + deaf_within(), EventKind::check, server, 1);
 }
+
+Nanos Truth::deaf_within() const { return 5 * nanos(parts_.config.probe_every) + 2 * second; }
 
 void Truth::judge_dead(const DeadServer& dead) {
   for (const ServerRow& row : parts_.store->registry().rows) {
@@ -335,6 +336,11 @@ void Truth::on_check(const Event& event) {
   }
   VirtualServer* server = parts_.server(event.whom);
   if (server == nullptr || server->is_draining() || server->is_paused()) return;
+  // A fault since then: it has its time after it.
+  const Nanos from = faults_ != 0 ? parts_.kernel.now() : last_fault_;
+  if (from + deaf_within() > parts_.kernel.now() && from > parts_.kernel.now() - deaf_within()) {
+    return parts_.kernel.push(from + deaf_within() + 1, EventKind::check, event.whom, 1);
+  }
   if (!parts_.store->is_subscribed(server->session().index(), Channel{ChannelKind::inbox, server->id().str()})) {
     find("hears-itself", nobody,
          fmt::format("the store forgot the subscriptions of s{}, and it is still deaf", event.whom));
@@ -468,7 +474,7 @@ void Truth::judge_copies(const Deed& done, DeedNumber number) {
     if (device.state != Device::State::open) continue;
     const Conn& conn = population.conn(device.conn);
     if (conn.is_cut || conn.is_slow || conn.welcomed_at + settled_after > done.at) continue;
-    if (copies_.contains({number, conn.serial}) || told_at_.contains(conn.serial)) continue;
+    if (copies_.contains({number, conn.serial}) || was_told(conn.serial, done.at)) continue;
     parts_.metrics.count(Metric::deliver_lost, done.to);
     find("no-loss", done.to,
          fmt::format("message {} of c{} reached a device of c{}, and not the one at s{}", number, done.client, done.to,

@@ -8,6 +8,7 @@
 // long as they are no more than deeds_max; then they are judged and forgotten.
 #pragma once
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
@@ -204,6 +205,12 @@ private:
   /// The answer to `number` has come.
   void settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number);
   [[nodiscard]] Nanos sweep_within() const;
+  /// Until a server whose inbox is silent has found out and listens again.
+  [[nodiscard]] Nanos deaf_within() const;
+  /// What it was told stood for what it missed before: it is no credit for what was sent after.
+  void end_credit(Conn& conn, Nanos since) const {
+    if (!was_told(conn.serial, since)) conn.gap = std::max<std::int64_t>(conn.gap, 0);
+  }
   void judge_members(const RoomName& name, std::uint32_t number, const std::set<std::uint32_t>& in,
                      const std::set<std::uint32_t>& unsure);
   /// Something happened to it within peace() before `at`, or goes on.

@@ -101,6 +101,7 @@ void Truth::hear_room(ConnIndex index, Seat& seat, Room& of, const Deed& done, s
   }
   if (seat.is_in && seat.is_steady && missed != 0 && !has_lost) {
     parts_.metrics.count(Metric::room_missed, client, static_cast<std::int64_t>(missed));
+    end_credit(conn, seat.last_at);
     conn.gap += static_cast<std::int64_t>(missed);  // unless it is told
     if (conn.gap > 0) untold_since_.try_emplace(conn.serial, parts_.kernel.now());
     if (parts_.kernel.is_traced()) {
@@ -135,6 +136,7 @@ void Truth::miss_presence(ConnIndex index, const Seat& seat, std::uint64_t versi
   const bool has_lost = server == nullptr || server->last_bus_loss() >= seat.version_at;
   if (seat.version == 0 || seat.source == Seat::Source::count || version == seat.version + 1 || has_lost) return;
   if (seat.version < room(number).jumped_to) return;  // the store's jump says so itself
+  end_credit(conn, seat.version_at);
   conn.gap += static_cast<std::int64_t>(version - seat.version - 1);
   if (conn.gap > 0) untold_since_.try_emplace(conn.serial, parts_.kernel.now());
   if (parts_.kernel.is_traced()) {
@@ -282,6 +284,7 @@ void Truth::judge_members(const RoomName& name, std::uint32_t number, const std:
       find("presence", client,
            fmt::format("c{} was told that it is in {}, which does not list it", client, name.view()));
   }
+  const std::uint64_t version = parts_.store->room_info(name).version;
   const auto probe = room_probes_.find(number);
   for (const std::uint32_t client : listed) {
     const ConnIndex index = population.conn_of_client(client);
@@ -295,6 +298,14 @@ void Truth::judge_members(const RoomName& name, std::uint32_t number, const std:
     const Conn& conn = population.conn(index);
     if (conn.is_slow || probe == room_probes_.end() || deed(probe->second) == nullptr) continue;
     const auto seat = seats_.find(seat_key(conn.serial, number));
+    // What it knows in peace, and what it has not heard since: all has settled, nothing is on its way.
+    if (seat != seats_.end() && seat->second.is_in && seat->second.source != Seat::Source::count &&
+        seat->second.version >= of.jumped_to && seat->second.version < version && seat->second.version != 0 &&
+        !was_told(conn.serial, seat->second.version_at)) {
+      find("nobody-deaf", client,
+           fmt::format("c{} knows version {} of {}, which is at {}: it missed who came or left last", client,
+                       seat->second.version, name.view(), version));
+    }
     if (seat == seats_.end() || seat->second.last < deed(probe->second)->place || deed(probe->second)->place == 0) {
       find("nobody-deaf", client, fmt::format("{} lists c{}, who did not hear it at the end", name.view(), client));
     }

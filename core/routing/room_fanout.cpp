@@ -8,6 +8,8 @@
 namespace wsr {
 namespace {
 
+constexpr std::uint32_t count_delays_max = 2;  // what an answer knew of first, and never came, is counted after 3 s
+
 Topic topic_of(const LocalRoom& room) {
   return static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room.number);
 }
@@ -310,10 +312,13 @@ void RoomFanout::on_time() {
     if (room->version <= room->told_version) continue;
     // Where single events are told, one that an answer has overtaken may still come: the count would be before it.
     const bool is_single = room->size <= context_.limits().presence_events_max;
-    if (is_single && room->answered_at + context_.limits().presence_count_every > context_.now()) {
+    const bool is_fresh = room->answered_at + context_.limits().presence_count_every > context_.now();
+    if (is_single && is_fresh && room->count_delays < count_delays_max) {
+      ++room->count_delays;
       channels_.count_later(*room);
       continue;
     }
+    room->count_delays = 0;
     room->told_version = room->version;
     tell_presence(*room, "count", {}, room->size, room->version);
   }

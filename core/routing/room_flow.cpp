@@ -237,6 +237,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     text_.clear();
     append_rejoined(text_, name.view(), joined.size, joined.version);
     delivery_.say(*session, text_);
+    member->known_version = version;  // it has been told where its stay begins
   }
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
   if (member->holder == number) {
@@ -400,7 +401,8 @@ void RoomFlow::on_left(std::uint64_t number, const Left& left) {
         // Its own claim may have been asserted again meanwhile; another's that is newer is not meant.
         if (member == nullptr || (session->id != flow.conn && session->epoch > flow.through)) continue;
         was_here = was_here || member->holder == 0;
-        if (member->holder == 0 && flow.who.kind != Requester::Kind::command) tell_left(*session, flow, left);
+        const bool has_asked = flow.who.kind == Requester::Kind::command && session->id == flow.conn;
+        if (member->holder == 0 && !has_asked) tell_left(*session, flow, left);
         const auto again = flows_.find(member->last_join);
         if (member->last_join > number && again != flows_.end()) {
           // A join was asked after this leave: the connection is out, and about to be in again.

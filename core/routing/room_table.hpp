@@ -56,6 +56,7 @@ struct LocalRoom {
   std::uint64_t told_version = 0;  // the newest that the members here have been told of
   std::optional<Time> count_at;    // then they are told a count, if there is more to tell by then
   Time answered_at{};              // when an answer last brought a newer version than the channel had
+  std::uint32_t count_delays = 0;  // how often the count has waited for what that answer knew of
   std::optional<Time> linger_at;   // nobody is here; unsubscribed then
 
   /// How far each sender's shard has got in this room, to notice what was missed. A handful: senders, not members.
