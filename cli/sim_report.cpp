@@ -210,6 +210,24 @@ std::size_t ScenarioReport::failed() const {
       std::count_if(runs.begin(), runs.end(), [](const RunResult& run) { return run.ending != Ending::passed; }));
 }
 
+namespace {
+
+/// " (9, 13, 18)"; nothing if it is the only one.
+std::string failed_seeds(const ScenarioReport& report) {
+  constexpr std::size_t named_max = 10;
+  if (report.failed() < 2) return {};
+  std::string seeds;
+  std::size_t named = 0;
+  for (const RunResult& run : report.runs) {
+    if (run.ending == Ending::passed) continue;
+    if (named++ == named_max) return fmt::format(" ({}, ...: --out DIR has them all)", seeds);
+    seeds += fmt::format("{}{}", seeds.empty() ? "" : ", ", run.seed);
+  }
+  return fmt::format(" ({})", seeds);
+}
+
+}  // namespace
+
 std::string replay_command(const ScenarioReport& report, const RunResult& run, const std::string& program) {
   return fmt::format("{} simulate {} --seed {}{} --trace text", program, in_shell(report.file), run.seed, report.how);
 }
@@ -261,8 +279,8 @@ std::string summary(const ScenarioReport& report) {
   } else if (report.failed() == 0) {
     out += "  PASSED\n";
   } else {
-    out += fmt::format("  FAILED    {} of {} seeds; the worst is {}, {}\n", report.failed(), report.runs.size(),
-                       run.seed, to_string(run.ending));
+    out += fmt::format("  FAILED    {} of {} seeds{}; the worst is {}, {}\n", report.failed(), report.runs.size(),
+                       failed_seeds(report), run.seed, to_string(run.ending));
   }
   return out;
 }
@@ -291,6 +309,7 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
   }
   for (const Outcome& outcome : run.outcomes) {
     if (outcome.verdict == Outcome::Verdict::passed) continue;
+    if (run.findings.empty()) event = std::min(event, outcome.event);  // "why" is of the first
     out += fmt::format("FAIL {}  seed {}  t={:.6f} s  expectation {}: {} ({})\n  {}:{}:{}\n", report.scenario.name,
                        run.seed, seconds_of(outcome.at), outcome.name, outcome.says, to_string(outcome.verdict),
                        report.file, outcome.position.line, outcome.position.column);

@@ -155,7 +155,7 @@ Jury::Value Jury::value(const Expression::Term& term, const Metrics::Window* win
     if (servers.empty()) return {0, true};
     for (const std::uint32_t server : servers) {
       const VirtualServer* found = parts_.server(server);
-      number += found != nullptr && found->is_ready() ? 1 : 0;
+      number += found != nullptr && found->is_ready() && !found->is_draining() ? 1 : 0;
     }
   } else if (f == "connected") {
     const auto clients = director_.clients_of(*term.among);
@@ -196,6 +196,7 @@ void Jury::judge(Case& each, Outcome::Verdict verdict, std::string says) {
   each.outcome.verdict = verdict;
   each.outcome.says = std::move(says);
   each.outcome.at = parts_.kernel.now();
+  each.outcome.event = parts_.kernel.events();
   each.outcome.from = each.from;
   each.outcome.to = each.to;
   if (each.expectation->within && each.from) each.outcome.to = *each.from + *each.expectation->within;

@@ -19,6 +19,7 @@ struct Outcome {
   std::string says;  // why, with the figures
   Position position;
   Nanos at = 0;                   // when it was judged
+  std::uint64_t event = 0;        // the last event before that
   std::optional<Nanos> from, to;  // the window; none: never opened, or open to the end
   bool operator==(const Outcome&) const = default;
 };

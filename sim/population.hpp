@@ -66,6 +66,8 @@ public:
   [[nodiscard]] ConnIndex conn_of_client(std::uint32_t client) const;
   [[nodiscard]] std::uint32_t devices_per_client() const { return per_client_; }
   [[nodiscard]] std::size_t open_count() const { return open_; }
+  /// Somebody has not closed its end yet.
+  [[nodiscard]] bool has_clients_at(std::uint32_t server) const { return !by_server_[server].empty(); }
   [[nodiscard]] static std::string name_of(std::uint32_t client) { return "c" + std::to_string(client); }
   /// The number in `c17`; nobody if it is none.
   [[nodiscard]] static std::uint32_t client_named(std::string_view name);

@@ -36,6 +36,8 @@ KeeperOptions keeper_options(const Parts& parts, const ServerId& id) {
   return options;
 }
 
+constexpr Nanos drain_look_every = 10 * millisecond;  // as a real server does
+
 }  // namespace
 
 RouterServer::RouterServer(Parts& parts, std::uint32_t number, std::uint32_t life, Nanos clock_offset)
@@ -64,12 +66,16 @@ void RouterServer::stop() {
     if (index != nobody) closing_.push_back({parts_.population->conn(index).id, 1001});
   }
   end_turn();
-  const auto drain = std::chrono::nanoseconds(parts_.config.drain_within).count();
-  parts_.kernel.push(parts_.kernel.now() + drain, EventKind::server_act, number_, life_);
+  drain_until_ = parts_.kernel.now() + std::chrono::nanoseconds(parts_.config.drain_within).count();
+  parts_.kernel.push(parts_.kernel.now() + drain_look_every, EventKind::server_act, number_, life_);
 }
 
 void RouterServer::resign() {
   if (is_over_) return;
+  if (parts_.kernel.now() < drain_until_ && parts_.population->has_clients_at(number_)) {
+    parts_.kernel.push(parts_.kernel.now() + drain_look_every, EventKind::server_act, number_, life_);
+    return;
+  }
   if (keeper_.is_stopped()) {
     is_over_ = true;
     return;

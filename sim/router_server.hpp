@@ -74,6 +74,7 @@ private:
   std::string bytes_;
   Nanos armed_at_ = 0;
   std::uint32_t timer_generation_ = 0;
+  Nanos drain_until_ = 0;
   std::uint64_t times_deaf_ = 0;
   std::uint64_t frames_ = 0;  // for mutants
   bool was_ready_ = false, has_been_ready_ = false;

@@ -25,7 +25,7 @@ public:
   virtual void start() = 0;
   /// Graceful: everybody hears 1001, then the lease is given up. is_over() says when it can be destroyed.
   virtual void stop() = 0;
-  /// The time to drain is over.
+  /// It drains: a look whether its clients are gone, or its time is over.
   virtual void resign() = 0;
   [[nodiscard]] bool is_over() const { return is_over_; }
   void pause(bool is_paused);

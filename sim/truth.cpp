@@ -416,7 +416,9 @@ void Truth::judge_loss(const Deed& done, DeedNumber number) {
   const auto lost = [&](std::string_view how) {
     parts_.metrics.count(Metric::deliver_lost, done.to);
     find("no-loss", done.to,
-         fmt::format("message {} of c{} {}, and c{} never got it", number, done.client, how, done.to));
+         fmt::format("message {} of {} {}, and c{} never got it", number,
+                     done.client == nobody ? "the checkers at the end" : Population::name_of(done.client), how,
+                     done.to));
   };
   const bool has_sender = is_sound(done.conn, done.conn_serial);
   const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected;

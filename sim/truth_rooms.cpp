@@ -160,18 +160,19 @@ void Truth::on_presence(ConnIndex index, std::string_view text) {
   // A failover may bring versions a second time: what is heard in trouble says nothing of what comes after.
   const bool is_calm = is_calm_since(parts_.kernel.now());
   const bool is_count = event == "count";
+  const bool is_own = !is_count && Population::client_named(text_behind(text, R"("client":")")) == client;
   // A count tells the size once more to those who have it from their own answer.
   const bool is_again = version == seat.version && !(is_count && seat.source == Seat::Source::answer);
   if (is_calm && (version < seat.version || is_again)) {
     find("presence", client,
          fmt::format("c{} heard version {} of room:{} after version {}", client, version, room_in(text), seat.version));
-  } else if (is_calm && !is_count) {
+  } else if (is_calm && !is_count && !(is_own && event == "leave")) {  // who is out need not know of the others
     miss_presence(index, seat, version, room_in(text));
   }
   seat.version = is_calm ? version : 0;
   seat.version_at = parts_.kernel.now();
   seat.source = is_count ? Seat::Source::count : Seat::Source::event;
-  if (!is_count && Population::client_named(text_behind(text, R"("client":")")) == client) {
+  if (is_own) {
     if (event == "join") seat.is_in = true;
     if (event == "leave") go_out(seat);
     seat.is_steady = false;

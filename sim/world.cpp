@@ -358,6 +358,7 @@ RunResult World::verdict() {
       outcome.says = std::move(says);
       outcome.position = position;
       outcome.at = kernel_.now();
+      outcome.event = kernel_.events();
     };
     for (const Step* step : director_.missed_steps()) {
       came_to_nothing("step " + step->id, "its moment never came: what is passed was tried without it", step->position);

@@ -260,6 +260,55 @@ TEST_CASE("what a cut holds back waits for the last cut in its way, and only for
   CHECK(result.ending == Ending::passed);
 }
 
+TEST_CASE("what a cut holds back comes behind what is on its way, between clients and servers, and at the store") {
+  const std::string clients = R"J({"scenario": "in-order", "summary": "a cut while messages are on their way",
+    "duration": "20s", "cluster": {"servers": {"count": 1}, "clients": {"count": 2}},
+    "network": {"default": {"latency": "uniform(100ms,500ms)"}},
+    "timeline": [{"at": "5s", "do": "send", "target": "c0", "to": "c1"},
+                 {"at": "5010ms", "do": "partition", "between": ["c0", "servers"], "for": "20ms"},
+                 {"at": "5020ms", "do": "send", "target": "c0", "to": "c1"},
+                 {"at": "5040ms", "do": "partition", "between": ["c0", "servers"], "for": "20ms"},
+                 {"at": "5050ms", "do": "send", "target": "c0", "to": "c1"},
+                 {"at": "5070ms", "do": "send", "target": "c0", "to": "c1"}],
+    "expect": [{"check": "count(deliver by c1) == 4", "to": "12s"}]})J";
+  const std::string store =
+      R"J({"scenario": "in-turn", "summary": "cuts that are shorter than what is on its way takes",
+    "duration": "20s", "cluster": {"servers": {"count": 2}, "clients": {"count": 40}},
+    "network": {"store": {"latency": "lognormal(p50=2ms,p99=40ms)"}},
+    "workload": [{"op": "send", "from": "clients", "rate": "500/s", "start": "1s"}],
+    "timeline": [{"at": "5s", "every": "1s", "do": "partition", "between": ["s1", "store"], "for": "5ms"}],
+    "expect": [{"check": "count(deliver) > 1000"}]})J";
+  for (const std::string& text : {clients, store}) {
+    const Scenario given = parsed(text);
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      const RunResult result = run_seed(given, seed);
+      INFO(given.name << " seed " << seed);
+      INFO((result.findings.empty() ? std::string() : result.findings.front().what));
+      CHECK(result.ending == Ending::passed);
+    }
+  }
+}
+
+TEST_CASE("a step that is repeated lasts each time, and one of two that overlap does not end the other") {
+  const Scenario given = parsed(R"J({
+    "scenario": "again-and-again", "summary": "steps that are repeated, and steps that overlap", "duration": "40s",
+    "cluster": {"servers": {"count": 2, "config": {"drain": "1s"}}, "clients": {"count": 10}},
+    "workload": [{"op": "send", "from": "clients", "rate": "50/s"}],
+    "timeline": [
+      {"at": "5s", "do": "pause", "target": "s1", "for": "8s"},
+      {"at": "6s", "do": "pause", "target": "s1", "for": "1s"},
+      {"at": "20s", "do": "restart", "target": "s2", "every": "15s"}],
+    "expect": [{"check": "count(deliver by clients on s1) == 0", "from": "7500ms", "to": "12900ms"},
+               {"check": "count(close.1001) > 0", "from": "20s", "to": "22s", "name": "it stops in good order"},
+               {"eventually": "ready(s2) == 0", "from": "20s", "within": "5s"},
+               {"eventually": "ready(s2) == 1", "from": "20s", "within": "13s"}]})J");
+  const RunResult result = run_seed(given, 1);
+  for (const Outcome& outcome : result.outcomes) {
+    INFO(outcome.name << ": " << outcome.says);
+    CHECK(outcome.verdict == Outcome::Verdict::passed);
+  }
+}
+
 TEST_CASE("a workload to those who were somewhere at a moment begins when that is known, and reaches them only") {
   const Scenario given = parsed(R"J({
     "scenario": "moving-people", "summary": "who it is depends on the moment", "duration": "30s", "settle": "10s",
