@@ -220,10 +220,20 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
     metrics_.count(is_own ? Metric::owner_released : Metric::release_fenced);
     return watcher_.on_release(release, before, after);
   }
-  if (std::holds_alternative<SweepCall>(call.request)) {
+  if (const auto* asked = std::get_if<SweepCall>(&call.request)) {
     if (mutant_ == Mutant::unswept_server) {
       return answer(index, AnswerParcel{call.ticket, Swept{}, {}});
     }
+    const ServerId dead = asked->dead;
+    const bool was_listed = is_listed(dead);
+    const std::uint64_t rows = stored_rows(dead);
+    carry_out(peer, call, deliver);
+    primary_->root->pump();
+    if (was_listed > is_listed(dead) || rows > stored_rows(dead)) watcher_.on_swept(dead);
+    return;
+  }
+  if (auto* renew = std::get_if<RenewCall>(&call.request); renew != nullptr && mutant_ == Mutant::short_lease) {
+    renew->lease /= 4;
   }
   const auto* publish = std::get_if<PublishCall>(&call.request);
   spies_publish_ = publish != nullptr && publish->channel.kind == ChannelKind::room && options_.has_rooms;
@@ -468,6 +478,11 @@ std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::stored_by_server() {
   std::vector<std::pair<ServerId, std::uint64_t>> all;
   for (const ServerRow& row : registry().rows) all.emplace_back(row.server, primary_->root->stored_rows(row.server));
   return all;
+}
+
+bool StoreModel::is_listed(const ServerId& server) {
+  const auto rows = registry().rows;
+  return std::any_of(rows.begin(), rows.end(), [&](const ServerRow& row) { return row.server == server; });
 }
 
 std::uint64_t StoreModel::stored_rows(const ServerId& server) { return primary_->root->stored_rows(server); }

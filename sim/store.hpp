@@ -43,6 +43,8 @@ public:
                           const std::optional<OwnerRow>& after) = 0;
   /// Everything that is published in a room, in the order of its channel.
   virtual void on_room_event(std::string_view room, const RoomEvent& event) = 0;
+  /// A sweep has removed a server, or rows of its.
+  virtual void on_swept(const ServerId& server) = 0;
   virtual void on_forgotten() = 0;  // the store has lost its memory, or a part
 };
 
@@ -90,6 +92,7 @@ public:
   /// Of all servers in the registry, what the store still keeps of them.
   [[nodiscard]] std::vector<std::pair<ServerId, std::uint64_t>> stored_by_server();
   [[nodiscard]] std::uint64_t stored_rows(const ServerId& server);
+  [[nodiscard]] bool is_listed(const ServerId& server);  // in the registry
   [[nodiscard]] Servers registry();
   /// Rows of one of the application's tables.
   [[nodiscard]] std::uint64_t table_rows(std::string_view table);

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
 constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
 constexpr Nanos due_within = 5 * second;      // an answer, a message: of a connection that ended later, in peace
+constexpr Nanos kicked_within = 2 * second;   // from a newer claim to the end of the connection that it displaced
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
 
 std::uint32_t server_number(const ServerId& id) {
@@ -323,6 +324,11 @@ void Truth::judge_dead(const DeadServer& dead) {
 }
 
 void Truth::on_check(const Event& event) {
+  if (event.what == 2) {
+    const Takeover takeover = takeovers_.front();  // each is judged as long after as the others
+    takeovers_.pop_front();
+    return judge_takeover(takeover);
+  }
   if (event.what == 0) {
     // Another fault, or nobody there, stands in the way of those who sweep: they have their time after it.
     const Nanos now = parts_.kernel.now();
@@ -347,6 +353,23 @@ void Truth::on_check(const Event& event) {
   }
 }
 
+void Truth::on_swept(const ServerId& id) {
+  const VirtualServer* server = parts_.server(server_number(id));
+  const bool is_alive = server != nullptr && server->life() == life_number(id);
+  if (!is_alive || server->is_paused() || server->is_draining() || !is_calm_since(parts_.kernel.now())) return;
+  find("no-false-reap", nobody, fmt::format("{} lives, and was swept", id.view()));
+}
+
+void Truth::judge_takeover(const Takeover& takeover) {
+  if (!is_calm_since(takeover.at)) return;
+  bool is_open = false;
+  static_cast<void>(opened_at(takeover.old, is_open));
+  if (!is_open) return;
+  find("single-owner", takeover.client,
+       fmt::format("c{} connected elsewhere at {} ms, and its connection {} is still open", takeover.client,
+                   takeover.at / millisecond, takeover.old.str()));
+}
+
 Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   is_open = false;
   const VirtualServer* server = parts_.server(server_number(at.server));
@@ -363,6 +386,8 @@ void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>&
   if (!before || request.policy != SessionPolicy::single) return;
   if (!after) return;  // of a server that holds no lease now: its rows are not shown
   if (after->at == before->at) return;
+  takeovers_.push_back({before->at, client, parts_.kernel.now()});
+  parts_.kernel.push(parts_.kernel.now() + kicked_within, EventKind::check, client, 2);
   if (after->epoch <= before->epoch) {
     find("fenced-claim", client,
          fmt::format("the row of c{} went back from epoch {} to {}", client, before->epoch.value, after->epoch.value));

@@ -100,6 +100,7 @@ public:
   void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                   const std::optional<OwnerRow>& after) override;
   void on_room_event(std::string_view room, const RoomEvent& event) override;
+  void on_swept(const ServerId& server) override;
   void on_forgotten() override;
 
   // ---- faults: findings that need peace are made only after a while of it
@@ -200,6 +201,13 @@ private:
   [[nodiscard]] bool is_outside_windows(const Deed& deed) const;
   void judge_copies(const Deed& deed, DeedNumber number);
   void judge_dead(const DeadServer& dead);
+  struct Takeover {
+    Attachment old;
+    std::uint32_t client = nobody;
+    Nanos at = 0;
+  };
+  /// The store took a newer claim for its client: it is closed within kicked_within, if nothing stands in the way.
+  void judge_takeover(const Takeover& takeover);
   void judge_rooms();
   void find_gap(std::uint32_t client, std::int64_t gap);
   /// The answer to `number` has come.
@@ -253,6 +261,7 @@ private:
   std::unordered_map<std::uint32_t, Nanos> ended_;    // connections
   std::unordered_map<std::uint32_t, Nanos> left_at_;  // client -> when a connection of its ended or died last
   std::vector<DeadServer> dead_;
+  std::deque<Takeover> takeovers_;  // those that are not judged yet
   std::vector<Finding> findings_;
   std::vector<BriefFinding> brief_findings_;
   std::uint64_t finding_count_ = 0;

@@ -174,12 +174,14 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 18> checker_names{{
+inline constexpr std::array<CheckerName, 20> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
+    {"single-owner", "G2", "the connection that a newer claim has displaced is closed"},
     {"follows-the-client", "G3", "a client that is connected and settled is never offline"},
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
+    {"no-false-reap", "G4", "a server that lives and reaches the store is not swept"},
     {"words-add-up", "G5", "each server's words and what is in flight add up to what was sent"},
     {"one-answer", "G5", "each command with an id gets one answer, unless its connection ends"},
     {"honest-word", "G5", "what was said not to be delivered does not arrive"},

@@ -13,6 +13,7 @@ struct Nobody final : sim::StoreWatcher {
   void on_claim(const ClaimRequest&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
   void on_release(const sim::ReleaseCall&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
   void on_room_event(std::string_view, const RoomEvent&) override {}
+  void on_swept(const ServerId&) override {}
   void on_forgotten() override {}
 };
 

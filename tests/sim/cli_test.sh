@@ -27,7 +27,14 @@ expect 64 "there are: unfenced-release" "$folder/hard-death.json" --mutant nope
 expect 0 PASSED "$folder/takeover.json" --jobs 1024 --seeds 1..8
 expect 1 "simulate $folder/client-hopping.json --seed 1 --mutant unfenced-release --trace text" "$folder/client-hopping.json" --mutant unfenced-release
 expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-release
-expect 2 "comes-right" "$folder/takeover.json" --mutant forgotten-kick
+expect 1 "single-owner" "$folder/takeover.json" --mutant forgotten-kick
+cat >"$dir/late.json" <<'FILE'
+{"scenario": "late", "summary": "rows that cannot be gone so soon", "duration": "20s",
+ "cluster": {"servers": {"count": 2}, "clients": {"count": 10}},
+ "timeline": [{"id": "kill", "at": "5s", "do": "kill", "target": "s2"}],
+ "expect": [{"eventually": "stored(servers) == 0", "from": "kill", "within": "1s"}]}
+FILE
+expect 2 "(late)" "$dir/late.json"
 expect 0 PASSED "$folder/hard-death.json" --twice
 expect 3 "differ first at event" "$folder/reconnect-storm.json" --mutant unseeded --twice
 expect 3 "shrunk: $dir/unsteady/reconnect-storm-shrunk-1.json" "$folder/reconnect-storm.json" --mutant unseeded --twice --shrink --out "$dir/unsteady"
