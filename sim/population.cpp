@@ -417,13 +417,10 @@ void Population::on_act(const Event& event) {
         return;
       // It heals in time, or another cut has begun since, with a wait of its own.
       const std::uint32_t client = client_of(conn.device);
-      if (parts_.network.client_cut_for(client, conn.server) <
-          std::chrono::nanoseconds(parts_.config.pong_within).count()) {
-        return;
-      }
+      const Nanos pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
+      if (parts_.network.client_cut_for(client, conn.server) < pong) return;
       const VirtualServer* server = parts_.server(conn.server);
       const auto heard = heard_.find(conn.serial);
-      const Nanos pong = std::chrono::nanoseconds(parts_.config.pong_within).count();
       const bool is_heard = heard != heard_.end() && heard->second + pong > parts_.kernel.now() &&
                             !parts_.network.is_client_cut(client, conn.server, Way::up);
       if (is_heard || (server != nullptr && server->is_paused())) {  // whatever comes stands for a pong
