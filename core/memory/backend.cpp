@@ -121,7 +121,7 @@ public:
 
   void claim(Ticket ticket, const ClaimRequest& request) override {
     Claimed claimed = store_.directory.claim(request, store_.now());
-    if (claimed.result == Errc::ok) claimed.rooms = store_.rosters.rooms_of(request.client);
+    if (claimed.result == Errc::ok) claimed.rooms = store_.rosters.rooms_of(request.client, request.at);
     answer(ticket, std::move(claimed));
   }
   void release(Ticket ticket, const ClientId& client, const Attachment& at) override {
@@ -199,7 +199,9 @@ public:
     if (joined.result == Errc::ok) store_.directory.enlist(request.at.server, store_.now());
     answer(ticket, std::move(joined));
   }
-  void leave(Ticket ticket, const LeaveRequest& request) override { answer(ticket, store_.rosters.leave(request)); }
+  void leave(Ticket ticket, const LeaveRequest& request) override {
+    answer(ticket, store_.rosters.leave(request, store_.now()));
+  }
   void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) override {
     answer(ticket, store_.rosters.drop(room, client, at));
   }

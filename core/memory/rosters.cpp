@@ -26,9 +26,13 @@ auto after(const Map& map, std::string_view cursor) {
 }  // namespace
 
 Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
+  forget_leaves(now);
   auto room = rooms_.find(request.room);
   const bool is_new_room = room == rooms_.end();
   const bool is_new_stay = is_new_room || !room->second.members.contains(request.client);
+  if (const Leave* leave = is_new_stay ? leave_since(request) : nullptr) {
+    return {Errc::not_found, is_new_room ? 0 : room->second.members.size(), leave->version, "the client has left"};
+  }
   if (is_new_stay && memberships_ >= memberships_max_) {
     return {Errc::capacity, 0, 0,
             "the membership table is full (" + std::to_string(memberships_max_) + " rows): raise --memberships-max"};
@@ -39,7 +43,7 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
     room->second.version = std::max({micros(now), version_min_, request.known_version + 1}) - 1;
   }
   Room& entry = room->second;
-  if (request.known_version > entry.version) entry.version = std::max(micros(now), request.known_version + 1);
+  entry.catch_up(request.known_version, now);
   const auto [device, is_new] = entry.members[request.client].try_emplace(request.at, request.epoch);
   device->second = std::max(device->second, request.epoch);
   if (is_new) {
@@ -52,10 +56,19 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
     ++entry.version;
     publish_(request.room, {PresenceEvent::Kind::join, entry.version, entry.members.size(), request.client.view()});
   }
-  return {Errc::ok, entry.members.size(), entry.version, {}};
+  return {Errc::ok, entry.members.size(), entry.version, {}, is_new_stay};
 }
 
-Left RosterSet::leave(const LeaveRequest& request) {
+Left RosterSet::leave(const LeaveRequest& request, StoreTime now) {
+  forget_leaves(now);
+  const auto room = rooms_.find(request.room);
+  if (room != rooms_.end()) room->second.catch_up(request.known_version, now);
+  const Left left = remove_through(request);
+  if (request.is_remembered) remember(request, left, now);
+  return left;
+}
+
+Left RosterSet::remove_through(const LeaveRequest& request) {
   const auto room = rooms_.find(request.room);
   if (room == rooms_.end()) return {Errc::not_found, 0, 0};
   const auto member = room->second.members.find(request.client);
@@ -68,6 +81,31 @@ Left RosterSet::leave(const LeaveRequest& request) {
   if (leaving.empty()) return {Errc::not_found, room->second.members.size(), room->second.version};
   for (const Attachment& at : leaving) remove(room, request.client, at);
   return settle(room, request.client, PresenceEvent::Kind::leave);
+}
+
+void RosterSet::remember(const LeaveRequest& request, const Left& left, StoreTime now) {
+  // Of a room that is gone: below the version with which it would begin again.
+  const std::uint64_t version =
+      left.version != 0 ? left.version : std::max({micros(now), version_min_, request.known_version + 1}) - 1;
+  leaves_[{request.room, request.client}] = {version, now};
+  leaves_in_order_.push_back({now, {request.room, request.client}});
+}
+
+void RosterSet::forget_leaves(StoreTime now) {
+  for (; !leaves_in_order_.empty() && leaves_in_order_.front().first + leave_remembered <= now;
+       leaves_in_order_.pop_front()) {
+    const auto found = leaves_.find(leaves_in_order_.front().second);
+    if (found != leaves_.end() && found->second.at == leaves_in_order_.front().first) leaves_.erase(found);
+  }
+}
+
+const RosterSet::Leave* RosterSet::leave_since(const JoinRequest& request) const {
+  if (request.stay == 0 && !request.is_restore) return nullptr;
+  const auto found = leaves_.find({request.room, request.client});
+  if (found == leaves_.end()) return nullptr;
+  const bool is_since =
+      request.stay != 0 ? found->second.version >= request.stay : micros(found->second.at) > request.epoch.value;
+  return is_since ? &found->second : nullptr;
 }
 
 Left RosterSet::drop(const RoomName& name, const ClientId& client, const Attachment& at) {
@@ -154,10 +192,18 @@ std::vector<Held::Place> RosterSet::held(const ServerId& server) const {
   return places;
 }
 
-std::vector<RoomName> RosterSet::rooms_of(const ClientId& client) const {
+std::vector<RoomName> RosterSet::rooms_of(const ClientId& client, const Attachment& at) const {
+  std::vector<RoomName> rooms;
   const auto found = clients_.find(client);
-  if (found == clients_.end()) return {};
-  return {found->second.begin(), found->second.end()};
+  if (found == clients_.end()) return rooms;
+  for (const RoomName& room : found->second) {
+    if (!rooms_.at(room).members.at(client).contains(at)) rooms.push_back(room);
+  }
+  return rooms;
+}
+
+void RosterSet::Room::catch_up(std::uint64_t known_version, StoreTime now) {
+  if (known_version > version) version = std::max(micros(now), known_version + 1);
 }
 
 void RosterSet::remove(Rooms::iterator room, const ClientId& client, const Attachment& at) {

@@ -7,18 +7,20 @@
 //
 // Thread-safety: none.
 // Errors:        bad_request for a cursor that no page gave.
-// Bounds:        memberships_max pairs of room and client, hard; a further attachment of a client that is there already
+// Bounds:        leaves are remembered for leave_remembered, however many; memberships_max pairs of room and client, hard; a further attachment of a client that is there already
 //                needs no pair. A join that would need one more changes nothing.
 // Cost:          O(log) a call; sweep and resign: O(attachments of that server).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/routing/ports.hpp"
@@ -36,7 +38,7 @@ public:
       : memberships_max_(memberships_max), publish_(std::move(publish)) {}
 
   [[nodiscard]] Joined join(const JoinRequest& request, StoreTime now);
-  [[nodiscard]] Left leave(const LeaveRequest& request);
+  [[nodiscard]] Left leave(const LeaveRequest& request, StoreTime now);
   [[nodiscard]] Left drop(const RoomName& room, const ClientId& client, const Attachment& at);
   /// Drops what a server holds in every room; how many attachments that were. Stays that end by it are told as `kind`.
   std::uint64_t drop_server(const ServerId& server, PresenceEvent::Kind kind);
@@ -47,8 +49,10 @@ public:
   [[nodiscard]] RoomPage rooms(std::string_view cursor, std::uint32_t count) const;
   /// What a server holds, in every room.
   [[nodiscard]] std::vector<Held::Place> held(const ServerId& server) const;
-  /// The rooms in which the client stays, by name.
-  [[nodiscard]] std::vector<RoomName> rooms_of(const ClientId& client) const;
+  /// The rooms in which the client stays and this attachment is not listed, by name.
+  [[nodiscard]] std::vector<RoomName> rooms_of(const ClientId& client, const Attachment& at) const;
+
+  [[nodiscard]] std::size_t leaves_remembered() const { return leaves_.size(); }
 
 private:
   using Devices = std::map<Attachment, Epoch>;  // of one client in one room; never empty
@@ -56,9 +60,22 @@ private:
     std::uint64_t version = 0;
     std::map<ClientId, Devices> members;
     std::map<ServerId, std::uint64_t> servers;  // attachments; no server without one
+
+    void catch_up(std::uint64_t known_version, StoreTime now);
   };
   using Rooms = std::map<RoomName, Room>;  // no room without members
   using Place = std::tuple<RoomName, ClientId, Attachment>;
+  using Stay = std::pair<RoomName, ClientId>;
+  struct Leave {  // that other servers may not have heard of
+    std::uint64_t version = 0;
+    StoreTime at;
+  };
+
+  void remember(const LeaveRequest& request, const Left& left, StoreTime now);
+  void forget_leaves(StoreTime now);
+  /// The leave that has ended the stay which the request asserts.
+  [[nodiscard]] const Leave* leave_since(const JoinRequest& request) const;
+  [[nodiscard]] Left remove_through(const LeaveRequest& request);
 
   /// Without that attachment; the stay goes on, even without any.
   void remove(Rooms::iterator room, const ClientId& client, const Attachment& at);
@@ -72,6 +89,8 @@ private:
   Rooms rooms_;
   std::unordered_map<ClientId, std::set<RoomName>> clients_;  // never iterated; no client without rooms
   std::map<ServerId, std::set<Place>> servers_;               // no server without places
+  std::map<Stay, Leave> leaves_;
+  std::deque<std::pair<StoreTime, Stay>> leaves_in_order_;  // each leave, also those that a later one has replaced
 };
 
 }  // namespace wsr::memory

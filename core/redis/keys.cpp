@@ -91,6 +91,9 @@ RoomKeys Keys::room(const RoomName& room) const {
   const std::string stem = prefix_ + "{r:" + escaped(room.view()) + "}:";
   return {stem + "members", stem + "names", stem + "ver", stem + "servers"};
 }
+std::string Keys::room_left(const RoomName& room, const ClientId& client) const {
+  return prefix_ + "{r:" + escaped(room.view()) + "}:left:" + escaped(client.view());
+}
 std::string Keys::client_rooms(const ClientId& client) const {
   return prefix_ + "{c:" + escaped(client.view()) + "}:rooms";
 }

@@ -33,6 +33,8 @@ public:
   [[nodiscard]] const std::string& servers() const { return servers_; }  // ZSET server -> last renewal in ms
 
   [[nodiscard]] RoomKeys room(const RoomName& room) const;
+  [[nodiscard]] std::string room_left(const RoomName& room,
+                                      const ClientId& client) const;     // STRING with PX: "version at_us" of a leave
   [[nodiscard]] std::string client_rooms(const ClientId& client) const;  // HASH "attachment room" -> epoch
   [[nodiscard]] std::string room_index(const ServerId& server) const;    // SET of room index entries
   [[nodiscard]] const std::string& rooms() const { return rooms_; }      // ZSET rooms, by name

@@ -34,11 +34,18 @@ void Rosters::eval_room(const Script& script, const RoomName& room, std::initial
   connection_.eval(script, {keys.members, keys.names, keys.version, keys.servers}, args, std::move(callback));
 }
 
+void Rosters::eval_stay(const Script& script, const RoomName& room, const ClientId& client,
+                        std::initializer_list<std::string_view> args, Callback callback) {
+  const RoomKeys keys = keys_.room(room);
+  connection_.eval(script, {keys.members, keys.names, keys.version, keys.servers, keys_.room_left(room, client)}, args,
+                   std::move(callback));
+}
+
 // ---------------------------------------------------------------- join
 
 void Rosters::join(Ticket ticket, const JoinRequest& request) {
   const auto place = order_.take_place(ticket);
-  const auto& [room, client, at, epoch, known_version] = request;
+  const auto& [room, client, at, epoch, known_version, stay, is_restore] = request;
   auto joined = std::make_shared<Joined>();
   auto batch = std::make_shared<Batch>([this, place, joined](Errc result) {
     order_.fill(place, result == Errc::ok ? std::move(*joined) : Joined{result, 0, 0, {}});
@@ -53,13 +60,17 @@ void Rosters::join(Ticket ticket, const JoinRequest& request) {
   connection_.send({"ZADD", keys_.rooms(), "0", room.view()}, batch->each());
   const bool has_room =
       options_.memberships_max == 0 || view_.memberships < static_cast<std::int64_t>(options_.memberships_max);
-  eval_room(scripts::room_join, room,
+  eval_stay(scripts::room_join, room, client,
             {client.view(), at.str(), text_of(epoch.value), keys_.channel({ChannelKind::room, room.str()}),
-             has_room ? "1" : "0", text_of(known_version)},
+             has_room ? "1" : "0", text_of(known_version), text_of(stay), is_restore ? "1" : "0"},
             batch->each([this, joined, request](const Reply& reply) {
               if (reply[0].text() != "ok") {
                 undo_join(request);
                 if (reply[1].integer() == 0) unlist(request.room);
+                if (reply[0].text() == "left") {
+                  *joined = {Errc::not_found, number(reply[1]), number(reply[2]), "the client has left"};
+                  return;
+                }
                 joined->result = Errc::capacity;
                 joined->detail = "the membership table is full (" + text_of(options_.memberships_max) +
                                  " rows): raise --memberships-max";
@@ -67,6 +78,7 @@ void Rosters::join(Ticket ticket, const JoinRequest& request) {
               }
               joined->size = number(reply[1]);
               joined->version = number(reply[2]);
+              joined->has_begun = reply[4].integer() != 0;
               view_.memberships += reply[3].integer();
               // An unlist() of the room as it was before may have been between the name and the roster.
               if (joined->size == 1) connection_.send({"ZADD", keys_.rooms(), "0", request.room.view()}, {});
@@ -77,7 +89,8 @@ void Rosters::join(Ticket ticket, const JoinRequest& request) {
 
 void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
   const auto place = order_.take_place(ticket);
-  const auto& [room, client, through] = request;
+  const auto& [room, client, through, known_version, is_remembered] = request;
+  const std::uint64_t remembered_ms = is_remembered ? std::chrono::milliseconds(leave_remembered).count() : 0;
   auto left = std::make_shared<Left>();
   auto removed = std::make_shared<std::vector<Attachment>>();
   auto batch = std::make_shared<Batch>([this, place, left, removed, request](Errc result) {
@@ -86,8 +99,9 @@ void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
     if (left->result == Errc::ok && left->size == 0) unlist(request.room);
     order_.fill(place, *left);
   });
-  eval_room(scripts::room_leave, room,
-            {client.view(), text_of(through.value), keys_.channel({ChannelKind::room, room.str()})},
+  eval_stay(scripts::room_leave, room, client,
+            {client.view(), text_of(through.value), keys_.channel({ChannelKind::room, room.str()}),
+             text_of(known_version), text_of(remembered_ms)},
             batch->each([this, left, removed](const Reply& reply) {
               *left = {reply[0].integer() > 0 ? Errc::ok : Errc::not_found, number(reply[1]), number(reply[2])};
               view_.memberships -= reply[0].integer();

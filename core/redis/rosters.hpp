@@ -53,6 +53,9 @@ private:
 
   void eval_room(const Script& script, const RoomName& room, std::initializer_list<std::string_view> args,
                  Callback callback);
+  /// The same, with what is remembered of the client's last leave.
+  void eval_stay(const Script& script, const RoomName& room, const ClientId& client,
+                 std::initializer_list<std::string_view> args, Callback callback);
   void undo_join(const JoinRequest& request);
   /// After leave(): the entries of what was removed, and a look at what a join that crossed it has brought.
   void clean_up(const LeaveRequest& request, const std::vector<Attachment>& removed);

@@ -64,7 +64,7 @@ struct Claimed {  // ok | superseded | capacity | unavailable | timeout
   Epoch epoch{};
   std::vector<Attachment> displaced;  // must be told 4009, wherever they are
   std::string detail;                 // for people, when result is not ok
-  std::vector<RoomName> rooms = {};   // the client's: its new connection joins them, too
+  std::vector<RoomName> rooms = {};   // the client's, without those that list this attachment: it is to join them, too
 };
 struct Released {
   Errc result = Errc::ok;

@@ -261,8 +261,10 @@ void RoomFanout::tell_presence(LocalRoom& room, std::string_view event, std::str
     if (!member.wants_presence || !is_news) continue;
     Session* session = context_.sessions.find(member.conn);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
-    // What it has been told by the answer to a later join of its own.
-    if (!is_count && version <= member.joined_version && session->client.view() == client) continue;
+    if (!is_count && session->client.view() == client) {
+      // Its own leave it hears from RoomFlow; its join it may have been told by the answer to a later one.
+      if (event == "leave" || version <= member.joined_version) continue;
+    }
     if (member.joined_version == 0) {
       flow_.hold_back(member, frame_for(*session), version);
     } else if (delivery_.offer(*session, frame_for(*session), Topic::presence) == Delivery::Outcome::refused) {

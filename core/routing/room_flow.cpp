@@ -101,8 +101,7 @@ void RoomFlow::begin(std::uint64_t number) {
 
 void RoomFlow::join(Ticket application, const RoomName& room, const ClientId& client) {
   const Requester who = Requester::of(application);
-  // With several devices the owners have to be asked in any case: some may be elsewhere.
-  if (context_.options.policy == SessionPolicy::single && carry_out_here(who, Kind::join, room, client)) return;
+  if (carry_out_here(who, Kind::join, room, client)) return;
   const std::uint64_t number = add(Flow(Kind::join, who, room, client, ConnId{}));
   locate(number, flows_.at(number));
 }
@@ -115,20 +114,18 @@ void RoomFlow::leave(Ticket application, const RoomName& room, const ClientId& c
 }
 
 bool RoomFlow::carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client) {
-  bool is_first = true;
   for (Session* session = context_.sessions.newest(client.view()); session != nullptr;
        session = context_.sessions.next(*session)) {
     if (session->phase != Session::Phase::open) continue;
-    const std::uint64_t number = add(Flow(kind, is_first ? who : Requester{}, room, client, session->id));
-    is_first = false;
+    const std::uint64_t number = add(Flow(kind, who, room, client, session->id));
     if (kind == Kind::leave) {
       begin_leave(number, flows_.at(number));
-      return true;  // a leave is the client's, not a connection's
+    } else {
+      begin_join(number, flows_.at(number));
     }
-    begin_join(number, flows_.at(number));
-    if (context_.options.policy == SessionPolicy::single) return true;
+    return true;  // a join brings in the other devices, a leave is the client's
   }
-  return !is_first;
+  return false;
 }
 
 // ---------------------------------------------------------------- join
@@ -194,13 +191,16 @@ void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
                                                           .client = flow.client,
                                                           .at = attachment(flow.conn),
                                                           .epoch = session->epoch,
-                                                          .known_version = room == nullptr ? 0 : room->version});
+                                                          .known_version = room == nullptr ? 0 : room->version,
+                                                          .stay = flow.stay,
+                                                          .is_restore = flow.is_of_claim});
 }
 
 void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   const auto found = flows_.find(number);
   if (found == flows_.end()) return;
   Flow& flow = found->second;
+  if (joined.result == Errc::not_found) return end_stay(number, joined);
   if (joined.result != Errc::ok) {
     return refuse_join(number, joined.result,
                        is_of_store(joined.result) ? store_sentence(joined.result) : joined.detail);
@@ -219,7 +219,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     // Its event may still be under way, or be lost with a connection: then the members are told to look again.
     if (flow.is_again) channels_.count_later(*room);
   }
-  member->is_due = false;
+  const bool was_due = std::exchange(member->is_due, false);
   const std::uint64_t version = std::max<std::uint64_t>(joined.version, 1);
   const bool has_ended = member->left_version > version;
   const bool is_last = member->last_join == number;
@@ -233,12 +233,20 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   }
   const RoomName name = flow.room;
   const bool is_own = flow.who.kind == Requester::Kind::command;
-  if (std::exchange(member->is_untold, false) && !is_own && !(has_ended && is_last)) {
+  const bool is_asked = flow.who.kind != Requester::Kind::nobody;
+  if (!has_ended && std::exchange(member->is_untold, false) && !is_own) {
     text_.clear();
     append_rejoined(text_, name.view(), joined.size, joined.version);
     delivery_.say(*session, text_);
     member->known_version = version;  // it has been told where its stay begins
+  } else if (member->holder == number && !is_own && !flow.is_restore && !has_ended && member->wants_presence &&
+             session->framing != Framing::raw) {
+    // The application has brought it in, or another device: it hears what the others hear.
+    text_.clear();
+    append_presence(text_, name.view(), "join", flow.client.view(), joined.size, joined.version);
+    delivery_.say(*session, text_);
   }
+  release_own_leaves(*session, flow, version);
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
   if (member->holder == number) {
     ++context_.stats.room_joins;
@@ -260,18 +268,49 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   const ConnId conn = flow.conn;
   forget(number);
   if (is_restore) note_restored(conn);
-  if (is_own && context_.options.policy == SessionPolicy::multi) join_other_devices(*session, name);
+  // Nobody asked for it, and the store had forgotten the client: whoever came meanwhile was not told of this room.
+  const bool is_news = is_asked || joined.has_begun || was_due;
+  if (is_news && context_.options.policy == SessionPolicy::multi) join_other_devices(*session, name, version);
 }
 
-void RoomFlow::join_other_devices(const Session& session, const RoomName& room) {
-  for (Session* other = context_.sessions.newest(session.client.view()); other != nullptr;
-       other = context_.sessions.next(*other)) {
-    if (other->id == session.id || other->phase != Session::Phase::open) continue;
-    const std::uint64_t number = add(Flow(Kind::join, {}, room, other->client, other->id));
+void RoomFlow::join_other_devices(const Session& session, const RoomName& room, std::uint64_t version) {
+  join_devices_here(session.client, room, session.id, version);
+  join_devices_elsewhere(session.client, room, version);
+}
+
+void RoomFlow::join_devices_elsewhere(const ClientId& client, const RoomName& room, std::uint64_t stay) {
+  Flow flow(Kind::join, {}, room, client, ConnId{});
+  flow.stay = stay;
+  const std::uint64_t number = add(std::move(flow));
+  locate(number, flows_.at(number));
+}
+
+void RoomFlow::join_devices_here(const ClientId& client, const RoomName& room, ConnId except, std::uint64_t stay) {
+  for (Session* device = context_.sessions.newest(client.view()); device != nullptr;
+       device = context_.sessions.next(*device)) {
+    if (device->id == except || device->phase != Session::Phase::open) continue;
+    Flow flow(Kind::join, {}, room, client, device->id);
+    flow.stay = stay;
+    const std::uint64_t number = add(std::move(flow));
     begin_join(number, flows_.at(number));
   }
-  const std::uint64_t number = add(Flow(Kind::join, {}, room, session.client, ConnId{}));
-  locate(number, flows_.at(number));
+}
+
+void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
+  Flow& flow = flows_.at(number);
+  Session* session = session_of(flow);
+  LocalRoom* room = channels_.rooms().find(flow.room.view());
+  RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
+  if (member != nullptr) {
+    if (member->holder == 0) {
+      ++context_.stats.room_leaves;
+      tell_left(*session, flow.room, joined.size, joined.version);
+    }
+    member->is_due = false;
+    if (member->holder == number) member->holder = 0;  // what it held back was for a stay that is none
+    take_out(*room, *member, *session, number);
+  }
+  finish(number, RoomDone{joined.result, joined.size, joined.version, joined.detail});
 }
 
 std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version) {
@@ -296,6 +335,15 @@ std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow,
 void RoomFlow::hold_back(const RoomMember& member, Frame frame, std::uint64_t version) {
   const auto found = flows_.find(member.holder);
   if (found != flows_.end()) keep(found->second, Held{std::move(frame), version});
+}
+
+void RoomFlow::release_own_leaves(Session& session, const Flow& flow, std::uint64_t version) {
+  for (const Held& held : flow.held) {
+    if (!held.is_own_leave || held.version > version) continue;
+    if (delivery_.offer(session, held.frame, Topic::presence) != Delivery::Outcome::queued) {
+      ++context_.stats.room_dropped;
+    }
+  }
 }
 
 void RoomFlow::keep(Flow& flow, Held held) {
@@ -344,7 +392,8 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
       flow.held = std::move(rest);
     }
     member.holder = 0;
-    member.joined_version = member.known_version = 1;
+    member.known_version = 1;
+    member.joined_version = std::max<std::uint64_t>(flow.stay, 1);
   }
   if (member.last_join != number) return;  // a later one decides
   member.left_version = 0;
@@ -381,7 +430,12 @@ void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
       if (RoomMember* member = room->find(each->id)) member->leaving = number;
     }
   }
-  context_.ports.rosters.leave(ticket(number), LeaveRequest{flow.room, flow.client, flow.through});
+  context_.ports.rosters.leave(ticket(number),
+                               LeaveRequest{.room = flow.room,
+                                            .client = flow.client,
+                                            .through = flow.through,
+                                            .known_version = room == nullptr ? 0 : room->version,
+                                            .is_remembered = context_.options.policy == SessionPolicy::multi});
 }
 
 void RoomFlow::on_left(std::uint64_t number, const Left& left) {
@@ -402,16 +456,8 @@ void RoomFlow::on_left(std::uint64_t number, const Left& left) {
         if (member == nullptr || (session->id != flow.conn && session->epoch > flow.through)) continue;
         was_here = was_here || member->holder == 0;
         const bool has_asked = flow.who.kind == Requester::Kind::command && session->id == flow.conn;
-        if (member->holder == 0 && !has_asked) tell_left(*session, flow, left);
-        const auto again = flows_.find(member->last_join);
-        if (member->last_join > number && again != flows_.end()) {
-          // A join was asked after this leave: the connection is out, and about to be in again.
-          if (member->holder == 0) hold_for(*member, again->first, again->second);
-          again->second.is_again = false;
-          continue;
-        }
-        if (member->holder != 0) continue;
-        end_membership(*room, *session);
+        if (member->holder == 0 && !has_asked) tell_left(*session, flow.room, left.size, left.version);
+        take_out(*room, *member, *session, number);
       }
     }
     if (was_here) {
@@ -423,11 +469,35 @@ void RoomFlow::on_left(std::uint64_t number, const Left& left) {
   finish(number, done);
 }
 
-void RoomFlow::tell_left(Session& session, const Flow& flow, const Left& left) {
-  // It did not ask for that: it hears what the others hear.
+void RoomFlow::take_out(LocalRoom& room, RoomMember& member, Session& session, std::uint64_t number) {
+  const auto again = flows_.find(member.last_join);
+  if (member.last_join > number && again != flows_.end()) {
+    // A join was asked after this: the connection is out, and about to be in again.
+    if (member.holder == 0) hold_for(member, again->first, again->second);
+    again->second.is_again = false;
+    return;
+  }
+  if (member.holder == 0) end_membership(room, session);
+}
+
+void RoomFlow::tell_left(Session& session, const RoomName& room, std::uint64_t size, std::uint64_t version) {
+  // It did not ask for that: it hears what the others hear, and in a big room, too.
   text_.clear();
-  append_presence(text_, flow.room.view(), "leave", flow.client.view(), left.size, left.version);
+  append_presence(text_, room.view(), "leave", session.client.view(), size, version);
   delivery_.say(session, text_);
+}
+
+void RoomFlow::say_left(Session& session, RoomMember& member, const LocalRoom& room, const PresenceEvent& event) {
+  if (!member.wants_presence) return;
+  tell_left(session, room.name, event.size, event.version);
+  // If a join brings it in again, it is to hear that, too.
+  if (session.framing != Framing::raw) member.is_untold = true;
+}
+
+Frame RoomFlow::left_frame(const Session& session, const LocalRoom& room, const PresenceEvent& event) {
+  text_.clear();
+  append_presence(text_, room.name.view(), "leave", event.client, event.size, event.version);
+  return session.framing == Framing::raw ? Frame::copy_of(text_) : Delivery::text_frame(text_);
 }
 
 void RoomFlow::end_membership(LocalRoom& room, Session& session) {
@@ -439,7 +509,7 @@ void RoomFlow::end_membership(LocalRoom& room, Session& session) {
 
 void RoomFlow::locate(std::uint64_t number, Flow& flow) {
   ++flow.attempts;
-  limit(number, flow, context_.limits().receipt_timeout);
+  if (flow.who.kind != Requester::Kind::nobody) limit(number, flow, context_.limits().receipt_timeout);
   context_.ports.directory.lookup(ticket(number), flow.client);
 }
 
@@ -448,13 +518,18 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
   if (found == flows_.end()) return;
   Flow& flow = found->second;
   if (owners.result != Errc::ok) {
+    if (flow.stay != 0) {
+      unfinished_devices_.insert_or_assign({flow.client, flow.room}, flow.stay);
+      retry_later();
+    }
     return finish(number, RoomDone{owners.result, 0, 0, store_sentence(owners.result)});
   }
   const EntryRoomCommand command{
       .op = flow.kind == Kind::join ? EntryRoomCommand::Op::join : EntryRoomCommand::Op::leave,
       .receipt = number,
       .room = flow.room.view(),
-      .client = flow.client.view()};
+      .client = flow.client.view(),
+      .stay = flow.stay};
   std::vector<ShardAddress> elsewhere;
   bool is_here = false;
   for (const OwnerRow& row : owners.rows) {
@@ -465,25 +540,27 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
       elsewhere.push_back(address);
     }
   }
-  if (flow.kind == Kind::leave && !elsewhere.empty()) elsewhere.resize(1);  // it is the client's, not a device's
-  // One of those who carry it out answers: this shard, or the newest device's.
-  const bool is_asked = flow.who.kind != Requester::Kind::nobody;
-  const bool is_done_here = is_here && is_asked && carry_out_here(flow.who, flow.kind, flow.room, flow.client);
-  for (std::size_t i = 0; i < elsewhere.size(); ++i) {
+  if (flow.stay != 0) {  // to all other devices, and nobody answers
     EntryRoomCommand each = command;
-    if (i != 0 || is_done_here) each.receipt = 0;
-    events_.tell(elsewhere[i], each);
+    each.receipt = 0;
+    for (const ShardAddress& shard : elsewhere) events_.tell(shard, each);
+    return finish(number, {});
   }
-  if (is_done_here) {
+  // One of its shards carries it out, and answers: this one, or the newest device's.
+  if (is_here && carry_out_here(flow.who, flow.kind, flow.room, flow.client)) {
     flows_.at(number).who = {};
     return finish(number, {});
   }
-  if (!elsewhere.empty()) return;  // on_answer(), or its deadline
+  if (!elsewhere.empty()) return events_.tell(elsewhere.front(), command);  // on_answer(), or its deadline
   if (flow.kind == Kind::join) {
     return finish(number, RoomDone{Errc::offline, 0, 0, "no server holds a connection of this client"});
   }
   // It may still be listed: its grace runs, or its server is dead and not swept yet.
-  context_.ports.rosters.leave(ticket(number), LeaveRequest{flow.room, flow.client, every_epoch});
+  context_.ports.rosters.leave(ticket(number),
+                               LeaveRequest{.room = flow.room,
+                                            .client = flow.client,
+                                            .through = every_epoch,
+                                            .is_remembered = context_.options.policy == SessionPolicy::multi});
 }
 
 void RoomFlow::on_command(const ShardAddress& from, const EntryRoomCommand& command) {
@@ -491,6 +568,9 @@ void RoomFlow::on_command(const ShardAddress& from, const EntryRoomCommand& comm
   const auto room = RoomName::parse(command.room);
   const Requester who = command.receipt == 0 ? Requester{} : Requester::of(from, command.receipt);
   const Kind kind = command.op == EntryRoomCommand::Op::join ? Kind::join : Kind::leave;
+  if (client && room && command.stay != 0 && kind == Kind::join) {
+    return join_devices_here(*client, *room, ConnId{}, command.stay);
+  }
   if (client && room && carry_out_here(who, kind, *room, *client)) return;
   if (command.receipt == 0) return;
   events_.tell(from, EntryRoomAnswer{.receipt = command.receipt,
@@ -599,7 +679,7 @@ void RoomFlow::restore(Session& session, const std::vector<RoomName>& rooms, std
   const ConnId conn = session.id;
   for (const RoomName& room : rooms) {
     Flow flow(Kind::join, {}, room, session.client, conn);
-    flow.is_restore = true;
+    flow.is_restore = flow.is_of_claim = true;
     ++context_.stats.room_restores;
     const std::uint64_t number = add(std::move(flow));
     begin_join(number, flows_.at(number));
@@ -622,6 +702,17 @@ void RoomFlow::reassert(Session& session) {
   }
 }
 
+void RoomFlow::follow(Session& session, const std::vector<RoomName>& rooms) {
+  for (const RoomName& name : rooms) {
+    LocalRoom* room = channels_.rooms().find(name.view());
+    if (room != nullptr && room->find(session.id) != nullptr) continue;
+    Flow flow(Kind::join, {}, name, session.client, session.id);
+    flow.is_of_claim = true;
+    const std::uint64_t number = add(std::move(flow));
+    begin_join(number, flows_.at(number));
+  }
+}
+
 void RoomFlow::join_again(Session& session, const LocalRoom& room, RoomMember& member) {
   if (flows_.contains(member.last_join)) return;  // asked already
   // Nobody asked for this join: behind a leave that is under way it would bring the client back in.
@@ -632,6 +723,8 @@ void RoomFlow::join_again(Session& session, const LocalRoom& room, RoomMember& m
   }
   Flow again(Kind::join, {}, room.name, session.client, session.id);
   again.wants_presence = member.wants_presence;
+  again.is_of_claim = member.joined_version <= 1;  // the store has not confirmed it yet
+  again.stay = again.is_of_claim ? 0 : member.joined_version;
   const std::uint64_t flow = add(std::move(again));
   begin_join(flow, flows_.at(flow));
 }
@@ -703,7 +796,7 @@ void RoomFlow::retry_later() {
 }
 
 void RoomFlow::on_store_up() {
-  if (!unfinished_drops_.empty() || !unfinished_joins_.empty()) retry_at_ = context_.now();
+  if (has_unfinished()) retry_at_ = context_.now();
 }
 
 void RoomFlow::retry() {
@@ -711,8 +804,8 @@ void RoomFlow::retry() {
   if (context_.store == StoreState::down) return;  // on_store_up() goes on
   retry_joins();
   retry_drops();
-  if (!unfinished_drops_.empty() || !unfinished_joins_.empty())
-    retry_at_ = context_.now() + context_.limits().reassert_pace;
+  retry_devices();
+  if (has_unfinished()) retry_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 void RoomFlow::retry_joins() {
@@ -736,6 +829,24 @@ void RoomFlow::retry_drops() {
   }
 }
 
+void RoomFlow::retry_devices() {
+  for (std::uint32_t n = 0; n < context_.limits().reassert_batch && !unfinished_devices_.empty(); ++n) {
+    const auto node = unfinished_devices_.extract(unfinished_devices_.begin());
+    const auto& [client, room] = node.key();
+    if (is_member_here(client, room)) join_devices_elsewhere(client, room, node.mapped());
+  }
+}
+
+bool RoomFlow::is_member_here(const ClientId& client, const RoomName& name) {
+  LocalRoom* room = channels_.rooms().find(name.view());
+  if (room == nullptr) return false;
+  for (Session* session = context_.sessions.newest(client.view()); session != nullptr;
+       session = context_.sessions.next(*session)) {
+    if (room->find(session->id) != nullptr) return true;
+  }
+  return false;
+}
+
 // ---------------------------------------------------------------- the roster speaks
 
 void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
@@ -744,27 +855,35 @@ void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
        session = context_.sessions.next(*session)) {
     RoomMember* member = room.find(session->id);
     if (member == nullptr || session->phase != Session::Phase::open) continue;
+    if (member->holder == 0 && member->joined_version >= event.version) continue;  // of an earlier stay
     const bool is_swept = event.kind == PresenceEvent::Kind::swept;
-    // It has just heard that it left: if a join brings it in again, it is to hear that, too.
-    const bool has_heard = member->joined_version != 0 && member->joined_version < event.version;
-    if (has_heard && member->wants_presence && session->framing != Framing::raw) member->is_untold = true;
     if (const auto join = flows_.find(member->last_join); join != flows_.end()) {
       // The answer to a join is still to come: only its version tells which of the two came first. Until then what
-      // comes is held back, with a mark where the stay ended.
-      if (member->holder == 0 && member->joined_version >= event.version) continue;
-      if (member->holder == 0) hold_for(*member, join->first, join->second);
+      // comes is held back, with a mark where the stay ended. Who asked for that join hears its answer first.
+      bool is_told = false;
+      const bool was_in = member->holder == 0;
+      if (was_in) {
+        is_told = join->second.who.kind != Requester::Kind::command;
+        if (is_told) say_left(*session, *member, room, event);
+        hold_for(*member, join->first, join->second);
+      }
       if (const auto holder = flows_.find(member->holder); holder != flows_.end()) {
+        if (!is_told && member->wants_presence) {
+          keep(holder->second, Held{.frame = left_frame(*session, room, event),
+                                    .version = event.version,
+                                    .is_own_leave = was_in});
+        }
         keep(holder->second, Held{.frame = {}, .version = event.version, .is_end = true});
       }
       member->left_version = event.version;
       member->is_swept = is_swept;
       continue;
     }
-    if (member->joined_version >= event.version) continue;
+    say_left(*session, *member, room, event);
     if (member->is_due) continue;  // an older attachment's end: the roster does not have this one yet
     if (is_swept) {
       reassert(*session);  // taken for dead, and alive: its claim is asserted again by the Keeper's word
-      return;
+      continue;
     }
     ++context_.stats.room_leaves;
     end_membership(room, *session);

@@ -2,6 +2,11 @@
 //
 //   join:   allowed? ─▶ channel held ─▶ roster.join ─▶ ok: member, answered ─▶ what came meanwhile
 //   leave:  allowed? ─▶ roster.leave ─▶ ok: no member any more, answered
+//
+// With several devices a client joins and leaves with all of them: the connection that carries a join out brings in the
+// others, each with the version since which the client is in, and a leave removes them all. A server that did not hear
+// of that leave asserts its device again; the store remembers, and answers that the client has left.
+//
 //   close:  members here end at once ─▶ claim released ─▶ reconnect_grace ─▶ roster.drop
 //   claim:  the client was in rooms ─▶ join each ─▶ welcome, and only then 4009 to the old connection
 //
@@ -69,6 +74,9 @@ public:
   void restore(Session& session, const std::vector<RoomName>& rooms, std::vector<Attachment> displaced);
   /// The claim was asserted again, with its new epoch: so are the memberships.
   void reassert(Session& session);
+  /// The client is in these rooms, says the store, and with several devices this one is, too: it may have been deaf when
+  /// another joined.
+  void follow(Session& session, const std::vector<RoomName>& rooms);
   void on_closed(Session& session);
   /// The store lists this attachment of ours in the room: drops it if nobody stands for it. True if so.
   bool take_back(const RoomName& room, const ClientId& client, const Attachment& at);
@@ -87,7 +95,7 @@ public:
   // ---- from other shards
   void on_command(const ShardAddress& from, const EntryRoomCommand& command);
   void on_answer(const EntryRoomAnswer& answer);
-  /// Before it is told to anybody.
+  /// After the others have been told: what a leave means for the client's own connections here.
   void on_presence(LocalRoom& room, const PresenceEvent& event);
   /// Holds back what a connection gets while its join is under way.
   void hold_back(const RoomMember& member, Frame frame, std::uint64_t version);
@@ -118,6 +126,7 @@ private:
     Frame frame;
     std::uint64_t version = 0;  // of a presence event; 0: a message
     bool is_end = false;        // no frame: here the client's stay ended
+    bool is_own_leave = false;  // of a stay of which the connection knows: it is told, whatever the join's answer
   };
   struct Flow {
     Flow(Kind kind_, Requester who_, RoomName room_, ClientId client_, ConnId conn_)
@@ -132,6 +141,8 @@ private:
     bool is_restore = false;
     bool is_again = false;  // the connection is in the room already
     std::uint8_t attempts = 0;
+    std::uint64_t stay = 0;  // join: nobody asks, the client has been in since this version; 0: none is known
+    bool is_of_claim = false;  // nobody asks, and the client was in at its claim
     Epoch through;       // leave: memberships of later claims stay
     std::string cursor;  // members
     std::uint32_t count = 0;
@@ -169,7 +180,15 @@ private:
   void begin_leave(std::uint64_t number, Flow& flow);
   void locate(std::uint64_t number, Flow& flow);
   [[nodiscard]] bool carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client);
-  void join_other_devices(const Session& session, const RoomName& room);
+  void join_other_devices(const Session& session, const RoomName& room, std::uint64_t version);
+  /// All connections here but `except`, and none is answered for.
+  void join_devices_here(const ClientId& client, const RoomName& room, ConnId except, std::uint64_t stay);
+  /// Asks where they are; again, if the store does not answer.
+  void join_devices_elsewhere(const ClientId& client, const RoomName& room, std::uint64_t stay);
+  /// The stay that a join asserted has ended by a leave that was not heard here.
+  void end_stay(std::uint64_t number, const Joined& joined);
+  /// Out by what is older than its latest join, if one is under way: else out for good.
+  void take_out(LocalRoom& room, RoomMember& member, Session& session, std::uint64_t number);
   void refuse_join(std::uint64_t number, Errc result, std::string_view detail);
   /// Ends the flow and tells whoever asked.
   void finish(std::uint64_t number, const RoomDone& done);
@@ -177,10 +196,15 @@ private:
   /// What it held back goes out, up to the end of the stay that began at `version`. Returns what came after that end.
   std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version);
   void keep(Flow& flow, Held held);
+  /// What is to be said of earlier stays before the answer.
+  void release_own_leaves(Session& session, const Flow& flow, std::uint64_t version);
   /// The connection is not in the room now, and will be with this join: what comes until then is held back.
   static void hold_for(RoomMember& member, std::uint64_t number, Flow& join);
   void forget(std::uint64_t number);
-  void tell_left(Session& session, const Flow& flow, const Left& left);
+  void tell_left(Session& session, const RoomName& room, std::uint64_t size, std::uint64_t version);
+  /// The same by the roster's word, to a member that hears presence.
+  void say_left(Session& session, RoomMember& member, const LocalRoom& room, const PresenceEvent& event);
+  [[nodiscard]] Frame left_frame(const Session& session, const LocalRoom& room, const PresenceEvent& event);
   void end_membership(LocalRoom& room, Session& session);
   void drop(Drop what);
   /// The client has been told that it is in, or was in before: the store has not taken it, and is asked again.
@@ -191,6 +215,11 @@ private:
   void retry();
   void retry_joins();
   void retry_drops();
+  void retry_devices();
+  [[nodiscard]] bool has_unfinished() const {
+    return !unfinished_drops_.empty() || !unfinished_joins_.empty() || !unfinished_devices_.empty();
+  }
+  [[nodiscard]] bool is_member_here(const ClientId& client, const RoomName& room);
   void drop_all(ConnId conn, const Departed& departed);
   void note_restored(ConnId conn);
   void limit(std::uint64_t number, Flow& flow, Duration within);
@@ -209,6 +238,7 @@ private:
   std::unordered_map<std::uint64_t, Drop> drops_;
   std::map<std::pair<ConnId, RoomName>, Drop> unfinished_drops_;  // that the store did not take
   std::set<std::pair<ConnId, RoomName>> unfinished_joins_;        // and these, of members that are `is_due`
+  std::map<std::pair<ClientId, RoomName>, std::uint64_t> unfinished_devices_;  // elsewhere, to be brought in -> stay
   std::optional<Time> retry_at_;
   std::string text_;  // an answer being written
 };

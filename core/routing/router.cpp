@@ -71,7 +71,10 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
       return rooms.restore(session, room_names, std::move(displaced));
     }
     for (const Attachment& at : displaced) on_displaced(at);
-    if (std::exchange(session.are_rooms_due, false)) rooms.reassert(session);
+    if (std::exchange(session.are_rooms_due, false)) {
+      rooms.reassert(session);
+      if (context.options.policy == SessionPolicy::multi) rooms.follow(session, room_names);
+    }
     welcome(session);
   }
 

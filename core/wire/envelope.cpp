@@ -130,6 +130,7 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
       command.receipt = reader.number();
       command.room = reader.text();
       command.client = reader.text();
+      command.stay = reader.number();
       entries.emplace_back(command);
       return;
     }
@@ -229,6 +230,7 @@ void BatchWriter::add(const Entry& entry) {
                    put_number(entries_, command.receipt);
                    put_text(entries_, command.room);
                    put_text(entries_, command.client);
+                   put_number(entries_, command.stay);
                  },
                  [&](const EntryRoomAnswer& answer) {
                    put_kind(Kind::room_answer);

@@ -82,6 +82,7 @@ struct EntryRoomCommand {  // a client's owner carries out what somebody elsewhe
   std::uint64_t receipt = 0;
   std::string_view room;
   std::string_view client;
+  std::uint64_t stay = 0;  // join: another device of the client is in since this version; 0: somebody asks for it
 };
 struct EntryRoomAnswer {
   std::uint64_t receipt = 0;

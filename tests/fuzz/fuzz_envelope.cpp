@@ -83,7 +83,7 @@ private:
         return EntryRoomReceipt{number(), number(), data_.ConsumeIntegral<std::uint32_t>()};
       case 7:
         return EntryRoomCommand{data_.ConsumeBool() ? EntryRoomCommand::Op::join : EntryRoomCommand::Op::leave,
-                                number(), text(), text()};
+                                number(), text(), text(), number()};
       case 8:
         return EntryRoomAnswer{number(), data_.ConsumeIntegral<std::uint8_t>(), number(), number(), text()};
       default:

@@ -7,6 +7,7 @@
 -- ARGV[7]  how wrong accepted_at may be beside another server's, in us
 -- ARGV[8]  ttl of the client's rows in ms, 0: none
 -- returns  {"ok", epoch, 1 if the row is new, {displaced attachment...}, {room...}} | {"superseded"} | {"capacity"}
+--          rooms: the client's, without those that list this attachment
 --
 -- Times and epochs are microseconds, below 2^53, so Lua's doubles hold them exactly.
 local own, at = KEYS[1], ARGV[1]
@@ -65,7 +66,12 @@ redis.call('HSET', own, at, text .. ' ' .. ARGV[2])
 if ARGV[8] ~= '0' then redis.call('PEXPIRE', own, ARGV[8]) else redis.call('PERSIST', own) end
 
 local rooms, is_listed = {}, {}
-for _, note in ipairs(redis.call('HKEYS', KEYS[2])) do
+local notes = redis.call('HKEYS', KEYS[2])
+for _, note in ipairs(notes) do
+  local by, room = string.match(note, '^([^ ]+) (.*)$')
+  if by == at then is_listed[room] = true end
+end
+for _, note in ipairs(notes) do
   local room = string.match(note, '^[^ ]+ (.*)$')
   if room and not is_listed[room] then
     is_listed[room] = true

@@ -33,10 +33,11 @@ local function version() return redis.call('GET', ver) or '0' end
 
 -- The newest version that a caller has seen. What is above it was never told: microseconds outrun events.
 local known = 0
-local function above_known()
+local function now_us()
   local time = redis.call('TIME')
-  return text(math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), known + 1))
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
+local function above_known() return text(math.max(now_us(), known + 1)) end
 -- A failover has lost events that somebody has heard.
 local function catch_up()
   if redis.call('EXISTS', ver) == 1 and tonumber(version()) < known then redis.call('SET', ver, above_known()) end

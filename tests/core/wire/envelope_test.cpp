@@ -30,7 +30,7 @@ BatchWriter everything() {
   writer.add(EntryKick{0x1000000, 4009, "a newer connection took over"});
   writer.add(EntryProbe{42});
   writer.add(EntryRoomReceipt{biggest, 7, 2});
-  writer.add(EntryRoomCommand{EntryRoomCommand::Op::leave, 8, "chat:room:42", "bob"});
+  writer.add(EntryRoomCommand{EntryRoomCommand::Op::leave, 8, "chat:room:42", "bob", biggest});
   writer.add(EntryRoomAnswer{8, 3, 5, biggest, "the table is full"});
   return writer;
 }
@@ -89,6 +89,7 @@ void check_everything(const Batch& batch) {
   CHECK(command.receipt == 8);
   CHECK(command.room == "chat:room:42");
   CHECK(command.client == "bob");
+  CHECK(command.stay == biggest);
   const auto& answer = std::get<EntryRoomAnswer>(batch.entries[9]);
   CHECK(answer.result == 3);
   CHECK(answer.size == 5);
