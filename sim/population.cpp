@@ -349,6 +349,7 @@ bool Population::say(DeviceIndex index, std::string&& text) {
 void Population::write(ConnIndex index, std::string&& bytes) {
   Conn& conn = conns_[index];
   if (conn.state == Conn::State::none || conn.device == nobody) return;
+  if (conn.close == Conn::Close::written) parts_.truth->closes().on_written_after(index);
   conn.in_flight += static_cast<std::uint32_t>(bytes.size());
   if (conn.is_cut) return;  // fills the window and stays there
   const std::size_t size = bytes.size();

@@ -38,6 +38,8 @@ struct Conn {
   bool is_blocked = false;      // the server waits for the window
   bool is_slow = false;
   bool is_welcome = false;
+  enum class Close : std::uint8_t { none, asked, written } close = Close::none;   // by its server
+  enum class Row : std::uint8_t { wanted, replaced, no_room } row = Row::wanted;  // what the store did to its claim
   DeviceIndex device = nobody;
   std::uint32_t server = 0;
   std::uint32_t life = 0;    // of that server

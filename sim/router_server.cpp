@@ -63,7 +63,7 @@ void RouterServer::stop() {
   if (is_draining_) return;
   is_draining_ = true;
   for (const ConnIndex index : by_slot_) {
-    if (index != nobody) closing_.push_back({parts_.population->conn(index).id, 1001});
+    if (index != nobody) close_later(parts_.population->conn(index).id, 1001);
   }
   end_turn();
   drain_until_ = parts_.kernel.now() + std::chrono::nanoseconds(parts_.config.drain_within).count();
@@ -97,10 +97,13 @@ void RouterServer::end_turn() {
       const ConnIndex index = conn_with(each.conn);
       if (index == nobody) continue;
       Conn& conn = parts_.population->conn(index);
+      const Outbox* outbox = router_.outbox(each.conn);
+      const Closes::Waiting waiting{each.waiting, outbox == nullptr ? 0 : outbox->bytes()};
       flush(index);
       conn.state = Conn::State::closed;
-      parts_.population->close_by_server(index,
-                                         parts_.mutant == Mutant::silent_close ? std::uint16_t{1006} : each.code);
+      const std::uint16_t code = parts_.mutant == Mutant::silent_close ? std::uint16_t{1006} : each.code;
+      parts_.truth->closes().on_close(index, code, waiting);
+      parts_.population->close_by_server(index, code);
       closed(index);
     }
     flushing_.clear();
@@ -223,7 +226,14 @@ void RouterServer::close(ConnId conn, std::uint16_t code, std::string_view reaso
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("s{} closes {:x} with {}: {}", number_, conn.value, code, reason));
   }
-  closing_.push_back({conn, code});
+  close_later(conn, code);
+}
+
+void RouterServer::close_later(ConnId conn, std::uint16_t code) {
+  if (parts_.mutant == Mutant::miscoded_close && code == 4009) code = 1011;
+  if (const ConnIndex index = conn_with(conn); index != nobody) parts_.truth->closes().on_asked(index);
+  const Outbox* outbox = router_.outbox(conn);
+  closing_.push_back({conn, code, outbox == nullptr ? 0 : outbox->bytes()});
 }
 
 // ---------------------------------------------------------------- the store

@@ -60,6 +60,7 @@ private:
   void flush(ConnIndex conn);
   void arm_timer();
   void closed(ConnIndex conn);
+  void close_later(ConnId conn, std::uint16_t code);
 
   StorePorts router_ports_, keeper_ports_;
   Keeper keeper_;
@@ -69,6 +70,7 @@ private:
   struct Closing {
     ConnId conn;
     std::uint16_t code;
+    std::size_t waiting;  // bytes for it, then
   };
   std::vector<Closing> closing_, ending_;
   std::string bytes_;

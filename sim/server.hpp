@@ -75,4 +75,7 @@ private:
   std::vector<Event> delayed_;  // what came while it was paused
 };
 
+/// That life of that server, if it goes on.
+[[nodiscard]] VirtualServer* living(const Parts& parts, const ServerId& id);
+
 }  // namespace wsr::sim

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "sim/frame_text.hpp"
@@ -19,25 +18,11 @@ constexpr Nanos due_within = 5 * second;      // an answer, a message: of a conn
 constexpr Nanos kicked_within = 2 * second;   // from a newer claim to the end of the connection that it displaced
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
 
-std::uint32_t server_number(const ServerId& id) {
-  std::uint32_t number = 0;
-  const auto name = id.name();
-  if (name.size() > 1) std::from_chars(name.data() + 1, name.data() + name.size(), number);
-  return number;
-}
-
-std::uint32_t life_number(const ServerId& id) {
-  std::uint32_t number = 0;
-  const auto text = id.incarnation();
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
 Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(time).count(); }
 
 }  // namespace
 
-Truth::Truth(Parts& parts) : parts_(parts), places_(parts) {}
+Truth::Truth(Parts& parts) : parts_(parts), closes_(parts), places_(parts) {}
 
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
   ++finding_count_;
@@ -354,9 +339,8 @@ void Truth::on_check(const Event& event) {
 }
 
 void Truth::on_swept(const ServerId& id) {
-  const VirtualServer* server = parts_.server(server_number(id));
-  const bool is_alive = server != nullptr && server->life() == life_number(id);
-  if (!is_alive || server->is_paused() || server->is_draining() || !is_calm_since(parts_.kernel.now())) return;
+  const VirtualServer* server = living(parts_, id);
+  if (server == nullptr || server->is_paused() || server->is_draining() || !is_calm_since(parts_.kernel.now())) return;
   find("no-false-reap", nobody, fmt::format("{} lives, and was swept", id.view()));
 }
 
@@ -372,8 +356,8 @@ void Truth::judge_takeover(const Takeover& takeover) {
 
 Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   is_open = false;
-  const VirtualServer* server = parts_.server(server_number(at.server));
-  if (server == nullptr || server->life() != life_number(at.server)) return 0;
+  const VirtualServer* server = living(parts_, at.server);
+  if (server == nullptr) return 0;
   const ConnIndex index = server->conn_with(at.conn);
   if (index == nobody) return 0;
   is_open = true;
@@ -382,6 +366,7 @@ Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
 
 void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
+  closes_.on_claim(request, before, after);
   const std::uint32_t client = Population::client_named(request.client.view());
   if (!before || request.policy != SessionPolicy::single) return;
   if (!after) return;  // of a server that holds no lease now: its rows are not shown

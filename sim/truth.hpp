@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/closes.hpp"
 #include "sim/parts.hpp"
 #include "sim/places.hpp"
 #include "sim/population.hpp"
@@ -88,6 +89,7 @@ public:
   void on_told(ConnIndex conn, std::uint64_t count);
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
+  [[nodiscard]] Closes& closes() { return closes_; }
   void on_queue(ConnIndex conn, std::size_t bytes);
   void on_killed(const ServerId& server);
   /// All were gone, and one has come.
@@ -244,6 +246,7 @@ private:
   [[nodiscard]] Nanos peace() const;
 
   Parts& parts_;
+  Closes closes_;
   Places places_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
