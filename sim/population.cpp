@@ -579,8 +579,16 @@ void Population::on_text(ConnIndex index, std::string_view text) {
   }
   text.remove_prefix(head.size());
   const auto is = [&text](std::string_view op) { return text.starts_with(op); };
-  if (is("message\"")) return parts_.truth->on_message(index, text);
-  if (is("room\"")) return parts_.truth->on_room_message(index, text);
+  VirtualServer* server = parts_.server(conn.server);
+  if (server != nullptr && server->life() != conn.life) server = nullptr;
+  if (is("message\"")) {
+    if (server != nullptr) server->on_heard();
+    return parts_.truth->on_message(index, text);
+  }
+  if (is("room\"")) {
+    if (server != nullptr) server->on_heard_room();
+    return parts_.truth->on_room_message(index, text);
+  }
   if (is("presence\"")) return parts_.truth->on_presence(index, text);
   if (is("rejoined\"")) return parts_.truth->on_rejoined(index, text);
   if (is("welcome\"")) {

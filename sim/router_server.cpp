@@ -181,6 +181,7 @@ void RouterServer::on_accept(ConnIndex index) {
     parts_.population->refuse(index);
     return end_turn();
   }
+  ++counts_.opened;
   conn.id = *opened;
   conn.life = life_;
   conn.opened_at = parts_.kernel.now();
@@ -194,6 +195,8 @@ void RouterServer::on_accept(ConnIndex index) {
 void RouterServer::on_text(ConnIndex index, std::string&& text) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
+  if (text.starts_with(R"({"op":"send")")) ++counts_.sends;
+  if (text.starts_with(R"({"op":"push")")) ++counts_.pushes;
   router_.text(conn.id, text);
   end_turn();
 }
@@ -216,6 +219,7 @@ void RouterServer::closed(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   const ConnId id = conn.id;
   by_slot_[id.slot()] = nobody;
+  ++counts_.closed;
   router_.closed(id);
   conn.state = Conn::State::closed;
   parts_.population->server_end_is_over(index);
@@ -226,6 +230,8 @@ void RouterServer::close(ConnId conn, std::uint16_t code, std::string_view reaso
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("s{} closes {:x} with {}: {}", number_, conn.value, code, reason));
   }
+  if (code == 4009) ++counts_.closes_replaced;
+  if (code == 1013) ++counts_.closes_slow;
   close_later(conn, code);
 }
 
@@ -269,6 +275,10 @@ void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
       parts_.kernel.draws.chance(50'000, Purpose::mutant, number_, ++frames_)) {
     owners->rows.clear();
   }
+  if (const auto* released = std::get_if<Released>(&answer)) {
+    if (released->result == Errc::not_found) ++counts_.releases_fenced;
+    if (released->result == Errc::unavailable || released->result == Errc::timeout) ++counts_.releases_unanswered;
+  }
   router_.on_answer(ticket, std::move(answer));
 }
 
@@ -277,6 +287,7 @@ void RouterServer::on_bus_message(const Channel& channel, std::string_view, std:
   if (channel.kind != ChannelKind::inbox) return;
   const auto header = peek_batch(payload);
   if (header && header->to_shard == probe_shard) return keeper_.on_probe(payload);
+  ++counts_.batches_in;
   router_.on_batch(id_.view(), payload);
 }
 
@@ -308,11 +319,13 @@ void RouterServer::on_readiness(const Readiness& readiness) {
 // ---------------------------------------------------------------- checkers
 
 void RouterServer::push(const RoomName& room, std::string_view data) {
+  ++counts_.pushes;
   router_.push(Ticket{}, room, {}, data, Echo::yes, Wait::not_at_all);
   end_turn();
 }
 
 void RouterServer::send(const ClientId& to, std::string_view data) {
+  ++counts_.sends;
   router_.send(Ticket{}, {}, to, data, Wait::not_at_all);
   end_turn();
 }
@@ -320,7 +333,16 @@ void RouterServer::send(const ClientId& to, std::string_view data) {
 Stats RouterServer::stats() const {
   Stats stats = router_.stats();
   if (parts_.mutant == Mutant::miscounted_words) stats.sent += stats.sent / 100 + 1;
+  if (parts_.mutant == Mutant::forgotten_count && stats.batches_in != 0) --stats.batches_in;
   return stats;
+}
+
+std::optional<std::string> RouterServer::dishonest_figure() const {
+  OutsideCounts counts = counts_;
+  counts.calls = router_ports_.counts();
+  // Of several devices each is looked for when one joins or leaves.
+  counts.lookups_for_rooms_max = parts_.config.policy == SessionPolicy::multi ? counts.calls.lookups : 0;
+  return wsr::sim::dishonest_figure(stats(), counts, session_.room_channels());
 }
 
 }  // namespace wsr::sim

@@ -33,6 +33,7 @@ public:
   [[nodiscard]] bool is_listening() const override { return has_been_ready_ && !is_draining_; }
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::size_t connections() const override { return router_.connection_count(); }
+  [[nodiscard]] std::optional<std::string> dishonest_figure() const override;
   [[nodiscard]] ConnIndex conn_with(ConnId id) const override;
 
 private:

@@ -588,6 +588,9 @@ void Truth::judge_end() {
       find("words-add-up", nobody,
            fmt::format("s{}: {} sent, {} words", server->number(), stats.sent, sum(stats.words)));
     }
+    if (const auto figure = server->dishonest_figure(); figure && !server->is_draining()) {
+      find("honest-stats", nobody, fmt::format("s{} {}", server->number(), *figure));
+    }
     if (!server->is_draining() && !server->is_ready()) {
       find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));
     }

@@ -174,7 +174,7 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 21> checker_names{{
+inline constexpr std::array<CheckerName, 22> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
@@ -183,6 +183,7 @@ inline constexpr std::array<CheckerName, 21> checker_names{{
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
     {"no-false-reap", "G4", "a server that lives and reaches the store is not swept"},
     {"words-add-up", "G5", "each server's words and what is in flight add up to what was sent"},
+    {"honest-stats", "G5", "each server's figures are what went in and out of it"},
     {"one-answer", "G5", "each command with an id gets one answer, unless its connection ends"},
     {"honest-word", "G5", "what was said not to be delivered does not arrive"},
     {"at-most-once", "G6", "no message comes twice"},
@@ -200,7 +201,7 @@ inline constexpr std::array<CheckerName, 21> checker_names{{
 
 /// Checkers that judge nothing before the end, when all has healed; the others judge all the time.
 [[nodiscard]] constexpr bool is_judged_at_end(std::string_view checker) {
-  return checker == "comes-right" || checker == "words-add-up";
+  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats";
 }
 
 inline constexpr std::array<std::string_view, 17> function_names{

@@ -77,9 +77,10 @@ bool is_caught(const Scenario& scenario, Mutant mutant) {
 
 TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where there is none") {
   using M = Mutant;
-  const std::vector<M> all_the_time{
-      M::lost_after_word,        M::lost_room_message, M::swallowed_answer, M::swapped_frames, M::swapped_room_frames,
-      M::doubled_presence_frame, M::doubled_frame,     M::foreign_delivery, M::rewritten_word, M::false_offline};
+  const std::vector<M> all_the_time{M::lost_after_word, M::lost_room_message,   M::swallowed_answer,
+                                    M::swapped_frames,  M::swapped_room_frames, M::doubled_presence_frame,
+                                    M::doubled_frame,   M::foreign_delivery,    M::rewritten_word,
+                                    M::false_offline,   M::forgotten_count};
   const std::vector<Case> cases{
       {.name = "nothing else", .caught = all_the_time},
       {.name = "no word is wished", .send = R"(, "word": false)", .caught = {M::lost_after_word}},
@@ -197,7 +198,9 @@ TEST_CASE("a waiver of a repeated step is for each of its times, and for nothing
     const Nanos since = at % (20 * second);
     return at >= 10 * second && since >= 10 * second && since <= 12 * second;
   };
-  for (const Finding& finding : result.findings) CHECK_FALSE(is_waived_time(finding.at));
+  for (const Finding& finding : result.findings) {
+    if (finding.checker == "at-most-once") CHECK_FALSE(is_waived_time(finding.at));
+  }
   std::size_t times = 0;
   for (const Nanos from : {10 * second, 30 * second, 50 * second}) {
     times += std::any_of(result.waived.begin(), result.waived.end(),
