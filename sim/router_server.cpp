@@ -345,4 +345,16 @@ std::optional<std::string> RouterServer::dishonest_figure() const {
   return wsr::sim::dishonest_figure(stats(), counts, session_.room_channels());
 }
 
+VirtualServer::Keeps RouterServer::keeps() {
+  const Stats stats = router_.stats();
+  const bool has_timer = router_.next_deadline() && parts_.config.limits.owner_ttl.count() == 0;
+  return {.connections = router_.connection_count(),
+          .memberships = stats.memberships,
+          .rooms = stats.rooms,
+          .channels = session_.room_channels(),
+          .bytes = router_.outbox_budget().bytes,
+          .unfinished = stats.unfinished,
+          .timers = has_timer ? 1U : 0U};
+}
+
 }  // namespace wsr::sim

@@ -34,6 +34,7 @@ public:
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::size_t connections() const override { return router_.connection_count(); }
   [[nodiscard]] std::optional<std::string> dishonest_figure() const override;
+  [[nodiscard]] Keeps keeps() override;
   [[nodiscard]] ConnIndex conn_with(ConnId id) const override;
 
 private:

@@ -64,6 +64,15 @@ public:
   [[nodiscard]] virtual std::size_t connections() const = 0;
   /// The first of its core's figures that cannot be true, in words.
   [[nodiscard]] virtual std::optional<std::string> dishonest_figure() const { return std::nullopt; }
+  /// What it holds for clients.
+  struct Keeps {
+    std::uint64_t connections = 0, memberships = 0, rooms = 0;
+    std::uint64_t channels = 0;    // of rooms, that it has subscribed
+    std::uint64_t bytes = 0;       // in outboxes
+    std::uint64_t unfinished = 0;  // messages without a word
+    std::uint64_t timers = 0;      // of its routing; rows that expire have one for ever
+  };
+  [[nodiscard]] virtual Keeps keeps() { return {}; }
   [[nodiscard]] virtual ConnIndex conn_with(ConnId id) const = 0;
   [[nodiscard]] StoreSession& session() { return session_; }
   /// When messages of the bus may last have been missed.

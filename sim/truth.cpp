@@ -25,14 +25,16 @@ Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(ti
 Truth::Truth(Parts& parts) : parts_(parts), closes_(parts), places_(parts) {}
 
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
+  if (over_ && checker != "clean-zero") return;
   ++finding_count_;
   if (parts_.kernel.is_traced()) parts_.kernel.note(fmt::format("FINDING {}: {}", checker, what));
   if (findings_.size() >= findings_kept) {
     if (brief_findings_.size() < findings_max - findings_kept)
-      brief_findings_.push_back({checker, parts_.kernel.now()});
+      brief_findings_.push_back({checker, over_ ? over_->at : parts_.kernel.now()});
     return;
   }
-  findings_.push_back({std::string(checker), std::move(what), parts_.kernel.now(), parts_.kernel.events(), client});
+  const Over now = over_.value_or(Over{parts_.kernel.now(), parts_.kernel.events()});
+  findings_.push_back({std::string(checker), std::move(what), now.at, now.event, client});
 }
 
 /// How long after a fault the cluster may need until statements about it hold again.

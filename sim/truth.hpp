@@ -12,6 +12,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -130,6 +131,8 @@ public:
   /// All has healed and settled.
   void send_probes();
   void judge_end();
+  /// The run is over. From now on only what is left behind is found, and it is dated now.
+  void end() { over_ = Over{parts_.kernel.now(), parts_.kernel.events()}; }
 
   /// The first findings_kept of finding_count().
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
@@ -276,8 +279,13 @@ private:
   Nanos client_trouble_ended_ = 0;
   Nanos calm_from_ = 0;
   Nanos first_server_at_ = 0;
-  Nanos last_fault_ = 0;                             // when one last began or ended
-  Nanos ended_at_ = 0;                               // when the probes went out
+  Nanos last_fault_ = 0;  // when one last began or ended
+  Nanos ended_at_ = 0;    // when the probes went out
+  struct Over {
+    Nanos at = 0;
+    std::uint64_t event = 0;
+  };
+  std::optional<Over> over_;
   std::map<std::uint32_t, DeedNumber> room_probes_;  // room -> probe
 };
 

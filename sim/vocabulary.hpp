@@ -174,13 +174,14 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 22> checker_names{{
+inline constexpr std::array<CheckerName, 23> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
     {"single-owner", "G2", "the connection that a newer claim has displaced is closed"},
     {"follows-the-client", "G3", "a client that is connected and settled is never offline"},
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
+    {"clean-zero", "G4", "once all clients have gone nothing of them is left anywhere"},
     {"no-false-reap", "G4", "a server that lives and reaches the store is not swept"},
     {"words-add-up", "G5", "each server's words and what is in flight add up to what was sent"},
     {"honest-stats", "G5", "each server's figures are what went in and out of it"},
@@ -201,7 +202,7 @@ inline constexpr std::array<CheckerName, 22> checker_names{{
 
 /// Checkers that judge nothing before the end, when all has healed; the others judge all the time.
 [[nodiscard]] constexpr bool is_judged_at_end(std::string_view checker) {
-  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats";
+  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats" || checker == "clean-zero";
 }
 
 inline constexpr std::array<std::string_view, 17> function_names{

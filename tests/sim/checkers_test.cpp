@@ -77,10 +77,10 @@ bool is_caught(const Scenario& scenario, Mutant mutant) {
 
 TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where there is none") {
   using M = Mutant;
-  const std::vector<M> all_the_time{M::lost_after_word, M::lost_room_message,   M::swallowed_answer,
-                                    M::swapped_frames,  M::swapped_room_frames, M::doubled_presence_frame,
-                                    M::doubled_frame,   M::foreign_delivery,    M::rewritten_word,
-                                    M::false_offline,   M::forgotten_count};
+  const std::vector<M> all_the_time{
+      M::lost_after_word,        M::lost_room_message, M::swallowed_answer, M::swapped_frames, M::swapped_room_frames,
+      M::doubled_presence_frame, M::doubled_frame,     M::foreign_delivery, M::rewritten_word, M::false_offline,
+      M::forgotten_count,        M::kept_channel,      M::kept_place};
   const std::vector<Case> cases{
       {.name = "nothing else", .caught = all_the_time},
       {.name = "no word is wished", .send = R"(, "word": false)", .caught = {M::lost_after_word}},
