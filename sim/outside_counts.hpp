@@ -14,6 +14,7 @@ namespace wsr::sim {
 
 /// Calls to the store.
 struct PortCounts {
+  std::uint64_t all = 0;
   std::uint64_t claims = 0;
   std::uint64_t releases = 0;
   std::uint64_t lookups = 0;

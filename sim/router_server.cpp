@@ -46,7 +46,8 @@ RouterServer::RouterServer(Parts& parts, std::uint32_t number, std::uint32_t lif
       keeper_ports_(session_, keeper_tag),
       keeper_(keeper_options(parts, id_), keeper_ports_, keeper_ports_, *this, *this),
       router_(router_options(parts, id_),
-              Router::Ports{router_ports_, router_ports_, router_ports_, router_ports_, *this, *this, *this}) {}
+              Router::Ports{router_ports_, router_ports_, router_ports_, router_ports_, *this, *this, *this}),
+      work_(parts.scenario, parts.config.limits) {}
 
 Time RouterServer::now() const { return Time{std::chrono::nanoseconds{parts_.kernel.now() + clock_offset_}}; }
 StoreTime RouterServer::store_now() const { return keeper_.store_time(now()); }
@@ -115,6 +116,11 @@ void RouterServer::end_turn() {
   keeper_.set_connections(router_.connection_count());
   for (; times_deaf_ < keeper_.figures().times_deaf; ++times_deaf_) parts_.metrics.count(Metric::server_deaf);
   arm_timer();
+  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0) {
+    parts_.truth->find("bounded-work", nobody,
+                       fmt::format("one event cost s{}, which has {} connections, {} calls to the store too many",
+                                   number_, router_.connection_count(), excess));
+  }
 }
 
 void RouterServer::flush(ConnIndex index) {
@@ -175,7 +181,9 @@ ConnIndex RouterServer::conn_with(ConnId id) const {
 void RouterServer::on_accept(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
+  work_.begin(router_ports_.counts().all);
   const auto client = ClientId::trusted(Population::name_of(parts_.population->client_of(conn.device)));
+  if (parts_.mutant == Mutant::scan_at_claim) scan();
   const auto opened = router_.open(client, Framing::websocket);
   if (!opened) {
     parts_.population->refuse(index);
@@ -195,6 +203,7 @@ void RouterServer::on_accept(ConnIndex index) {
 void RouterServer::on_text(ConnIndex index, std::string&& text) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
+  work_.begin(router_ports_.counts().all);
   if (text.starts_with(R"({"op":"send")")) ++counts_.sends;
   if (text.starts_with(R"({"op":"push")")) ++counts_.pushes;
   router_.text(conn.id, text);
@@ -204,6 +213,7 @@ void RouterServer::on_text(ConnIndex index, std::string&& text) {
 void RouterServer::on_fin(ConnIndex index) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return parts_.population->server_end_is_over(index);
+  work_.begin(router_ports_.counts().all);
   closed(index);
   end_turn();
 }
@@ -211,6 +221,7 @@ void RouterServer::on_fin(ConnIndex index) {
 void RouterServer::on_writable(ConnIndex index) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
+  work_.begin(router_ports_.counts().all);
   flush(index);
   end_turn();
 }
@@ -223,6 +234,14 @@ void RouterServer::closed(ConnIndex index) {
   router_.closed(id);
   conn.state = Conn::State::closed;
   parts_.population->server_end_is_over(index);
+}
+
+void RouterServer::scan() {
+  for (const ConnIndex index : by_slot_) {
+    if (index == nobody || parts_.population->conn(index).device == nobody) continue;
+    const std::uint32_t client = parts_.population->client_of(parts_.population->conn(index).device);
+    router_ports_.lookup(Ticket{}, ClientId::trusted(Population::name_of(client)));
+  }
 }
 
 void RouterServer::wake(ConnId conn) { dirty_.push_back(conn); }
@@ -275,6 +294,8 @@ void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
       parts_.kernel.draws.chance(50'000, Purpose::mutant, number_, ++frames_)) {
     owners->rows.clear();
   }
+  const bool is_for_many = std::holds_alternative<Subscribed>(answer) || std::holds_alternative<Held>(answer);
+  if (!is_for_many) work_.begin_for_client(router_ports_.counts().all);
   if (const auto* released = std::get_if<Released>(&answer)) {
     if (released->result == Errc::not_found) ++counts_.releases_fenced;
     if (released->result == Errc::unavailable || released->result == Errc::timeout) ++counts_.releases_unanswered;
@@ -283,10 +304,14 @@ void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
 }
 
 void RouterServer::on_bus_message(const Channel& channel, std::string_view, std::string_view payload) {
-  if (channel.kind == ChannelKind::room) return router_.on_room_event(channel.name, payload, 1);
+  if (channel.kind == ChannelKind::room) {
+    work_.begin_for_client(router_ports_.counts().all);
+    return router_.on_room_event(channel.name, payload, 1);
+  }
   if (channel.kind != ChannelKind::inbox) return;
   const auto header = peek_batch(payload);
   if (header && header->to_shard == probe_shard) return keeper_.on_probe(payload);
+  work_.begin_batch(router_ports_.counts().all, payload.size());
   ++counts_.batches_in;
   router_.on_batch(id_.view(), payload);
 }

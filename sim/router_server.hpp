@@ -10,6 +10,7 @@
 #include "core/routing/keeper.hpp"
 #include "core/routing/router.hpp"
 #include "sim/server.hpp"
+#include "sim/work.hpp"
 
 namespace wsr::sim {
 
@@ -59,6 +60,7 @@ private:
   void on_room_presence(const RoomName&, const RoomPresence&) override {}
 
   void end_turn();
+  void scan();  // a mutant
   void flush(ConnIndex conn);
   void arm_timer();
   void closed(ConnIndex conn);
@@ -81,6 +83,7 @@ private:
   Nanos drain_until_ = 0;
   std::uint64_t times_deaf_ = 0;
   std::uint64_t frames_ = 0;  // for mutants
+  Work work_;
   bool was_ready_ = false, has_been_ready_ = false;
 };
 

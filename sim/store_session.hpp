@@ -181,7 +181,10 @@ public:
   [[nodiscard]] const PortCounts& counts() const { return counts_; }
 
 private:
-  void call(Ticket ticket, StoreRequest request) { session_.call(Ticket{ticket.value | tag_}, std::move(request)); }
+  void call(Ticket ticket, StoreRequest request) {
+    ++counts_.all;
+    session_.call(Ticket{ticket.value | tag_}, std::move(request));
+  }
   template <class T, class Ask>
   void ask(Reply<T> reply, Ask ask_tables);
 

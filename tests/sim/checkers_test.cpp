@@ -80,7 +80,7 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
   const std::vector<M> all_the_time{
       M::lost_after_word,        M::lost_room_message, M::swallowed_answer, M::swapped_frames, M::swapped_room_frames,
       M::doubled_presence_frame, M::doubled_frame,     M::foreign_delivery, M::rewritten_word, M::false_offline,
-      M::forgotten_count,        M::kept_channel,      M::kept_place};
+      M::forgotten_count,        M::kept_channel,      M::kept_place,       M::scan_at_claim};
   const std::vector<Case> cases{
       {.name = "nothing else", .caught = all_the_time},
       {.name = "no word is wished", .send = R"(, "word": false)", .caught = {M::lost_after_word}},
