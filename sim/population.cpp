@@ -354,6 +354,12 @@ void Population::write(ConnIndex index, std::string&& bytes) {
   if (conn.is_cut) return;  // fills the window and stays there
   const std::size_t size = bytes.size();
   const std::uint32_t client = client_of(conn.device);
+  if (parts_.mutant == Mutant::shared_queue && !conn.is_slow) {
+    const auto& others = by_server_[conn.server];
+    const bool is_held_up =
+        std::any_of(others.begin(), others.end(), [&](ConnIndex other) { return conns_[other].is_blocked; });
+    if (is_held_up) conn.down.last = std::max(conn.down.last, parts_.kernel.now() + 100 * millisecond);
+  }
   Event event{.at = 0,
               .tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.down)),
               .cause = parts_.kernel.events(),
@@ -627,6 +633,7 @@ void Population::slow(DeviceIndex index, std::uint64_t bytes_per_second) {
   const Device& device = devices_[index];
   if (device.state != Device::State::open) return;
   conns_[device.conn].is_slow = true;
+  parts_.truth->on_slow(device.conn);
   SlowReader& reader = slow_[device.conn];
   const bool begins = reader.bytes_per_second == 0 && !reader.waiting.empty();  // it has not read at all until now
   reader.bytes_per_second = bytes_per_second;

@@ -67,6 +67,7 @@ public:
   /// The open connection of a client's first device that has one; nobody otherwise.
   [[nodiscard]] ConnIndex conn_of_client(std::uint32_t client) const;
   [[nodiscard]] std::uint32_t devices_per_client() const { return per_client_; }
+  [[nodiscard]] bool has_slow_readers() const { return !slow_.empty(); }
   [[nodiscard]] std::size_t open_count() const { return open_; }
   /// Somebody has not closed its end yet.
   [[nodiscard]] bool has_clients_at(std::uint32_t server) const { return !by_server_[server].empty(); }

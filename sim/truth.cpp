@@ -175,6 +175,7 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
   }
   done->is_heard = true;
   parts_.metrics.count(Metric::deliver_latency, client, parts_.kernel.now() - done->at);
+  note_latency(conn, done->at);
   parts_.kernel.tell(Fact::Kind::heard, client, done->client, parts_.kernel.now() - done->at);
   if (done->client == nobody) return;
   const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | (has_devices ? conn.serial : client);
@@ -186,6 +187,15 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
          fmt::format("c{} heard message {} of c{} after its message {}", client, number, done->client, last));
   }
   last = std::max(last, number);
+}
+
+void Truth::note_latency(const Conn& conn, Nanos sent_at) {
+  const bool had_trouble = client_trouble_ended_ != 0 && client_trouble_ended_ + peace() > sent_at;
+  const bool is_quiet = client_troubles_ == 0 && !had_trouble;
+  if (!is_quiet || !is_calm_since(sent_at)) return;
+  isolation_.on_heard(
+      conn.serial, sent_at, parts_.kernel.now(),
+      parts_.population->has_slow_readers() ? Isolation::Readers::some_are_slow : Isolation::Readers::all_read);
 }
 
 void Truth::on_answer(ConnIndex index, std::string_view text) {
@@ -597,6 +607,11 @@ void Truth::judge_end() {
       find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));
     }
   }
+  // With links that become slower meanwhile nobody can tell what made whom wait.
+  const bool is_degraded = std::any_of(parts_.scenario.timeline.begin(), parts_.scenario.timeline.end(),
+                                       [](const Step& step) { return step.action == Step::Action::degrade; });
+  const auto waited = is_degraded ? std::nullopt : isolation_.judge();
+  if (waited) find("isolation", nobody, *waited);
   for (const DeadServer& dead : dead_) judge_dead(dead);
   std::uint64_t rows = 0;
   for (const auto& [server, count] : parts_.store->rows_by_server()) rows += count;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "sim/closes.hpp"
+#include "sim/isolation.hpp"
 #include "sim/parts.hpp"
 #include "sim/places.hpp"
 #include "sim/population.hpp"
@@ -91,6 +92,8 @@ public:
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
   [[nodiscard]] Closes& closes() { return closes_; }
+  /// That connection reads slowly from now on.
+  void on_slow(ConnIndex conn) { isolation_.on_slow(parts_.population->conn(conn).serial); }
   void on_queue(ConnIndex conn, std::size_t bytes);
   void on_killed(const ServerId& server);
   /// All were gone, and one has come.
@@ -214,6 +217,7 @@ private:
   /// The store took a newer claim for its client: it is closed within kicked_within, if nothing stands in the way.
   void judge_takeover(const Takeover& takeover);
   void judge_rooms();
+  void note_latency(const Conn& conn, Nanos sent_at);
   void find_gap(std::uint32_t client, std::int64_t gap);
   /// The answer to `number` has come.
   void settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number);
@@ -250,6 +254,7 @@ private:
 
   Parts& parts_;
   Closes closes_;
+  Isolation isolation_;
   Places places_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;

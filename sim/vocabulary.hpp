@@ -174,7 +174,7 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 24> checker_names{{
+inline constexpr std::array<CheckerName, 25> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
@@ -195,6 +195,7 @@ inline constexpr std::array<CheckerName, 24> checker_names{{
     {"nobody-deaf", "G8", "who is in a room hears it"},
     {"bounded-queue", "G9", "no outbox grows beyond its bound"},
     {"bounded-work", "G9", "one event costs a server a bounded number of calls, however many clients it has"},
+    {"isolation", "G9", "slow readers make nobody else wait"},
     {"no-silence", "G10", "a refused client or command is told why"},
     {"close-codes", "G10", "a connection is closed once, with a code that has a cause, and hears nothing after it"},
     {"hears-itself", "G11", "a deaf server finds out and listens again"},
@@ -203,7 +204,8 @@ inline constexpr std::array<CheckerName, 24> checker_names{{
 
 /// Checkers that judge nothing before the end, when all has healed; the others judge all the time.
 [[nodiscard]] constexpr bool is_judged_at_end(std::string_view checker) {
-  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats" || checker == "clean-zero";
+  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats" ||
+         checker == "clean-zero" || checker == "isolation";
 }
 
 inline constexpr std::array<std::string_view, 17> function_names{
