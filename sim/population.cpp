@@ -349,10 +349,17 @@ bool Population::say(DeviceIndex index, std::string&& text) {
 void Population::write(ConnIndex index, std::string&& bytes) {
   Conn& conn = conns_[index];
   if (conn.state == Conn::State::none || conn.device == nobody) return;
+  if (conn.close == Conn::Close::written) parts_.truth->closes().on_written_after(index);
   conn.in_flight += static_cast<std::uint32_t>(bytes.size());
   if (conn.is_cut) return;  // fills the window and stays there
   const std::size_t size = bytes.size();
   const std::uint32_t client = client_of(conn.device);
+  if (parts_.mutant == Mutant::shared_queue && !conn.is_slow) {
+    const auto& others = by_server_[conn.server];
+    const bool is_held_up =
+        std::any_of(others.begin(), others.end(), [&](ConnIndex other) { return conns_[other].is_blocked; });
+    if (is_held_up) conn.down.last = std::max(conn.down.last, parts_.kernel.now() + 100 * millisecond);
+  }
   Event event{.at = 0,
               .tie = parts_.kernel.draws.bits(Purpose::tie, index, tie_of(conn, conn.down)),
               .cause = parts_.kernel.events(),
@@ -578,8 +585,16 @@ void Population::on_text(ConnIndex index, std::string_view text) {
   }
   text.remove_prefix(head.size());
   const auto is = [&text](std::string_view op) { return text.starts_with(op); };
-  if (is("message\"")) return parts_.truth->on_message(index, text);
-  if (is("room\"")) return parts_.truth->on_room_message(index, text);
+  VirtualServer* server = parts_.server(conn.server);
+  if (server != nullptr && server->life() != conn.life) server = nullptr;
+  if (is("message\"")) {
+    if (server != nullptr) server->on_heard();
+    return parts_.truth->on_message(index, text);
+  }
+  if (is("room\"")) {
+    if (server != nullptr) server->on_heard_room();
+    return parts_.truth->on_room_message(index, text);
+  }
   if (is("presence\"")) return parts_.truth->on_presence(index, text);
   if (is("rejoined\"")) return parts_.truth->on_rejoined(index, text);
   if (is("welcome\"")) {
@@ -618,6 +633,7 @@ void Population::slow(DeviceIndex index, std::uint64_t bytes_per_second) {
   const Device& device = devices_[index];
   if (device.state != Device::State::open) return;
   conns_[device.conn].is_slow = true;
+  parts_.truth->on_slow(device.conn);
   SlowReader& reader = slow_[device.conn];
   const bool begins = reader.bytes_per_second == 0 && !reader.waiting.empty();  // it has not read at all until now
   reader.bytes_per_second = bytes_per_second;

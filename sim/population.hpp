@@ -38,6 +38,8 @@ struct Conn {
   bool is_blocked = false;      // the server waits for the window
   bool is_slow = false;
   bool is_welcome = false;
+  enum class Close : std::uint8_t { none, asked, written } close = Close::none;   // by its server
+  enum class Row : std::uint8_t { wanted, replaced, no_room } row = Row::wanted;  // what the store did to its claim
   DeviceIndex device = nobody;
   std::uint32_t server = 0;
   std::uint32_t life = 0;    // of that server
@@ -65,6 +67,7 @@ public:
   /// The open connection of a client's first device that has one; nobody otherwise.
   [[nodiscard]] ConnIndex conn_of_client(std::uint32_t client) const;
   [[nodiscard]] std::uint32_t devices_per_client() const { return per_client_; }
+  [[nodiscard]] bool has_slow_readers() const { return !slow_.empty(); }
   [[nodiscard]] std::size_t open_count() const { return open_; }
   /// Somebody has not closed its end yet.
   [[nodiscard]] bool has_clients_at(std::uint32_t server) const { return !by_server_[server].empty(); }

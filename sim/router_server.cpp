@@ -46,7 +46,8 @@ RouterServer::RouterServer(Parts& parts, std::uint32_t number, std::uint32_t lif
       keeper_ports_(session_, keeper_tag),
       keeper_(keeper_options(parts, id_), keeper_ports_, keeper_ports_, *this, *this),
       router_(router_options(parts, id_),
-              Router::Ports{router_ports_, router_ports_, router_ports_, router_ports_, *this, *this, *this}) {}
+              Router::Ports{router_ports_, router_ports_, router_ports_, router_ports_, *this, *this, *this}),
+      work_(parts.scenario, parts.config.limits) {}
 
 Time RouterServer::now() const { return Time{std::chrono::nanoseconds{parts_.kernel.now() + clock_offset_}}; }
 StoreTime RouterServer::store_now() const { return keeper_.store_time(now()); }
@@ -63,7 +64,7 @@ void RouterServer::stop() {
   if (is_draining_) return;
   is_draining_ = true;
   for (const ConnIndex index : by_slot_) {
-    if (index != nobody) closing_.push_back({parts_.population->conn(index).id, 1001});
+    if (index != nobody) close_later(parts_.population->conn(index).id, 1001);
   }
   end_turn();
   drain_until_ = parts_.kernel.now() + std::chrono::nanoseconds(parts_.config.drain_within).count();
@@ -97,10 +98,13 @@ void RouterServer::end_turn() {
       const ConnIndex index = conn_with(each.conn);
       if (index == nobody) continue;
       Conn& conn = parts_.population->conn(index);
+      const Outbox* outbox = router_.outbox(each.conn);
+      const Closes::Waiting waiting{each.waiting, outbox == nullptr ? 0 : outbox->bytes()};
       flush(index);
       conn.state = Conn::State::closed;
-      parts_.population->close_by_server(index,
-                                         parts_.mutant == Mutant::silent_close ? std::uint16_t{1006} : each.code);
+      const std::uint16_t code = parts_.mutant == Mutant::silent_close ? std::uint16_t{1006} : each.code;
+      parts_.truth->closes().on_close(index, code, waiting);
+      parts_.population->close_by_server(index, code);
       closed(index);
     }
     flushing_.clear();
@@ -112,6 +116,11 @@ void RouterServer::end_turn() {
   keeper_.set_connections(router_.connection_count());
   for (; times_deaf_ < keeper_.figures().times_deaf; ++times_deaf_) parts_.metrics.count(Metric::server_deaf);
   arm_timer();
+  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0) {
+    parts_.truth->find("bounded-work", nobody,
+                       fmt::format("one event cost s{}, which has {} connections, {} calls to the store too many",
+                                   number_, router_.connection_count(), excess));
+  }
 }
 
 void RouterServer::flush(ConnIndex index) {
@@ -172,12 +181,15 @@ ConnIndex RouterServer::conn_with(ConnId id) const {
 void RouterServer::on_accept(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
+  work_.begin(router_ports_.counts().all);
   const auto client = ClientId::trusted(Population::name_of(parts_.population->client_of(conn.device)));
+  if (parts_.mutant == Mutant::scan_at_claim) scan();
   const auto opened = router_.open(client, Framing::websocket);
   if (!opened) {
     parts_.population->refuse(index);
     return end_turn();
   }
+  ++counts_.opened;
   conn.id = *opened;
   conn.life = life_;
   conn.opened_at = parts_.kernel.now();
@@ -191,6 +203,9 @@ void RouterServer::on_accept(ConnIndex index) {
 void RouterServer::on_text(ConnIndex index, std::string&& text) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
+  work_.begin(router_ports_.counts().all);
+  if (text.starts_with(R"({"op":"send")")) ++counts_.sends;
+  if (text.starts_with(R"({"op":"push")")) ++counts_.pushes;
   router_.text(conn.id, text);
   end_turn();
 }
@@ -198,6 +213,7 @@ void RouterServer::on_text(ConnIndex index, std::string&& text) {
 void RouterServer::on_fin(ConnIndex index) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return parts_.population->server_end_is_over(index);
+  work_.begin(router_ports_.counts().all);
   closed(index);
   end_turn();
 }
@@ -205,6 +221,7 @@ void RouterServer::on_fin(ConnIndex index) {
 void RouterServer::on_writable(ConnIndex index) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
+  work_.begin(router_ports_.counts().all);
   flush(index);
   end_turn();
 }
@@ -213,9 +230,18 @@ void RouterServer::closed(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   const ConnId id = conn.id;
   by_slot_[id.slot()] = nobody;
+  ++counts_.closed;
   router_.closed(id);
   conn.state = Conn::State::closed;
   parts_.population->server_end_is_over(index);
+}
+
+void RouterServer::scan() {
+  for (const ConnIndex index : by_slot_) {
+    if (index == nobody || parts_.population->conn(index).device == nobody) continue;
+    const std::uint32_t client = parts_.population->client_of(parts_.population->conn(index).device);
+    router_ports_.lookup(Ticket{}, ClientId::trusted(Population::name_of(client)));
+  }
 }
 
 void RouterServer::wake(ConnId conn) { dirty_.push_back(conn); }
@@ -223,7 +249,16 @@ void RouterServer::close(ConnId conn, std::uint16_t code, std::string_view reaso
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("s{} closes {:x} with {}: {}", number_, conn.value, code, reason));
   }
-  closing_.push_back({conn, code});
+  if (code == 4009) ++counts_.closes_replaced;
+  if (code == 1013) ++counts_.closes_slow;
+  close_later(conn, code);
+}
+
+void RouterServer::close_later(ConnId conn, std::uint16_t code) {
+  if (parts_.mutant == Mutant::miscoded_close && code == 4009) code = 1011;
+  if (const ConnIndex index = conn_with(conn); index != nobody) parts_.truth->closes().on_asked(index);
+  const Outbox* outbox = router_.outbox(conn);
+  closing_.push_back({conn, code, outbox == nullptr ? 0 : outbox->bytes()});
 }
 
 // ---------------------------------------------------------------- the store
@@ -259,14 +294,25 @@ void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
       parts_.kernel.draws.chance(50'000, Purpose::mutant, number_, ++frames_)) {
     owners->rows.clear();
   }
+  const bool is_for_many = std::holds_alternative<Subscribed>(answer) || std::holds_alternative<Held>(answer);
+  if (!is_for_many) work_.begin_for_client(router_ports_.counts().all);
+  if (const auto* released = std::get_if<Released>(&answer)) {
+    if (released->result == Errc::not_found) ++counts_.releases_fenced;
+    if (released->result == Errc::unavailable || released->result == Errc::timeout) ++counts_.releases_unanswered;
+  }
   router_.on_answer(ticket, std::move(answer));
 }
 
 void RouterServer::on_bus_message(const Channel& channel, std::string_view, std::string_view payload) {
-  if (channel.kind == ChannelKind::room) return router_.on_room_event(channel.name, payload, 1);
+  if (channel.kind == ChannelKind::room) {
+    work_.begin_for_client(router_ports_.counts().all);
+    return router_.on_room_event(channel.name, payload, 1);
+  }
   if (channel.kind != ChannelKind::inbox) return;
   const auto header = peek_batch(payload);
   if (header && header->to_shard == probe_shard) return keeper_.on_probe(payload);
+  work_.begin_batch(router_ports_.counts().all, payload.size());
+  ++counts_.batches_in;
   router_.on_batch(id_.view(), payload);
 }
 
@@ -298,11 +344,13 @@ void RouterServer::on_readiness(const Readiness& readiness) {
 // ---------------------------------------------------------------- checkers
 
 void RouterServer::push(const RoomName& room, std::string_view data) {
+  ++counts_.pushes;
   router_.push(Ticket{}, room, {}, data, Echo::yes, Wait::not_at_all);
   end_turn();
 }
 
 void RouterServer::send(const ClientId& to, std::string_view data) {
+  ++counts_.sends;
   router_.send(Ticket{}, {}, to, data, Wait::not_at_all);
   end_turn();
 }
@@ -310,7 +358,28 @@ void RouterServer::send(const ClientId& to, std::string_view data) {
 Stats RouterServer::stats() const {
   Stats stats = router_.stats();
   if (parts_.mutant == Mutant::miscounted_words) stats.sent += stats.sent / 100 + 1;
+  if (parts_.mutant == Mutant::forgotten_count && stats.batches_in != 0) --stats.batches_in;
   return stats;
+}
+
+std::optional<std::string> RouterServer::dishonest_figure() const {
+  OutsideCounts counts = counts_;
+  counts.calls = router_ports_.counts();
+  // Of several devices each is looked for when one joins or leaves.
+  counts.lookups_for_rooms_max = parts_.config.policy == SessionPolicy::multi ? counts.calls.lookups : 0;
+  return wsr::sim::dishonest_figure(stats(), counts, session_.room_channels());
+}
+
+VirtualServer::Keeps RouterServer::keeps() {
+  const Stats stats = router_.stats();
+  const bool has_timer = router_.next_deadline() && parts_.config.limits.owner_ttl.count() == 0;
+  return {.connections = router_.connection_count(),
+          .memberships = stats.memberships,
+          .rooms = stats.rooms,
+          .channels = session_.room_channels(),
+          .bytes = router_.outbox_budget().bytes,
+          .unfinished = stats.unfinished,
+          .timers = has_timer ? 1U : 0U};
 }
 
 }  // namespace wsr::sim

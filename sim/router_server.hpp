@@ -10,6 +10,7 @@
 #include "core/routing/keeper.hpp"
 #include "core/routing/router.hpp"
 #include "sim/server.hpp"
+#include "sim/work.hpp"
 
 namespace wsr::sim {
 
@@ -33,6 +34,8 @@ public:
   [[nodiscard]] bool is_listening() const override { return has_been_ready_ && !is_draining_; }
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::size_t connections() const override { return router_.connection_count(); }
+  [[nodiscard]] std::optional<std::string> dishonest_figure() const override;
+  [[nodiscard]] Keeps keeps() override;
   [[nodiscard]] ConnIndex conn_with(ConnId id) const override;
 
 private:
@@ -57,9 +60,11 @@ private:
   void on_room_presence(const RoomName&, const RoomPresence&) override {}
 
   void end_turn();
+  void scan();  // a mutant
   void flush(ConnIndex conn);
   void arm_timer();
   void closed(ConnIndex conn);
+  void close_later(ConnId conn, std::uint16_t code);
 
   StorePorts router_ports_, keeper_ports_;
   Keeper keeper_;
@@ -69,6 +74,7 @@ private:
   struct Closing {
     ConnId conn;
     std::uint16_t code;
+    std::size_t waiting;  // bytes for it, then
   };
   std::vector<Closing> closing_, ending_;
   std::string bytes_;
@@ -77,6 +83,7 @@ private:
   Nanos drain_until_ = 0;
   std::uint64_t times_deaf_ = 0;
   std::uint64_t frames_ = 0;  // for mutants
+  Work work_;
   bool was_ready_ = false, has_been_ready_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <utility>
 
 namespace wsr::sim {
@@ -27,6 +28,15 @@ void VirtualServer::pause(bool is_paused) {
 bool VirtualServer::is_delayed(const Event& event) {
   if (is_paused_) delayed_.push_back(event);
   return is_paused_;
+}
+
+VirtualServer* living(const Parts& parts, const ServerId& id) {
+  std::uint32_t number = 0, life = 0;  // s7~2
+  const std::string_view name = id.name(), incarnation = id.incarnation();
+  if (name.size() > 1) std::from_chars(name.data() + 1, name.data() + name.size(), number);
+  std::from_chars(incarnation.data(), incarnation.data() + incarnation.size(), life);
+  VirtualServer* server = parts.server(number);
+  return server != nullptr && server->life() == life ? server : nullptr;
 }
 
 }  // namespace wsr::sim

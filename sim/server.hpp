@@ -7,10 +7,12 @@
 // Thread-safety: none; part of one run.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/routing/stats.hpp"
+#include "sim/outside_counts.hpp"
 #include "sim/parts.hpp"
 #include "sim/population.hpp"
 #include "sim/store_session.hpp"
@@ -30,6 +32,10 @@ public:
   [[nodiscard]] bool is_over() const { return is_over_; }
   void pause(bool is_paused);
   void skew(Nanos by) { clock_offset_ += by; }
+
+  /// One of its clients has read a message, or one of a room.
+  void on_heard() { ++counts_.messages_heard; }
+  void on_heard_room() { ++counts_.room_messages_heard; }
 
   // ---- events
   /// True if the event is kept until the server wakes up again.
@@ -56,6 +62,17 @@ public:
   [[nodiscard]] virtual bool is_listening() const { return !is_draining_; }
   [[nodiscard]] virtual Stats stats() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
+  /// The first of its core's figures that cannot be true, in words.
+  [[nodiscard]] virtual std::optional<std::string> dishonest_figure() const { return std::nullopt; }
+  /// What it holds for clients.
+  struct Keeps {
+    std::uint64_t connections = 0, memberships = 0, rooms = 0;
+    std::uint64_t channels = 0;    // of rooms, that it has subscribed
+    std::uint64_t bytes = 0;       // in outboxes
+    std::uint64_t unfinished = 0;  // messages without a word
+    std::uint64_t timers = 0;      // of its routing; rows that expire have one for ever
+  };
+  [[nodiscard]] virtual Keeps keeps() { return {}; }
   [[nodiscard]] virtual ConnIndex conn_with(ConnId id) const = 0;
   [[nodiscard]] StoreSession& session() { return session_; }
   /// When messages of the bus may last have been missed.
@@ -68,11 +85,15 @@ protected:
   Nanos clock_offset_;
   ServerId id_;
   StoreSession session_;
+  OutsideCounts counts_;  // of what its core has to do with
   Nanos last_bus_loss_ = 0;
   bool is_draining_ = false, is_over_ = false, is_paused_ = false;
 
 private:
   std::vector<Event> delayed_;  // what came while it was paused
 };
+
+/// That life of that server, if it goes on.
+[[nodiscard]] VirtualServer* living(const Parts& parts, const ServerId& id);
 
 }  // namespace wsr::sim

@@ -173,6 +173,9 @@ void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, Sto
     if (const auto* subscribe = std::get_if<SubscribeCall>(&call.request)) {
       session.channels.emplace(subscribe->channel, subscribe->match);
     } else if (const auto* unsubscribe = std::get_if<UnsubscribeCall>(&call.request)) {
+      if (mutant_ == Mutant::kept_channel && unsubscribe->channel.kind == ChannelKind::room) {
+        return answer(index, AnswerParcel{call.ticket, Unsubscribed{}, {}});
+      }
       session.channels.erase({unsubscribe->channel, unsubscribe->match});
     }
   } else if (std::holds_alternative<PublishCall>(call.request)) {
@@ -231,6 +234,10 @@ void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
     primary_->root->pump();
     if (was_listed > is_listed(dead) || rows > stored_rows(dead)) watcher_.on_swept(dead);
     return;
+  }
+  if (std::holds_alternative<DropCall>(call.request) && mutant_ == Mutant::kept_place &&
+      kernel_.draws.chance(50'000, Purpose::mutant, index, carried_)) {
+    return answer(index, AnswerParcel{call.ticket, Left{}, {}});
   }
   if (auto* renew = std::get_if<RenewCall>(&call.request); renew != nullptr && mutant_ == Mutant::short_lease) {
     renew->lease /= 4;
@@ -337,6 +344,12 @@ void StoreModel::clear_channels(SessionIndex index) {
 
 bool StoreModel::is_subscribed(SessionIndex index, const Channel& channel) const {
   return sessions_[index].channels.contains({channel, Match::exact});
+}
+
+std::uint64_t StoreModel::room_channels(SessionIndex index) const {
+  const auto& channels = sessions_[index].channels;
+  return static_cast<std::uint64_t>(std::count_if(
+      channels.begin(), channels.end(), [](const auto& each) { return each.first.kind == ChannelKind::room; }));
 }
 
 // ---------------------------------------------------------------- faults

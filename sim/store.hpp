@@ -97,6 +97,8 @@ public:
   /// Rows of one of the application's tables.
   [[nodiscard]] std::uint64_t table_rows(std::string_view table);
   [[nodiscard]] bool is_subscribed(SessionIndex session, const Channel& channel) const;
+  /// How many channels of rooms the session's subscriber has.
+  [[nodiscard]] std::uint64_t room_channels(SessionIndex session) const;
 
   // ---- what is under way, for the sessions
   struct AnswerParcel {

@@ -85,6 +85,11 @@ void StoreSession::arm_deadline() {
   push_timer(pending_.front().since + reply_within, Timer::deadline, 0);
 }
 
+std::uint64_t StoreSession::room_channels() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      channels_.begin(), channels_.end(), [](const auto& each) { return each.first.kind == ChannelKind::room; }));
+}
+
 // ---------------------------------------------------------------- connections
 
 void StoreSession::lose_command_connection(std::uint32_t generation) {

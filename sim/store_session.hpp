@@ -15,6 +15,7 @@
 #include <set>
 
 #include "core/routing/backend.hpp"
+#include "sim/outside_counts.hpp"
 #include "sim/store.hpp"
 
 namespace wsr::sim {
@@ -44,6 +45,8 @@ public:
   [[nodiscard]] StoreModel::SessionIndex index() const { return index_; }
   [[nodiscard]] std::uint32_t command_generation() const { return commands_.generation; }
   [[nodiscard]] std::uint32_t subscriber_generation() const { return subscriber_.generation; }
+  /// Channels of rooms that it listens to, or has asked to.
+  [[nodiscard]] std::uint64_t room_channels() const;
   /// When the subscriber's connection was last lost, or made again.
   [[nodiscard]] Nanos subscriber_changed_at() const { return subscriber_changed_at_; }
 
@@ -113,9 +116,18 @@ class StorePorts final : public Directory, public Bus, public Rosters, public Ra
 public:
   StorePorts(StoreSession& session, std::uint64_t tag) : session_(session), tag_(tag) {}
 
-  void claim(Ticket t, const ClaimRequest& r) override { call(t, r); }
-  void release(Ticket t, const ClientId& c, const Attachment& at) override { call(t, ReleaseCall{c, at}); }
-  void lookup(Ticket t, const ClientId& c) override { call(t, LookupCall{c}); }
+  void claim(Ticket t, const ClaimRequest& r) override {
+    ++counts_.claims;
+    call(t, r);
+  }
+  void release(Ticket t, const ClientId& c, const Attachment& at) override {
+    ++counts_.releases;
+    call(t, ReleaseCall{c, at});
+  }
+  void lookup(Ticket t, const ClientId& c) override {
+    ++counts_.lookups;
+    call(t, LookupCall{c});
+  }
   void page(Ticket t, std::string_view cursor, std::uint32_t count) override {
     call(t, OwnerPageCall{std::string(cursor), count});
   }
@@ -130,6 +142,7 @@ public:
   void servers(Ticket t) override { call(t, ServersCall{}); }
   void sweep(Ticket t, const ServerId& dead, const ServerId& by) override { call(t, SweepCall{dead, by}); }
   void publish(Ticket t, const Channel& c, std::string payload) override {
+    ++(c.kind == ChannelKind::inbox ? counts_.batches : counts_.room_messages);
     call(t, PublishCall{c, std::move(payload)});
   }
   void subscribe(Ticket t, const Channel& c, Match m) override { call(t, SubscribeCall{c, m}); }
@@ -165,8 +178,13 @@ public:
   void counter_add_bounded(std::string_view name, std::int64_t by, std::int64_t max,
                            Reply<std::int64_t> reply) override;
 
+  [[nodiscard]] const PortCounts& counts() const { return counts_; }
+
 private:
-  void call(Ticket ticket, StoreRequest request) { session_.call(Ticket{ticket.value | tag_}, std::move(request)); }
+  void call(Ticket ticket, StoreRequest request) {
+    ++counts_.all;
+    session_.call(Ticket{ticket.value | tag_}, std::move(request));
+  }
   template <class T, class Ask>
   void ask(Reply<T> reply, Ask ask_tables);
 
@@ -174,6 +192,7 @@ private:
 
   StoreSession& session_;
   std::uint64_t tag_;
+  PortCounts counts_;
   std::uint64_t table_calls_ = 0;  // they have replies of their own, and tickets for the order of answers only
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "sim/frame_text.hpp"
@@ -19,35 +18,23 @@ constexpr Nanos due_within = 5 * second;      // an answer, a message: of a conn
 constexpr Nanos kicked_within = 2 * second;   // from a newer claim to the end of the connection that it displaced
 constexpr Nanos settled_after = 2 * second;   // a client that is connected for so long is where the store says
 
-std::uint32_t server_number(const ServerId& id) {
-  std::uint32_t number = 0;
-  const auto name = id.name();
-  if (name.size() > 1) std::from_chars(name.data() + 1, name.data() + name.size(), number);
-  return number;
-}
-
-std::uint32_t life_number(const ServerId& id) {
-  std::uint32_t number = 0;
-  const auto text = id.incarnation();
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
 Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(time).count(); }
 
 }  // namespace
 
-Truth::Truth(Parts& parts) : parts_(parts), places_(parts) {}
+Truth::Truth(Parts& parts) : parts_(parts), closes_(parts), places_(parts) {}
 
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
+  if (over_ && checker != "clean-zero") return;
   ++finding_count_;
   if (parts_.kernel.is_traced()) parts_.kernel.note(fmt::format("FINDING {}: {}", checker, what));
   if (findings_.size() >= findings_kept) {
     if (brief_findings_.size() < findings_max - findings_kept)
-      brief_findings_.push_back({checker, parts_.kernel.now()});
+      brief_findings_.push_back({checker, over_ ? over_->at : parts_.kernel.now()});
     return;
   }
-  findings_.push_back({std::string(checker), std::move(what), parts_.kernel.now(), parts_.kernel.events(), client});
+  const Over now = over_.value_or(Over{parts_.kernel.now(), parts_.kernel.events()});
+  findings_.push_back({std::string(checker), std::move(what), now.at, now.event, client});
 }
 
 /// How long after a fault the cluster may need until statements about it hold again.
@@ -188,6 +175,7 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
   }
   done->is_heard = true;
   parts_.metrics.count(Metric::deliver_latency, client, parts_.kernel.now() - done->at);
+  note_latency(conn, done->at);
   parts_.kernel.tell(Fact::Kind::heard, client, done->client, parts_.kernel.now() - done->at);
   if (done->client == nobody) return;
   const std::uint64_t pair = static_cast<std::uint64_t>(done->conn_serial) << 32 | (has_devices ? conn.serial : client);
@@ -199,6 +187,15 @@ void Truth::on_message(ConnIndex index, std::string_view text) {
          fmt::format("c{} heard message {} of c{} after its message {}", client, number, done->client, last));
   }
   last = std::max(last, number);
+}
+
+void Truth::note_latency(const Conn& conn, Nanos sent_at) {
+  const bool had_trouble = client_trouble_ended_ != 0 && client_trouble_ended_ + peace() > sent_at;
+  const bool is_quiet = client_troubles_ == 0 && !had_trouble;
+  if (!is_quiet || !is_calm_since(sent_at)) return;
+  isolation_.on_heard(
+      conn.serial, sent_at, parts_.kernel.now(),
+      parts_.population->has_slow_readers() ? Isolation::Readers::some_are_slow : Isolation::Readers::all_read);
 }
 
 void Truth::on_answer(ConnIndex index, std::string_view text) {
@@ -354,9 +351,8 @@ void Truth::on_check(const Event& event) {
 }
 
 void Truth::on_swept(const ServerId& id) {
-  const VirtualServer* server = parts_.server(server_number(id));
-  const bool is_alive = server != nullptr && server->life() == life_number(id);
-  if (!is_alive || server->is_paused() || server->is_draining() || !is_calm_since(parts_.kernel.now())) return;
+  const VirtualServer* server = living(parts_, id);
+  if (server == nullptr || server->is_paused() || server->is_draining() || !is_calm_since(parts_.kernel.now())) return;
   find("no-false-reap", nobody, fmt::format("{} lives, and was swept", id.view()));
 }
 
@@ -372,8 +368,8 @@ void Truth::judge_takeover(const Takeover& takeover) {
 
 Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   is_open = false;
-  const VirtualServer* server = parts_.server(server_number(at.server));
-  if (server == nullptr || server->life() != life_number(at.server)) return 0;
+  const VirtualServer* server = living(parts_, at.server);
+  if (server == nullptr) return 0;
   const ConnIndex index = server->conn_with(at.conn);
   if (index == nobody) return 0;
   is_open = true;
@@ -382,6 +378,7 @@ Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
 
 void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
+  closes_.on_claim(request, before, after);
   const std::uint32_t client = Population::client_named(request.client.view());
   if (!before || request.policy != SessionPolicy::single) return;
   if (!after) return;  // of a server that holds no lease now: its rows are not shown
@@ -603,10 +600,18 @@ void Truth::judge_end() {
       find("words-add-up", nobody,
            fmt::format("s{}: {} sent, {} words", server->number(), stats.sent, sum(stats.words)));
     }
+    if (const auto figure = server->dishonest_figure(); figure && !server->is_draining()) {
+      find("honest-stats", nobody, fmt::format("s{} {}", server->number(), *figure));
+    }
     if (!server->is_draining() && !server->is_ready()) {
       find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));
     }
   }
+  // With links that become slower meanwhile nobody can tell what made whom wait.
+  const bool is_degraded = std::any_of(parts_.scenario.timeline.begin(), parts_.scenario.timeline.end(),
+                                       [](const Step& step) { return step.action == Step::Action::degrade; });
+  const auto waited = is_degraded ? std::nullopt : isolation_.judge();
+  if (waited) find("isolation", nobody, *waited);
   for (const DeadServer& dead : dead_) judge_dead(dead);
   std::uint64_t rows = 0;
   for (const auto& [server, count] : parts_.store->rows_by_server()) rows += count;

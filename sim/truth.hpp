@@ -12,11 +12,14 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "sim/closes.hpp"
+#include "sim/isolation.hpp"
 #include "sim/parts.hpp"
 #include "sim/places.hpp"
 #include "sim/population.hpp"
@@ -88,6 +91,9 @@ public:
   void on_told(ConnIndex conn, std::uint64_t count);
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
+  [[nodiscard]] Closes& closes() { return closes_; }
+  /// That connection reads slowly from now on.
+  void on_slow(ConnIndex conn) { isolation_.on_slow(parts_.population->conn(conn).serial); }
   void on_queue(ConnIndex conn, std::size_t bytes);
   void on_killed(const ServerId& server);
   /// All were gone, and one has come.
@@ -128,6 +134,8 @@ public:
   /// All has healed and settled.
   void send_probes();
   void judge_end();
+  /// The run is over. From now on only what is left behind is found, and it is dated now.
+  void end() { over_ = Over{parts_.kernel.now(), parts_.kernel.events()}; }
 
   /// The first findings_kept of finding_count().
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
@@ -209,6 +217,7 @@ private:
   /// The store took a newer claim for its client: it is closed within kicked_within, if nothing stands in the way.
   void judge_takeover(const Takeover& takeover);
   void judge_rooms();
+  void note_latency(const Conn& conn, Nanos sent_at);
   void find_gap(std::uint32_t client, std::int64_t gap);
   /// The answer to `number` has come.
   void settle_seat(std::uint32_t serial, std::uint32_t room, DeedNumber number);
@@ -244,6 +253,8 @@ private:
   [[nodiscard]] Nanos peace() const;
 
   Parts& parts_;
+  Closes closes_;
+  Isolation isolation_;
   Places places_;
   std::deque<Deed> deeds_;
   DeedNumber base_ = 1;
@@ -273,8 +284,13 @@ private:
   Nanos client_trouble_ended_ = 0;
   Nanos calm_from_ = 0;
   Nanos first_server_at_ = 0;
-  Nanos last_fault_ = 0;                             // when one last began or ended
-  Nanos ended_at_ = 0;                               // when the probes went out
+  Nanos last_fault_ = 0;  // when one last began or ended
+  Nanos ended_at_ = 0;    // when the probes went out
+  struct Over {
+    Nanos at = 0;
+    std::uint64_t event = 0;
+  };
+  std::optional<Over> over_;
   std::map<std::uint32_t, DeedNumber> room_probes_;  // room -> probe
 };
 

@@ -70,6 +70,7 @@ void Truth::on_room_message(ConnIndex index, std::string_view text) {
   }
   if (done->client != nobody) {
     parts_.metrics.count(Metric::room_latency, client, parts_.kernel.now() - done->at);
+    note_latency(conn, done->at);
     parts_.kernel.tell(Fact::Kind::heard_room, client, done->client, parts_.kernel.now() - done->at);
   }
   hear_room(index, seats_[seat_key(conn.serial, number)], room(number), *done, number);

@@ -174,15 +174,17 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 20> checker_names{{
+inline constexpr std::array<CheckerName, 25> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
     {"single-owner", "G2", "the connection that a newer claim has displaced is closed"},
     {"follows-the-client", "G3", "a client that is connected and settled is never offline"},
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
+    {"clean-zero", "G4", "once all clients have gone nothing of them is left anywhere"},
     {"no-false-reap", "G4", "a server that lives and reaches the store is not swept"},
     {"words-add-up", "G5", "each server's words and what is in flight add up to what was sent"},
+    {"honest-stats", "G5", "each server's figures are what went in and out of it"},
     {"one-answer", "G5", "each command with an id gets one answer, unless its connection ends"},
     {"honest-word", "G5", "what was said not to be delivered does not arrive"},
     {"at-most-once", "G6", "no message comes twice"},
@@ -192,14 +194,18 @@ inline constexpr std::array<CheckerName, 20> checker_names{{
     {"presence", "G8", "one join and one leave a stay, and rosters equal the truth"},
     {"nobody-deaf", "G8", "who is in a room hears it"},
     {"bounded-queue", "G9", "no outbox grows beyond its bound"},
+    {"bounded-work", "G9", "one event costs a server a bounded number of calls, however many clients it has"},
+    {"isolation", "G9", "slow readers make nobody else wait"},
     {"no-silence", "G10", "a refused client or command is told why"},
+    {"close-codes", "G10", "a connection is closed once, with a code that has a cause, and hears nothing after it"},
     {"hears-itself", "G11", "a deaf server finds out and listens again"},
     {"comes-right", "G12", "after the faults every client is where the store says, and hears"},
 }};
 
 /// Checkers that judge nothing before the end, when all has healed; the others judge all the time.
 [[nodiscard]] constexpr bool is_judged_at_end(std::string_view checker) {
-  return checker == "comes-right" || checker == "words-add-up";
+  return checker == "comes-right" || checker == "words-add-up" || checker == "honest-stats" ||
+         checker == "clean-zero" || checker == "isolation";
 }
 
 inline constexpr std::array<std::string_view, 17> function_names{

@@ -12,6 +12,7 @@
 #include "sim/naive_server.hpp"
 #include "sim/network.hpp"
 #include "sim/population.hpp"
+#include "sim/remains.hpp"
 #include "sim/router_server.hpp"
 #include "sim/store.hpp"
 
@@ -19,6 +20,7 @@ namespace wsr::sim {
 namespace {
 
 constexpr Nanos probes_before_end = 5 * second;
+constexpr std::uint32_t wound_up_max = 100'000;  // clients: to let more go takes as long as a part of their run
 
 bool has_rooms(const Scenario& scenario) {
   const auto is_room = [](Workload::Op op) { return op == Workload::Op::join || op == Workload::Op::push; };
@@ -113,7 +115,9 @@ private:
   void to_session(const Event& event);
   void bury_if_over(std::uint32_t number);
   void on_end(const Event& event);
+  void wind_up();
   RunResult verdict();
+  void judge_findings(RunResult& result);
 
   Scenario scenario_;
   RunOptions options_;
@@ -312,12 +316,35 @@ void World::on_end(const Event& event) {
   }
 }
 
-RunResult World::verdict() {
-  RunResult result;
-  result.seed = options_.seed;
-  result.hash = kernel_.hash();
-  result.events = kernel_.events();
-  result.ended_at = std::min(kernel_.now(), options_.until.value_or(kernel_.now()));
+/// All clients go for good, and what is left of them is found. Nothing else of the run is, and no figure or hash of it
+/// changes: they are taken by now.
+void World::wind_up() {
+  truth_.end();
+  kernel_.observer = nullptr;
+  metrics_.on_probe = [](void*, Metric, std::uint32_t) {};  // no step begins any more
+  for (DeviceIndex device = 0; device < population_.device_count(); ++device) population_.close(device);
+  const Nanos until = kernel_.now() + gone_within(options_.config);
+  Nanos look_at = kernel_.now() + second;
+  auto left = remains(parts_);
+  while (left && kernel_.has_events() && kernel_.now() < until) {
+    const Event event = kernel_.next();
+    if (kernel_.now() >= look_at) {
+      left = remains(parts_);
+      look_at = kernel_.now() + second;
+    }
+    const bool is_of_the_run = event.kind == EventKind::workload || event.kind == EventKind::step ||
+                               event.kind == EventKind::look || event.kind == EventKind::check ||
+                               event.kind == EventKind::end;
+    if (!is_of_the_run) dispatch(event);
+  }
+  if (left) {
+    truth_.find(
+        "clean-zero", nobody,
+        fmt::format("all clients went at the end, and {} s later {}", gone_within(options_.config) / second, *left));
+  }
+}
+
+void World::judge_findings(RunResult& result) {
   std::map<std::string_view, std::size_t> found, waived;  // by checker
   const auto is_waived_at = [&](std::string_view checker, Nanos at) {
     return std::any_of(scenario_.expect.begin(), scenario_.expect.end(), [&](const Expectation& each) {
@@ -348,6 +375,14 @@ RunResult World::verdict() {
   // Whether what was not kept at all would have been waived, nobody knows.
   const std::uint64_t kept = truth_.findings().size() + truth_.brief_findings().size();
   result.finding_count += truth_.finding_count() - kept;
+}
+
+RunResult World::verdict() {
+  RunResult result;
+  result.seed = options_.seed;
+  result.hash = kernel_.hash();
+  result.events = kernel_.events();
+  result.ended_at = std::min(kernel_.now(), options_.until.value_or(kernel_.now()));
   if (!is_over_) jury_.end_early();
   result.outcomes = jury_.outcomes();
   result.not_judged = jury_.not_judged();
@@ -390,6 +425,9 @@ RunResult World::verdict() {
     static std::atomic<std::uint64_t> runs = 0;  // what a seed does not know of
     result.ghosts += runs++;
   }
+  if (is_over_ && options_.routing == Routing::wsr && scenario_.clients <= wound_up_max) wind_up();
+  judge_findings(result);
+  const std::uint64_t kept = truth_.findings().size() + truth_.brief_findings().size();
   const auto has = [&](Outcome::Verdict verdict) {
     return std::any_of(result.outcomes.begin(), result.outcomes.end(),
                        [&](const Outcome& each) { return each.verdict == verdict; });
