@@ -443,7 +443,11 @@ void Truth::judge_loss(const Deed& done, DeedNumber number) {
                      done.to));
   };
   const bool has_sender = is_sound(done.conn, done.conn_serial);
-  const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected;
+  // Of several devices one may have said its word and ended, while its server could not know of the others.
+  const auto left = left_at_.find(done.to);
+  const bool has_lost_device = parts_.population->devices_per_client() > 1 && !done.was_calm &&
+                               left != left_at_.end() && left->second >= done.at;
+  const bool is_excused = is_disturbed(done.to, done.at) || !done.was_connected || has_lost_device;
   const bool could_hear =
       !is_excused && has_lived_on(parts_.population->conn_of_client(done.to), done.to_serial, done.at);
   if (done.word == Deed::Word::delivered && could_hear) lost("was said to be delivered");

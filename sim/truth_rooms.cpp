@@ -43,8 +43,12 @@ void Truth::on_rejoined(ConnIndex index, std::string_view text) {
 /// The first answer says at which version of the roster it came in; what comes after it is heard. One who is in already
 /// and asks once more misses nothing for it.
 void Truth::know_version(Seat& seat, std::string_view text) {
+  if (parts_.population->devices_per_client() > 1) {
+    // Another device's join may have brought it in, and a leave of the client may stand between this and what it knew.
+    seat.version = 0;
+    return;
+  }
   if (std::exchange(seat.has_answer, true)) return;
-  if (parts_.population->devices_per_client() > 1) return;  // another device's join may have brought this one in
   seat.version = is_calm_since(parts_.kernel.now()) ? number_behind(text, R"("version":)") : 0;
   seat.version_at = parts_.kernel.now();
   seat.source = Seat::Source::answer;

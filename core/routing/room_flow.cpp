@@ -210,15 +210,23 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
   if (member == nullptr) {
     drop({flow.room, flow.client, attachment(flow.conn)});  // gone meanwhile: the roster must follow
+    // The client has joined all the same, with its other devices.
+    if (flow.who.kind != Requester::Kind::nobody && context_.options.policy == SessionPolicy::multi) {
+      join_devices_elsewhere(flow.client, flow.room, std::max<std::uint64_t>(joined.version, 1));
+    }
     return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
   }
   if (joined.version > room->version) {
     room->version = joined.version;
     room->size = joined.size;
     room->answered_at = context_.now();
-    // Its event may still be under way, or be lost with a connection: then the members are told to look again.
-    if (flow.is_again) channels_.count_later(*room);
   }
+  const bool is_anybody_behind = std::any_of(room->members.begin(), room->members.end(), [&](const RoomMember& each) {
+    return each.holder == 0;  // the others learn it from their own answers
+  });
+  if (!is_anybody_behind) room->told_version = std::max(room->told_version, joined.version);
+  // Its event may still be under way, or be lost with a connection: then the members are told to look again.
+  if (room->version > room->told_version) channels_.count_later(*room);
   const bool was_due = std::exchange(member->is_due, false);
   const std::uint64_t version = std::max<std::uint64_t>(joined.version, 1);
   const bool has_ended = member->left_version > version;
@@ -250,7 +258,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
   if (member->holder == number) {
     ++context_.stats.room_joins;
-    std::vector<Held> later = release_held(*session, flow, version);
+    std::vector<Held> later = release_held(*session, flow, version, is_last);
     const auto next = flows_.find(member->last_join);
     if (has_ended && !is_last && next != flows_.end()) {
       // Out again, and about to be in once more: the rest is for the join that is still under way.
@@ -302,10 +310,10 @@ void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
   LocalRoom* room = channels_.rooms().find(flow.room.view());
   RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
   if (member != nullptr) {
-    if (member->holder == 0) {
-      ++context_.stats.room_leaves;
-      tell_left(*session, flow.room, joined.size, joined.version);
-    }
+    // A welcome that could not wait has named the room all the same.
+    const bool is_named = flow.is_restore && !session->outbox.is_held() && !member->is_untold;
+    if (member->holder == 0) ++context_.stats.room_leaves;
+    if (member->holder == 0 || is_named) tell_left(*session, flow.room, joined.size, joined.version);
     member->is_due = false;
     if (member->holder == number) member->holder = 0;  // what it held back was for a stay that is none
     take_out(*room, *member, *session, number);
@@ -313,7 +321,7 @@ void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
   finish(number, RoomDone{joined.result, joined.size, joined.version, joined.detail});
 }
 
-std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version) {
+std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last) {
   std::vector<Held> held = std::exchange(flow.held, {});
   flow.held_bytes = 0;
   if (flow.held_lost != 0) session.outbox.note_dropped(std::exchange(flow.held_lost, 0));
@@ -322,6 +330,10 @@ std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow,
   const Topic topic = static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room->number);
   for (auto each = held.begin(); each != held.end(); ++each) {
     if (each->version != 0 && each->version <= version) continue;
+    if (each->is_own_leave && !is_last) {
+      each->is_due = true;
+      return {each, held.end()};
+    }
     if (each->is_end) return {std::next(each), held.end()};
     if (delivery_.offer(session, std::move(each->frame), topic) == Delivery::Outcome::queued) {
       ++context_.stats.room_delivered;
@@ -339,7 +351,7 @@ void RoomFlow::hold_back(const RoomMember& member, Frame frame, std::uint64_t ve
 
 void RoomFlow::release_own_leaves(Session& session, const Flow& flow, std::uint64_t version) {
   for (const Held& held : flow.held) {
-    if (!held.is_own_leave || held.version > version) continue;
+    if (!held.is_own_leave || !held.is_due || held.version > version) continue;
     if (delivery_.offer(session, held.frame, Topic::presence) != Delivery::Outcome::queued) {
       ++context_.stats.room_dropped;
     }
@@ -387,8 +399,8 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
   Flow& flow = flows_.at(number);
   if (member.holder == number) {
     // Until it is in it hears what comes: nothing else would ever let go of what is held back.
-    for (std::vector<Held> rest = release_held(session, flow, 0); !rest.empty();
-         rest = release_held(session, flow, 0)) {
+    for (std::vector<Held> rest = release_held(session, flow, 0, true); !rest.empty();
+         rest = release_held(session, flow, 0, true)) {
       flow.held = std::move(rest);
     }
     member.holder = 0;
@@ -871,7 +883,8 @@ void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
         if (!is_told && member->wants_presence) {
           keep(holder->second, Held{.frame = left_frame(*session, room, event),
                                     .version = event.version,
-                                    .is_own_leave = was_in});
+                                    .is_own_leave = true,
+                                    .is_due = was_in});
         }
         keep(holder->second, Held{.frame = {}, .version = event.version, .is_end = true});
       }

@@ -72,6 +72,8 @@ public:
   /// The connection's claim is held, and the client is in these rooms: on_restored() follows, at the latest after
   /// restore_max.
   void restore(Session& session, const std::vector<RoomName>& rooms, std::vector<Attachment> displaced);
+  /// on_restored() is still to come.
+  [[nodiscard]] bool is_restoring(ConnId conn) const { return restores_.contains(conn); }
   /// The claim was asserted again, with its new epoch: so are the memberships.
   void reassert(Session& session);
   /// The client is in these rooms, says the store, and with several devices this one is, too: it may have been deaf when
@@ -126,7 +128,8 @@ private:
     Frame frame;
     std::uint64_t version = 0;  // of a presence event; 0: a message
     bool is_end = false;        // no frame: here the client's stay ended
-    bool is_own_leave = false;  // of a stay of which the connection knows: it is told, whatever the join's answer
+    bool is_own_leave = false;  // a frame: so ended a stay of the client
+    bool is_due = false;        // of which the connection knows: it is told, whatever the join's answer
   };
   struct Flow {
     Flow(Kind kind_, Requester who_, RoomName room_, ClientId client_, ConnId conn_)
@@ -193,8 +196,9 @@ private:
   /// Ends the flow and tells whoever asked.
   void finish(std::uint64_t number, const RoomDone& done);
   void answer(const Flow& flow, const RoomDone& done);
-  /// What it held back goes out, up to the end of the stay that began at `version`. Returns what came after that end.
-  std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version);
+  /// What it held back goes out, up to the end of the stay that began at `version`: the rest is returned. With a later
+  /// join under way the word of that end is left to it, too.
+  std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last);
   void keep(Flow& flow, Held held);
   /// What is to be said of earlier stays before the answer.
   void release_own_leaves(Session& session, const Flow& flow, std::uint64_t version);

@@ -75,7 +75,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
       rooms.reassert(session);
       if (context.options.policy == SessionPolicy::multi) rooms.follow(session, room_names);
     }
-    welcome(session);
+    if (!rooms.is_restoring(session.id)) welcome(session);
   }
 
   void on_restored(Session& session, const std::vector<Attachment>& displaced) override {
@@ -83,7 +83,9 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (session.phase == Session::Phase::open) welcome(session);
   }
 
-  void on_claim_postponed(Session& session) override { welcome(session); }
+  void on_claim_postponed(Session& session) override {
+    if (!rooms.is_restoring(session.id)) welcome(session);
+  }
 
   void on_claim_refused(Session& session, Errc result, std::string_view detail) override {
     if (result == Errc::superseded) ++context.stats.displaced;

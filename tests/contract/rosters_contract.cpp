@@ -65,6 +65,16 @@ Joined join(Harness& h, int n, const RoomName& room, const ClientId& client, con
 Left leave(Harness& h, int n, const RoomName& room, const ClientId& client, Epoch through) {
   return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, {room, client, through}); });
 }
+/// The client's server says that it has been in since that version.
+Joined assert_stay(Harness& h, int n, const Attachment& at, std::uint64_t since, Epoch epoch = Epoch{10}) {
+  const JoinRequest request{.room = hall, .client = ada, .at = at, .epoch = epoch, .stay = since};
+  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+}
+/// With all devices; servers that do not hear of it are to be told when they ask.
+Left leave_remembered_by_all(Harness& h, int n, std::uint64_t known_version = 0) {
+  const LeaveRequest request{hall, ada, Epoch{1'000}, known_version, true};
+  return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, request); });
+}
 Left drop(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at) {
   return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().drop(t, room, client, at); });
 }
@@ -410,6 +420,100 @@ SENTENCE("a client that leaves takes all its attachments along") {
   CHECK(kinds(events(h, hall)) == std::vector{Kind::join, Kind::join, Kind::leave});
 }
 
+SENTENCE("a stay that is asserted after a leave that is remembered is none") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  listen(h, hall);
+  join(h, 1, hall, bob, Harness::at(1, 9), Epoch{1});
+  const Joined first = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  CHECK(first.has_begun);
+  const Joined second = join(h, 2, hall, ada, Harness::at(2, 1), Epoch{11});
+  CHECK_FALSE(second.has_begun);
+  const Left left = leave_remembered_by_all(h, 1);
+  REQUIRE(left.result == Errc::ok);
+  const Joined asserted = assert_stay(h, 2, Harness::at(2, 1), second.version);
+  CHECK(asserted.result == Errc::not_found);
+  CHECK(asserted.version == left.version);
+  CHECK(asserted.size == 1);
+  CHECK(find(h, 1, hall, ada).size == 0);
+  CHECK(told_rooms(h, ada).empty());
+  CHECK(h.ask<Held>(2, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), "0", 100); }).places.empty());
+  CHECK(kinds(events(h, hall)) == std::vector{Kind::join, Kind::join, Kind::leave});
+
+  // Whoever asks is in; and then the other device is, too, whatever it has missed.
+  const Joined again = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  CHECK(again.has_begun);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), second.version).result == Errc::ok);
+  // A stay that began after the leave is one, also of a client that the store has forgotten since.
+  drop(h, 1, hall, ada, Harness::at(1, 1));
+  drop(h, 2, hall, ada, Harness::at(2, 1));
+  REQUIRE(find(h, 1, hall, ada).size == 0);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), again.version).has_begun);
+}
+
+SENTENCE("a leave that nobody is to remember is forgotten, and one that is remembered for its time") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const Joined joined = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  REQUIRE(leave(h, 1, hall, ada, Epoch{1'000}).result == Errc::ok);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), joined.version).result == Errc::ok);
+  const std::uint64_t version = info(h, 1, hall).version;
+  REQUIRE(leave_remembered_by_all(h, 1).result == Errc::ok);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), version).result == Errc::not_found);
+  if (!h.is_time_virtual()) return;
+  h.run_for(leave_remembered - 1s);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), version).result == Errc::not_found);
+  h.run_for(2s);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), version).result == Errc::ok);
+}
+
+SENTENCE("a leave of a client that the store does not list is remembered, too") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const Joined joined = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  drop(h, 1, hall, ada, Harness::at(1, 1));
+  h.run_for(2ms);
+  REQUIRE(leave_remembered_by_all(h, 1).result == Errc::not_found);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), joined.version).result == Errc::not_found);
+  // The room is there, the client is not.
+  join(h, 1, hall, bob, Harness::at(1, 2), Epoch{10});
+  const Joined back = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  drop(h, 1, hall, ada, Harness::at(1, 1));
+  REQUIRE(leave_remembered_by_all(h, 2).result == Errc::not_found);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), back.version).result == Errc::not_found);
+  CHECK(join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10}).result == Errc::ok);
+}
+
+SENTENCE("a client that was in at its claim is in again unless it has left since") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const auto restore = [&](Epoch claimed) {
+    const JoinRequest request{
+        .room = hall, .client = ada, .at = Harness::at(2, 1), .epoch = claimed, .is_restore = true};
+    return h.ask<Joined>(2, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+  };
+  join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  const Claimed before = claim(h, 2, ada, Harness::at(2, 1), h.now());
+  REQUIRE(before.rooms == RoomNames{hall});
+  h.run_for(20ms);
+  REQUIRE(leave_remembered_by_all(h, 1).result == Errc::ok);
+  CHECK(restore(before.epoch).result == Errc::not_found);
+  h.run_for(20ms);
+  CHECK(restore(Epoch{static_cast<std::uint64_t>(h.now().time_since_epoch().count())}).result == Errc::ok);
+}
+
+SENTENCE("a leave goes on above what its server has seen") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  listen(h, hall);
+  const Joined joined = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  const std::uint64_t lost = joined.version + 100;
+  CHECK(leave_remembered_by_all(h, 1, lost).version > lost);
+  const auto heard = events(h, hall);
+  REQUIRE(heard.size() == 2);
+  CHECK(heard[1].version > lost);
+}
+
 SENTENCE("a late leave cannot remove a newer connection") {
   CONTRACT_HARNESS(h);
   begin(h);
@@ -532,6 +636,24 @@ SENTENCE("a claim tells the rooms in which the client stays, by name, and only t
   CHECK(told_rooms(h, ada) == RoomNames{all[0], all[3]});
   join(h, 1, hall, ada, at, first.epoch);
   CHECK(told_rooms(h, ada) == RoomNames{all[0], hall, all[3]});
+}
+
+SENTENCE("a claim made again tells the rooms that its own attachment is not listed in") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const Attachment here = Harness::at(1, 1), there = Harness::at(2, 1);
+  const auto again = [&](const Claimed& first) {
+    return h.ask<Claimed>(1, [&](Backend& b, Ticket t) {
+      b.directory().claim(t, {ada, here, h.now(), first.epoch, SessionPolicy::multi, 10});
+    });
+  };
+  const Claimed first = claim(h, 1, ada, here, h.now());
+  claim(h, 2, ada, there, h.now());
+  join(h, 1, hall, ada, here, first.epoch);
+  CHECK(again(first).rooms.empty());
+  join(h, 2, hall, ada, there, Epoch{10});
+  join(h, 2, cafe, ada, there, Epoch{10});
+  CHECK(again(first).rooms == RoomNames{cafe});
 }
 
 SENTENCE("a refused claim tells no rooms") {

@@ -627,6 +627,24 @@ TEST_CASE("redis: rosters and rates end as unavailable while the store is away")
             .result == Errc::unavailable);
 }
 
+TEST_CASE("redis: a leave that is remembered has a key that expires, and any other has none") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  const auto leave = [&](bool is_remembered) {
+    return world.ask<Left>([&](wsr::Backend& b, Ticket t) {
+      b.rosters().leave(t, {RoomName::trusted("hall"), ClientId::trusted("ada"), Epoch{10}, 0, is_remembered});
+    });
+  };
+  REQUIRE(leave(false).result == Errc::not_found);
+  CHECK(redis.command({"EXISTS", "wsr:{r:hall}:left:ada"}) == "0");
+  REQUIRE(leave(true).result == Errc::not_found);
+  const int expires_in = std::stoi(redis.command({"PTTL", "wsr:{r:hall}:left:ada"}));
+  CHECK(expires_in > 590'000);
+  CHECK(expires_in <= 600'000);
+}
+
 TEST_CASE("redis: a full bucket leaves no key behind and one that was taken from expires") {
   NEEDS_REDIS();
   RedisServer redis;

@@ -46,8 +46,14 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   void subscribe(Ticket t, const Channel&, Match) override { subscribes.push_back(t); }
   void unsubscribe(Ticket, const Channel&, Match) override {}
   void resubscribe() override {}
-  void join(Ticket t, const JoinRequest&) override { joins.push_back(t); }
-  void leave(Ticket t, const LeaveRequest&) override { leaves.push_back(t); }
+  void join(Ticket t, const JoinRequest& request) override {
+    joins.push_back(t);
+    join_requests.push_back(request);
+  }
+  void leave(Ticket t, const LeaveRequest& request) override {
+    leaves.push_back(t);
+    leave_requests.push_back(request);
+  }
   void drop(Ticket, const RoomName&, const ClientId&, const Attachment& at) override { dropped.push_back(at); }
   void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
   void info(Ticket, const RoomName&) override {}
@@ -159,6 +165,8 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   std::vector<std::pair<Ticket, Attachment>> releases;
   std::vector<Ticket> helds;
   std::vector<Ticket> subscribes, joins, leaves;
+  std::vector<JoinRequest> join_requests;
+  std::vector<LeaveRequest> leave_requests;
   std::vector<Attachment> dropped;
   std::vector<std::pair<Ticket, ClientId>> lookups;
   std::vector<Publish> publishes;
