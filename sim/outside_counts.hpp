@@ -16,6 +16,7 @@ namespace wsr::sim {
 struct PortCounts {
   std::uint64_t all = 0;
   std::uint64_t claims = 0;
+  std::uint64_t asserted = 0;  // of these, of connections that had one before
   std::uint64_t releases = 0;
   std::uint64_t lookups = 0;
   std::uint64_t batches = 0;        // published into inboxes

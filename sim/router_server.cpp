@@ -20,6 +20,7 @@ RouterOptions router_options(const Parts& parts, const ServerId& id) {
   options.policy = parts.config.policy;
   options.limits = parts.config.limits;
   if (parts.mutant == Mutant::unbounded_outbox) options.limits.outbox_bytes_max *= 1'000;
+  if (parts.mutant == Mutant::herd_of_claims) options.limits.reassert_batch *= 1'000;
   return options;
 }
 
@@ -120,6 +121,14 @@ void RouterServer::end_turn() {
     parts_.truth->find("bounded-work", nobody,
                        fmt::format("one event cost s{}, which has {} connections, {} calls to the store too many",
                                    number_, router_.connection_count(), excess));
+  }
+  if (const std::uint64_t rush = work_.rush(router_ports_.counts().asserted, parts_.kernel.now()); rush != 0) {
+    parts_.truth->find("herd", nobody,
+                       fmt::format("s{} claimed {} connections again beyond {} in {} ms", number_, rush,
+                                   parts_.config.limits.reassert_batch,
+                                   std::chrono::duration_cast<std::chrono::milliseconds>(
+                                       parts_.config.limits.reassert_pace)
+                                       .count()));
   }
 }
 

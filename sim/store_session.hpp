@@ -118,6 +118,7 @@ public:
 
   void claim(Ticket t, const ClaimRequest& r) override {
     ++counts_.claims;
+    if (r.epoch_min.value != 0) ++counts_.asserted;
     call(t, r);
   }
   void release(Ticket t, const ClientId& c, const Attachment& at) override {

@@ -36,6 +36,7 @@ void Truth::on_welcome(ConnIndex index, std::string_view text) {
 
 void Truth::on_rejoined(ConnIndex index, std::string_view text) {
   Seat& seat = seats_[seat_key(parts_.population->conn(index).serial, room_in(text))];
+  seat.has_answer = false;  // what it knew before is old
   if (seat.asked == 0) know_version(seat, text);
   if (!std::exchange(seat.is_in, true)) seat.is_steady = false;
 }

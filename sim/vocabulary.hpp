@@ -174,7 +174,7 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 25> checker_names{{
+inline constexpr std::array<CheckerName, 26> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
@@ -195,6 +195,7 @@ inline constexpr std::array<CheckerName, 25> checker_names{{
     {"nobody-deaf", "G8", "who is in a room hears it"},
     {"bounded-queue", "G9", "no outbox grows beyond its bound"},
     {"bounded-work", "G9", "one event costs a server a bounded number of calls, however many clients it has"},
+    {"herd", "G9", "what a store has forgotten is claimed again at a pace that does not flood it"},
     {"isolation", "G9", "slow readers make nobody else wait"},
     {"no-silence", "G10", "a refused client or command is told why"},
     {"close-codes", "G10", "a connection is closed once, with a code that has a cause, and hears nothing after it"},

@@ -1,6 +1,7 @@
 #include "sim/work.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace wsr::sim {
 namespace {
@@ -20,6 +21,8 @@ std::uint64_t rooms_of_a_client(const Scenario& scenario) {
 Work::Work(const Scenario& scenario, const Limits& limits)
     : each_turn_(3 + std::uint64_t{scenario.servers}),
       rooms_(2 * rooms_of_a_client(scenario)),
-      in_flight_(limits.link_in_flight_max) {}
+      in_flight_(limits.link_in_flight_max),
+      batch_(limits.owner_ttl.count() == 0 ? limits.reassert_batch : 0),
+      pace_(std::chrono::nanoseconds(limits.reassert_pace).count()) {}
 
 }  // namespace wsr::sim

@@ -6,12 +6,18 @@
 // Timers, a store that is back, a channel that many wait for and a look through all rows have work of their own, which
 // is paced by Limits::reassert_batch or asked for by those who wait: nothing is said of them here.
 //
+// What a server claims again has a bound of its own: reassert_batch in each reassert_pace, so that a thousand servers do
+// not flood a store that is back.
+//
 // Thread-safety: none; part of one server. Cost: a comparison an event.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "core/routing/limits.hpp"
+#include "sim/kernel.hpp"
 #include "sim/scenario.hpp"
 
 namespace wsr::sim {
@@ -35,6 +41,20 @@ public:
     return over;
   }
 
+  /// `asserted` claims have been made again so far: how many of them too early. Rows that expire are renewed by a pace
+  /// of their own, of which nothing is said.
+  [[nodiscard]] std::uint64_t rush(std::uint64_t asserted, Nanos now) {
+    if (asserted == asserted_ || batch_ == 0) return 0;
+    if (now >= step_at_ + pace_) {
+      step_at_ = now;
+      in_step_ = 0;
+    }
+    in_step_ += asserted - std::exchange(asserted_, asserted);
+    const std::uint64_t over = in_step_ - std::min(in_step_, batch_);
+    in_step_ -= over;  // each is said once
+    return over;
+  }
+
 private:
   static constexpr std::uint64_t unbounded = ~std::uint64_t{0};
   static constexpr std::size_t entry_bytes_min = 8;  // of a batch's entry: its kind, who, and lengths
@@ -43,6 +63,11 @@ private:
   std::uint64_t rooms_;      // of one client: a channel and a place for each
   std::uint64_t in_flight_;  // batches that waited for a link, and go at once
   std::uint64_t allowed_ = unbounded;
+  std::uint64_t batch_;  // claims made again in a step; 0: not judged
+  Nanos pace_;           // between two steps
+  Nanos step_at_ = 0;
+  std::uint64_t in_step_ = 0;
+  std::uint64_t asserted_ = 0;
 };
 
 }  // namespace wsr::sim

@@ -119,12 +119,16 @@ void Ownership::on_released(std::uint64_t number, const Released& released) {
   if (context_.store == StoreState::up) walk(Walk::unclaimed);
 }
 
-void Ownership::retry_releases() {
-  for (Release& release : std::exchange(releases_to_retry_, {})) {
+std::uint32_t Ownership::retry_releases() {
+  std::uint32_t made = 0;
+  for (; !releases_to_retry_.empty() && made < context_.limits().reassert_batch; ++made) {
+    Release release = std::move(releases_to_retry_.front());
+    releases_to_retry_.pop_front();
     const std::uint64_t number = ++releases_;
     context_.ports.directory.release(Call{CallKind::release, number}.ticket(), release.client, release.at);
     releases_out_.emplace(number, std::move(release));
   }
+  return made;
 }
 
 void Ownership::reassert() { walk(Walk::all); }
@@ -155,9 +159,9 @@ void Ownership::on_time() {
 void Ownership::go_on() {
   walk_at_.reset();
   if (context_.store == StoreState::down) return;  // on_store_up() goes on
-  retry_releases();
-  std::uint32_t claimed = 0;
-  for (; walk_slot_ < context_.sessions.slots_end() && claimed < context_.limits().reassert_batch; ++walk_slot_) {
+  std::uint32_t claimed = retry_releases();
+  const std::uint32_t slots = walk_ == Walk::none ? 0 : context_.sessions.slots_end();
+  for (; walk_slot_ < slots && claimed < context_.limits().reassert_batch; ++walk_slot_) {
     Session* session = context_.sessions.at(walk_slot_);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
     if (walk_ == Walk::unclaimed && session->claim != Session::Claim::unclaimed) continue;
@@ -166,11 +170,11 @@ void Ownership::go_on() {
     ++claimed;
     ask(*session);
   }
-  if (walk_slot_ >= context_.sessions.slots_end()) {
+  if (walk_slot_ >= slots) {
     walk_ = std::exchange(walk_again_, Walk::none);
     walk_slot_ = 0;
   }
-  if (walk_ != Walk::none) walk_at_ = context_.now() + context_.limits().reassert_pace;
+  if (walk_ != Walk::none || !releases_to_retry_.empty()) walk_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
 }  // namespace wsr

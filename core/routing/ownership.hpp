@@ -68,7 +68,8 @@ private:
   void renew();
   void schedule_renewal();
   [[nodiscard]] Duration renewal_third() const;
-  void retry_releases();
+  /// Those that the store did not take, reassert_batch at most; how many it made.
+  std::uint32_t retry_releases();
   [[nodiscard]] Attachment attachment(ConnId conn) const;
 
   RouterContext& context_;

@@ -242,7 +242,9 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   const RoomName name = flow.room;
   const bool is_own = flow.who.kind == Requester::Kind::command;
   const bool is_asked = flow.who.kind != Requester::Kind::nobody;
-  if (!has_ended && std::exchange(member->is_untold, false) && !is_own) {
+  // Its stay has ended and begun anew, and it has heard of neither: what it knows of the room is old.
+  const bool is_new_to_it = joined.has_begun && flow.is_again && member->wants_presence && session->framing != Framing::raw;
+  if (!has_ended && (std::exchange(member->is_untold, false) || is_new_to_it) && !is_own) {
     text_.clear();
     append_rejoined(text_, name.view(), joined.size, joined.version);
     delivery_.say(*session, text_);

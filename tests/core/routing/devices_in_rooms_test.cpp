@@ -299,3 +299,22 @@ TEST_CASE("a member learns of who came while its server was deaf, also when a ne
   CHECK(world.read(world.device) ==
         std::vector<std::string>{R"({"op":"presence","room":"hall","event":"count","size":2,"version":11})"});
 }
+
+TEST_CASE("a member whose stay the store had forgotten hears that it began anew") {
+  RouterOptions options = several_devices();
+  SECTION("one of several devices") {}
+  SECTION("the only one") { options.policy = SessionPolicy::single; }
+  Devices world(options);
+  world.reassert();
+  Joined joined{Errc::ok, 1, 15, {}};
+  SECTION("it had") {
+    joined.has_begun = true;
+    world.join_answered(joined);
+    CHECK(world.read(world.device) ==
+          std::vector<std::string>{R"({"op":"rejoined","room":"hall","size":1,"version":15})"});
+  }
+  SECTION("it had not") {
+    world.join_answered(joined);
+    CHECK(world.read(world.device).empty());
+  }
+}

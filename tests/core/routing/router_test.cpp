@@ -581,3 +581,22 @@ TEST_CASE("a message of the application above the limit is dropped as too big") 
   CHECK(world.sent[1].at(0).word == Word::delivered);
   CHECK(world.sent[2].at(0).word == Word::dropped_too_big);
 }
+
+TEST_CASE("releases that the store did not take are made again at the pace of claims") {
+  RouterOptions options = World::defaults();
+  options.limits.reassert_batch = 2;
+  World world(options);
+  std::vector<ConnId> conns;
+  for (int i = 0; i < 5; ++i) conns.push_back(world.connect(ClientId::trusted("c" + std::to_string(i))));
+  for (const ConnId conn : conns) world.router.closed(conn);
+  REQUIRE(world.releases.size() == 5);
+  const auto asked = world.releases;
+  world.releases.clear();
+  world.claims.clear();
+  for (const auto& [ticket, at] : asked) world.router.on_answer(ticket, Released{Errc::unavailable});
+  for (const std::size_t made : {2U, 4U, 5U, 5U}) {
+    world.pass(options.limits.reassert_pace);
+    CHECK(world.releases.size() == made);
+  }
+  CHECK(world.claims.empty());  // nobody's connection is claimed for it
+}
