@@ -73,7 +73,7 @@ void Keeper::renew() {
 void Keeper::on_renewed(const Renewed& renewed) {
   const Time sent = *std::exchange(renew_sent_, std::nullopt);
   if (renewed.result != Errc::ok) {
-    ++figures_.renewals_failed;
+    if (has_been_up_ || renewed.result != Errc::unavailable) ++figures_.renewals_failed;
     if (renewed.result != Errc::conflict) {
       set_light(&Readiness::store, Readiness::Light::red);
       // It may have been carried out, and have found our lease missing: the answer that said so is lost.
@@ -253,6 +253,7 @@ void Keeper::on_resubscribed() {
 void Keeper::on_store_state(StoreState state) {
   if (phase_ != Phase::running) return;
   if (state == StoreState::up) {
+    has_been_up_ = true;
     renew_at_ = clock_.now();
   } else {
     set_light(&Readiness::store, Readiness::Light::red);

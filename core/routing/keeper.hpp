@@ -151,6 +151,7 @@ private:
   std::uint32_t probes_unheard_ = 0;
   std::uint64_t calls_ = 0;
   bool had_lease_ = false;
+  bool has_been_up_ = false;         // the store: what it did not answer before was no renewal
   bool is_renewal_unknown_ = false;  // a renewal was not answered: what it found is not known
   std::array<OffsetSample, 8> offsets_{};
   std::size_t offset_next_ = 0;

@@ -141,7 +141,7 @@ void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
     flow.is_again = true;
     // An end that came before this was asked is older than it, whatever its version: a store that failed over counts
     // from where its replica was.
-    if (!flows_.contains(member->last_join)) member->left_version = 0;
+    if (!flows_.contains(member->last_join)) member->left_version = member->answered = 0;
     member->last_join = number;
     if (flow.who.kind == Requester::Kind::command) member->wants_presence = flow.wants_presence;
   } else {
@@ -214,7 +214,9 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     if (flow.who.kind != Requester::Kind::nobody && context_.options.policy == SessionPolicy::multi) {
       join_devices_elsewhere(flow.client, flow.room, std::max<std::uint64_t>(joined.version, 1));
     }
-    return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
+    return finish(number, session == nullptr
+                              ? RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"}
+                              : RoomDone{Errc::not_found, 0, 0, "the client has left the room meanwhile"});
   }
   if (joined.version > room->version) {
     room->version = joined.version;
@@ -229,8 +231,10 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   if (room->version > room->told_version) channels_.count_later(*room);
   const bool was_due = std::exchange(member->is_due, false);
   const std::uint64_t version = std::max<std::uint64_t>(joined.version, 1);
-  const bool has_ended = member->left_version > version;
-  const bool is_last = member->last_join == number;
+  // A later join may have been answered first.
+  member->answered = std::max(member->answered, version);
+  const bool has_ended = member->left_version > member->answered;
+  const bool is_last = member->last_join == number || !flows_.contains(member->last_join);
   if (has_ended && is_last && member->is_swept) {
     if (flows_.contains(member->leaving)) {  // as in join_again()
       postpone_join(number, *member, *session);
@@ -260,7 +264,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
   if (member->holder == number) {
     ++context_.stats.room_joins;
-    std::vector<Held> later = release_held(*session, flow, version, is_last);
+    std::vector<Held> later = release_held(*session, flow, member->answered, is_last);
     const auto next = flows_.find(member->last_join);
     if (has_ended && !is_last && next != flows_.end()) {
       // Out again, and about to be in once more: the rest is for the join that is still under way.
@@ -268,7 +272,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
       for (Held& held : later) keep(next->second, std::move(held));
     } else {
       member->holder = 0;
-      member->joined_version = member->known_version = version;
+      member->joined_version = member->known_version = member->answered;
     }
   } else if (member->holder == 0) {
     member->joined_version = std::max(member->joined_version, version);
@@ -317,7 +321,11 @@ void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
     if (member->holder == 0) ++context_.stats.room_leaves;
     if (member->holder == 0 || is_named) tell_left(*session, flow.room, joined.size, joined.version);
     member->is_due = false;
-    if (member->holder == number) member->holder = 0;  // what it held back was for a stay that is none
+    if (member->holder == number) {
+      // What it held back was for a stay that is none, but for the end of one that the connection knows of.
+      release_own_leaves(*session, flow, joined.version);
+      member->holder = 0;
+    }
     take_out(*room, *member, *session, number);
   }
   finish(number, RoomDone{joined.result, joined.size, joined.version, joined.detail});

@@ -35,6 +35,7 @@ struct RoomMember {
   std::uint64_t holder = 0;        // the join under way that holds back what comes; 0 once it is in
   std::uint64_t last_join = 0;     // the latest join that was asked for it, under way or not
   std::uint64_t leaving = 0;       // the latest leave that was asked for it, under way or not
+  std::uint64_t answered = 0;      // the newest version that an answer to one of the joins under way has named
   std::uint64_t left_version = 0;  // of an end of its client's stay that came while the join was under way
   bool is_swept = false;           // that end was a sweep
   bool is_due = false;             // the store did not answer its join: it is to be asked again

@@ -318,3 +318,44 @@ TEST_CASE("a member whose stay the store had forgotten hears that it began anew"
     CHECK(world.read(world.device).empty());
   }
 }
+
+TEST_CASE("devices: a later join that is answered first decides what the earlier answer means") {
+  Devices world;
+  world.ask(R"({"op":"join","room":"hall","id":"j"})");
+  world.hear({EntryRoomCommand{EntryRoomCommand::Op::join, 0, "hall", "ada", 11}});  // another device's
+  REQUIRE(world.joins.size() == 2);
+  world.leaves_by_another(12);
+  SECTION("it found that the client has left") {
+    world.router.on_answer(world.joins[1], Joined{Errc::not_found, 0, 12, {}});
+    world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
+    world.router.end_turn();
+    const auto told = world.read(world.device);
+    REQUIRE(told.size() == 2);
+    CHECK(told[0] == presence("leave", 0, 12));
+    CHECK(told[1].find(R"("code":"not_found")") != std::string::npos);
+    CHECK_FALSE(world.is_in_hall());
+  }
+  SECTION("it brought the client in again") {
+    world.router.on_answer(world.joins[1], Joined{Errc::ok, 1, 13, {}});
+    world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
+    world.router.end_turn();
+    CHECK_FALSE(world.read(world.device).empty());
+    CHECK(world.is_in_hall());
+  }
+}
+
+TEST_CASE("devices: a connection whose own join was answered hears of its end, also from a later join that finds it out") {
+  World world(several_devices());
+  const ConnId device = world.connect(ada);
+  world.router.text(device, R"({"op":"join","room":"hall","id":"j"})");
+  world.router.on_answer(world.subscribes.back(), Subscribed{});
+  world.hear({EntryRoomCommand{EntryRoomCommand::Op::join, 0, "hall", "ada", 11}});
+  REQUIRE(world.joins.size() == 2);
+  world.tell(hall, {.kind = PresenceEvent::Kind::leave, .version = 12, .size = 0, .client = ada.view()});
+  static_cast<void>(world.read(device));
+  world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
+  world.router.on_answer(world.joins[1], Joined{Errc::not_found, 0, 12, {}});
+  world.router.end_turn();
+  CHECK(world.read(device) == std::vector<std::string>{R"({"op":"ok","id":"j","room":"hall","size":1,"version":11})",
+                                                       presence("leave", 0, 12)});
+}

@@ -362,3 +362,14 @@ TEST_CASE("64 servers read the registry at every renewal, 65 at every second one
     CHECK((others == 63 ? reads == "rrrrrrrr" : reads == "r-r-r-r-" || reads == "-r-r-r-r"));
   }
 }
+
+TEST_CASE("what the store did not answer before it was there is no failed renewal") {
+  World world;
+  world.keeper.start();
+  world.keeper.on_answer(world.take("renew"), Renewed{.result = Errc::unavailable});
+  CHECK(world.keeper.figures().renewals_failed == 0);
+  world.keeper.on_store_state(StoreState::up);
+  world.keeper.on_time();
+  world.keeper.on_answer(world.take("renew"), Renewed{.result = Errc::unavailable});
+  CHECK(world.keeper.figures().renewals_failed == 1);
+}
