@@ -123,12 +123,11 @@ void RouterServer::end_turn() {
                                    number_, router_.connection_count(), excess));
   }
   if (const std::uint64_t rush = work_.rush(router_ports_.counts().asserted, parts_.kernel.now()); rush != 0) {
-    parts_.truth->find("herd", nobody,
-                       fmt::format("s{} claimed {} connections again beyond {} in {} ms", number_, rush,
-                                   parts_.config.limits.reassert_batch,
-                                   std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       parts_.config.limits.reassert_pace)
-                                       .count()));
+    parts_.truth->find(
+        "herd", nobody,
+        fmt::format("s{} claimed {} connections again beyond {} in {} ms", number_, rush,
+                    parts_.config.limits.reassert_batch,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(parts_.config.limits.reassert_pace).count()));
   }
 }
 

@@ -264,6 +264,11 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
       return parts_.metrics.count(is_error ? Metric::join_refused : Metric::join_ok, client);
     case Deed::Kind::leave:
       if (!is_doubtful) settle_seat(conn.serial, done->to, number);
+      if (!is_error) {  // it hears nothing until it is in again, and no event says so
+        Seat& seat = seats_[seat_key(conn.serial, done->to)];
+        seat.version = 0;
+        seat.is_steady = false;
+      }
       if (Seat& seat = seats_[seat_key(conn.serial, done->to)];
           seat.joins < number && (!is_error || code == "not_found")) {
         seat.has_left = true;

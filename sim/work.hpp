@@ -6,8 +6,8 @@
 // Timers, a store that is back, a channel that many wait for and a look through all rows have work of their own, which
 // is paced by Limits::reassert_batch or asked for by those who wait: nothing is said of them here.
 //
-// What a server claims again has a bound of its own: reassert_batch in each reassert_pace, so that a thousand servers do
-// not flood a store that is back.
+// What a server claims again has a bound of its own: reassert_batch in each reassert_pace, so that a thousand servers
+// do not flood a store that is back.
 //
 // Thread-safety: none; part of one server. Cost: a comparison an event.
 #pragma once

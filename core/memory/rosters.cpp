@@ -64,7 +64,10 @@ Left RosterSet::leave(const LeaveRequest& request, StoreTime now) {
   const auto room = rooms_.find(request.room);
   if (room != rooms_.end()) room->second.catch_up(request.known_version, now);
   const Left left = remove_through(request);
-  if (request.is_remembered) remember(request, left, now);
+  using Remember = LeaveRequest::Remember;
+  if (request.remember == Remember::always || (request.remember == Remember::if_there && left.result == Errc::ok)) {
+    remember(request, left, now);
+  }
   return left;
 }
 
@@ -89,14 +92,18 @@ void RosterSet::remember(const LeaveRequest& request, const Left& left, StoreTim
       left.version != 0 ? left.version : std::max({micros(now), version_min_, request.known_version + 1}) - 1;
   leaves_[{request.room, request.client}] = {version, now};
   leaves_in_order_.push_back({now, {request.room, request.client}});
+  while (leaves_in_order_.size() > memberships_max_) forget_oldest_leave();
 }
 
 void RosterSet::forget_leaves(StoreTime now) {
-  for (; !leaves_in_order_.empty() && leaves_in_order_.front().first + leave_remembered <= now;
-       leaves_in_order_.pop_front()) {
-    const auto found = leaves_.find(leaves_in_order_.front().second);
-    if (found != leaves_.end() && found->second.at == leaves_in_order_.front().first) leaves_.erase(found);
-  }
+  while (!leaves_in_order_.empty() && leaves_in_order_.front().first + leave_remembered <= now) forget_oldest_leave();
+}
+
+void RosterSet::forget_oldest_leave() {
+  const auto& [at, stay] = leaves_in_order_.front();
+  const auto found = leaves_.find(stay);
+  if (found != leaves_.end() && found->second.at == at) leaves_.erase(found);
+  leaves_in_order_.pop_front();
 }
 
 const RosterSet::Leave* RosterSet::leave_since(const JoinRequest& request) const {

@@ -7,8 +7,9 @@
 //
 // Thread-safety: none.
 // Errors:        bad_request for a cursor that no page gave.
-// Bounds:        leaves are remembered for leave_remembered, however many; memberships_max pairs of room and client, hard; a further attachment of a client that is there already
-//                needs no pair. A join that would need one more changes nothing.
+// Bounds:        memberships_max pairs of room and client, hard; a further attachment of a client that is there already
+//                needs no pair. A join that would need one more changes nothing. Leaves are remembered for
+//                leave_remembered, memberships_max of them at most: then the oldest is forgotten.
 // Cost:          O(log) a call; sweep and resign: O(attachments of that server).
 #pragma once
 
@@ -72,6 +73,7 @@ private:
   };
 
   void remember(const LeaveRequest& request, const Left& left, StoreTime now);
+  void forget_oldest_leave();
   void forget_leaves(StoreTime now);
   /// The leave that has ended the stay which the request asserts.
   [[nodiscard]] const Leave* leave_since(const JoinRequest& request) const;

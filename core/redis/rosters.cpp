@@ -89,8 +89,10 @@ void Rosters::join(Ticket ticket, const JoinRequest& request) {
 
 void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
   const auto place = order_.take_place(ticket);
-  const auto& [room, client, through, known_version, is_remembered] = request;
-  const std::uint64_t remembered_ms = is_remembered ? std::chrono::milliseconds(leave_remembered).count() : 0;
+  const auto& [room, client, through, known_version, remember] = request;
+  using Remember = LeaveRequest::Remember;
+  const std::uint64_t remembered_ms =
+      remember == Remember::no ? 0 : std::chrono::milliseconds(leave_remembered).count();
   auto left = std::make_shared<Left>();
   auto removed = std::make_shared<std::vector<Attachment>>();
   auto batch = std::make_shared<Batch>([this, place, left, removed, request](Errc result) {
@@ -101,7 +103,7 @@ void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
   });
   eval_stay(scripts::room_leave, room, client,
             {client.view(), text_of(through.value), keys_.channel({ChannelKind::room, room.str()}),
-             text_of(known_version), text_of(remembered_ms)},
+             text_of(known_version), text_of(remembered_ms), remember == Remember::always ? "1" : "0"},
             batch->each([this, left, removed](const Reply& reply) {
               *left = {reply[0].integer() > 0 ? Errc::ok : Errc::not_found, number(reply[1]), number(reply[2])};
               view_.memberships -= reply[0].integer();

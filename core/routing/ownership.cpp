@@ -137,8 +137,11 @@ void Ownership::reassert() { walk(Walk::all); }
 void Ownership::on_store_up() { walk(renew_at_ ? Walk::rows : Walk::unclaimed); }
 
 std::optional<Time> Ownership::next_deadline() const {
-  if (!walk_at_ || !renew_at_) return walk_at_ ? walk_at_ : renew_at_;
-  return std::min(*walk_at_, *renew_at_);
+  std::optional<Time> next;
+  for (const auto& at : {walk_at_, renew_at_, follow_at_}) {
+    if (at) next = next ? std::min(*next, *at) : *at;
+  }
+  return next;
 }
 
 void Ownership::walk(Walk what) {
@@ -153,6 +156,10 @@ void Ownership::walk(Walk what) {
 
 void Ownership::on_time() {
   if (renew_at_ && *renew_at_ <= context_.now()) renew();
+  if (follow_at_ && *follow_at_ <= context_.now()) {
+    follow_at_.reset();
+    walk(Walk::rows);
+  }
   if (walk_at_ && *walk_at_ <= context_.now()) go_on();
 }
 
@@ -171,6 +178,9 @@ void Ownership::go_on() {
     ask(*session);
   }
   if (walk_slot_ >= slots) {
+    if (walk_ == Walk::all && context_.options.policy == SessionPolicy::multi) {
+      follow_at_ = context_.now() + follow_after;
+    }
     walk_ = std::exchange(walk_again_, Walk::none);
     walk_slot_ = 0;
   }

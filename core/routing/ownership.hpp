@@ -7,6 +7,9 @@
 // With an owner_ttl rows expire by themselves: in every third of it each is claimed anew, one after the other and at an
 // even pace, whatever else is claimed again meanwhile.
 //
+// With several devices all rows are claimed once more, follow_after a re-assertion: by then every server has taken back
+// what nobody stands for, and the answers tell in which rooms a client is that this device is not in.
+//
 // Every change is fenced (G2): a claim says when its connection was accepted and loses to a newer one; a release
 // names its exact attachment. What the directory displaced is told 4009, wherever it is.
 //
@@ -65,6 +68,8 @@ private:
   void ask(Session& session);
   void walk(Walk what);
   void go_on();
+  static constexpr Duration follow_after = std::chrono::seconds{3};  // re-assertion and audit of all servers
+
   void renew();
   void schedule_renewal();
   [[nodiscard]] Duration renewal_third() const;
@@ -78,7 +83,8 @@ private:
   Walk walk_again_ = Walk::none;  // asked for during a walk: what it has passed may be meant, too
   std::uint32_t walk_slot_ = 0;   // the next session to claim again
   std::optional<Time> walk_at_;
-  std::uint32_t renew_slot_ = 0;  // owner_ttl: the next session to renew
+  std::optional<Time> follow_at_;  // several devices: all rows once more
+  std::uint32_t renew_slot_ = 0;   // owner_ttl: the next session to renew
   std::optional<Time> renew_at_;
   Time renewed_at_{};  // up to then all is renewed that was due
   Duration renewal_every_{};

@@ -43,6 +43,8 @@ std::optional<Time> RoomChannels::next_deadline() const {
 void RoomChannels::count_later(LocalRoom& room) {
   if (room.count_at) return;
   room.count_at = context_.now() + context_.limits().presence_count_every;
+  room.awaited_version = room.version;
+  room.awaited_size = room.size;
   counts_.emplace(*room.count_at, room.number);
 }
 

@@ -8,8 +8,6 @@
 namespace wsr {
 namespace {
 
-constexpr std::uint32_t count_delays_max = 2;  // what an answer knew of first, and never came, is counted after 3 s
-
 Topic topic_of(const LocalRoom& room) {
   return static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room.number);
 }
@@ -221,12 +219,20 @@ void RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const S
   heard->next = message.seq + 1;
 }
 
+void RoomFanout::tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version) {
+  room.told_version = version;
+  tell_presence(room, "count", {}, size, version);
+}
+
 void RoomFanout::take(LocalRoom& room, const PresenceEvent& event) {
+  const bool is_single = event.size <= context_.limits().presence_events_max;
+  // A room that was only counted tells single events again: first how many they were.
+  const bool was_counted = room.size > context_.limits().presence_events_max && room.version > room.told_version;
+  if (is_single && was_counted && event.version > room.version) tell_count(room, room.size, room.version);
   if (event.version > room.version) {
     room.version = event.version;
     room.size = event.size;
   }
-  const bool is_single = event.size <= context_.limits().presence_events_max;
   if (is_single) {
     const auto word = event.kind == PresenceEvent::Kind::join ? std::string_view("join") : std::string_view("leave");
     room.told_version = std::max(room.told_version, event.version);
@@ -262,9 +268,10 @@ void RoomFanout::tell_presence(LocalRoom& room, std::string_view event, std::str
     Session* session = context_.sessions.find(member.conn);
     if (session == nullptr || session->phase != Session::Phase::open) continue;
     if (!is_count && session->client.view() == client) {
-      // Its own leave it hears from RoomFlow; its join it may have been told by the answer to a later one.
-      if (event == "leave" || version <= member.joined_version) continue;
+      // Its own leave it hears from RoomFlow; of its join it may have been told.
+      if (event == "leave" || version <= member.told_version) continue;
     }
+    if (is_count && version <= member.known_version) continue;  // with that its stay began
     if (member.joined_version == 0) {
       flow_.hold_back(member, frame_for(*session), version);
     } else if (delivery_.offer(*session, frame_for(*session), Topic::presence) == Delivery::Outcome::refused) {
@@ -312,17 +319,14 @@ void RoomFanout::on_time() {
   }
   for (LocalRoom* room : channels_.take_due_counts()) {
     if (room->version <= room->told_version) continue;
-    // Where single events are told, one that an answer has overtaken may still come: the count would be before it.
-    const bool is_single = room->size <= context_.limits().presence_events_max;
-    const bool is_fresh = room->answered_at + context_.limits().presence_count_every > context_.now();
-    if (is_single && is_fresh && room->count_delays < count_delays_max) {
-      ++room->count_delays;
-      channels_.count_later(*room);
+    if (room->size > context_.limits().presence_events_max) {
+      tell_count(*room, room->size, room->version);
       continue;
     }
-    room->count_delays = 0;
-    room->told_version = room->version;
-    tell_presence(*room, "count", {}, room->size, room->version);
+    // Single events are told here, and one that an answer knew of first may still come: what was known a second ago
+    // has come by now, or is lost; what is newer has a second of its own.
+    if (room->awaited_version > room->told_version) tell_count(*room, room->awaited_size, room->awaited_version);
+    if (room->version > room->told_version) channels_.count_later(*room);
   }
 }
 

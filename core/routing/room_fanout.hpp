@@ -84,6 +84,7 @@ private:
   void finish(std::uint64_t number, const RoomPushed& done);
   void take(LocalRoom* room, std::string_view name, const RoomMessage& message, std::uint32_t parts);
   void take(LocalRoom& room, const PresenceEvent& event);
+  void tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version);
   void note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
   void tell_presence(LocalRoom& room, std::string_view event, std::string_view client, std::uint64_t size,
                      std::uint64_t version);

@@ -10,6 +10,8 @@ namespace {
 
 constexpr Epoch every_epoch{std::numeric_limits<std::uint64_t>::max() >> 12};  // below 2^53: exact in every store
 
+constexpr std::uint64_t every_version = std::numeric_limits<std::uint64_t>::max();
+
 bool is_of_store(Errc result) { return result == Errc::unavailable || result == Errc::timeout; }
 
 std::string store_sentence(Errc result) {
@@ -141,8 +143,8 @@ void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
     flow.is_again = true;
     // An end that came before this was asked is older than it, whatever its version: a store that failed over counts
     // from where its replica was.
-    if (!flows_.contains(member->last_join)) member->left_version = member->answered = 0;
-    member->last_join = number;
+    if (join_after(*member, 0) == 0) member->left_version = member->answered = 0;
+    member->joins.push_back(number);
     if (flow.who.kind == Requester::Kind::command) member->wants_presence = flow.wants_presence;
   } else {
     const std::size_t rooms_max = context_.limits().rooms_per_client_max;
@@ -153,7 +155,8 @@ void RoomFlow::begin_join(std::uint64_t number, Flow& flow) {
                                          " rooms, its bound: leave some, or raise --rooms-per-client-max"});
     }
     RoomMember& added = channels_.rooms().add(room, *session);
-    added.holder = added.last_join = number;
+    added.holder = number;
+    added.joins.push_back(number);
     added.wants_presence = flow.wants_presence;
     // Its welcome was not held back for this: the store was slow then.
     added.is_untold = flow.is_restore && session->framing != Framing::raw && !session->outbox.is_held();
@@ -221,7 +224,6 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   if (joined.version > room->version) {
     room->version = joined.version;
     room->size = joined.size;
-    room->answered_at = context_.now();
   }
   const bool is_anybody_behind = std::any_of(room->members.begin(), room->members.end(), [&](const RoomMember& each) {
     return each.holder == 0;  // the others learn it from their own answers
@@ -234,7 +236,8 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   // A later join may have been answered first.
   member->answered = std::max(member->answered, version);
   const bool has_ended = member->left_version > member->answered;
-  const bool is_last = member->last_join == number || !flows_.contains(member->last_join);
+  const std::uint64_t next = other_join(*member, number);
+  const bool is_last = next == 0;
   if (has_ended && is_last && member->is_swept) {
     if (flows_.contains(member->leaving)) {  // as in join_again()
       postpone_join(number, *member, *session);
@@ -246,30 +249,37 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   const RoomName name = flow.room;
   const bool is_own = flow.who.kind == Requester::Kind::command;
   const bool is_asked = flow.who.kind != Requester::Kind::nobody;
+  const bool is_raw = session->framing == Framing::raw;
+  const bool was_held = member->holder == number;
+  if (release_own_leaves(*session, flow, version) && !is_raw) member->is_untold = true;
   // Its stay has ended and begun anew, and it has heard of neither: what it knows of the room is old.
-  const bool is_new_to_it = joined.has_begun && flow.is_again && member->wants_presence && session->framing != Framing::raw;
-  if (!has_ended && (std::exchange(member->is_untold, false) || is_new_to_it) && !is_own) {
+  const bool is_new_to_it = joined.has_begun && flow.is_again && member->wants_presence && !is_raw;
+  bool is_told = is_own || (flow.is_restore && !session->outbox.is_held());
+  const bool is_end_held = std::any_of(flow.held.begin(), flow.held.end(), [version](const Held& held) {
+    return held.is_own_leave && held.version > version;
+  });
+  if (has_ended && !is_end_held) {
+    // It has been told already how that stay ended.
+  } else if ((std::exchange(member->is_untold, false) || is_new_to_it) && !is_own) {
     text_.clear();
     append_rejoined(text_, name.view(), joined.size, joined.version);
     delivery_.say(*session, text_);
     member->known_version = version;  // it has been told where its stay begins
-  } else if (member->holder == number && !is_own && !flow.is_restore && !has_ended && member->wants_presence &&
-             session->framing != Framing::raw) {
+    is_told = true;
+  } else if (was_held && !is_own && !flow.is_restore && member->wants_presence && !is_raw) {
     // The application has brought it in, or another device: it hears what the others hear.
     text_.clear();
     append_presence(text_, name.view(), "join", flow.client.view(), joined.size, joined.version);
     delivery_.say(*session, text_);
+    is_told = true;
   }
-  release_own_leaves(*session, flow, version);
+  if (is_told || flow.is_restore) member->told_version = std::max(member->told_version, version);
   answer(flow, RoomDone{Errc::ok, joined.size, joined.version, {}});
-  if (member->holder == number) {
+  if (was_held) {
     ++context_.stats.room_joins;
-    std::vector<Held> later = release_held(*session, flow, member->answered, is_last);
-    const auto next = flows_.find(member->last_join);
-    if (has_ended && !is_last && next != flows_.end()) {
-      // Out again, and about to be in once more: the rest is for the join that is still under way.
-      hold_for(*member, next->first, next->second);
-      for (Held& held : later) keep(next->second, std::move(held));
+    std::vector<Held> rest = release_held(*session, flow, member->answered, is_last, is_told);
+    if (has_ended && !is_last) {
+      hand_over(*member, std::move(rest), next);  // out again, and about to be in once more
     } else {
       member->holder = 0;
       member->joined_version = member->known_version = member->answered;
@@ -321,17 +331,22 @@ void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
     if (member->holder == 0) ++context_.stats.room_leaves;
     if (member->holder == 0 || is_named) tell_left(*session, flow.room, joined.size, joined.version);
     member->is_due = false;
-    if (member->holder == number) {
+    const std::uint64_t next = other_join(*member, number);
+    if (member->holder != 0 && next != 0) {
+      if (member->holder == number) hand_over(*member, std::exchange(flow.held, {}), next);
+    } else if (next != 0) {
+      hold_for(*member, next, flows_.at(next));
+    } else {
       // What it held back was for a stay that is none, but for the end of one that the connection knows of.
-      release_own_leaves(*session, flow, joined.version);
-      member->holder = 0;
+      release_own_leaves(*session, flow, every_version);
+      end_membership(*room, *session);
     }
-    take_out(*room, *member, *session, number);
   }
   finish(number, RoomDone{joined.result, joined.size, joined.version, joined.detail});
 }
 
-std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last) {
+std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last,
+                                                   bool is_known) {
   std::vector<Held> held = std::exchange(flow.held, {});
   flow.held_bytes = 0;
   if (flow.held_lost != 0) session.outbox.note_dropped(std::exchange(flow.held_lost, 0));
@@ -340,9 +355,10 @@ std::vector<RoomFlow::Held> RoomFlow::release_held(Session& session, Flow& flow,
   const Topic topic = static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room->number);
   for (auto each = held.begin(); each != held.end(); ++each) {
     if (each->version != 0 && each->version <= version) continue;
-    if (each->is_own_leave && !is_last) {
-      each->is_due = true;
-      return {each, held.end()};
+    if (each->is_own_leave) {
+      each->is_due = each->is_due || is_known;
+      if (!is_last) return {each, held.end()};
+      if (!each->is_due) continue;
     }
     if (each->is_end) return {std::next(each), held.end()};
     if (delivery_.offer(session, std::move(each->frame), topic) == Delivery::Outcome::queued) {
@@ -359,13 +375,16 @@ void RoomFlow::hold_back(const RoomMember& member, Frame frame, std::uint64_t ve
   if (found != flows_.end()) keep(found->second, Held{std::move(frame), version});
 }
 
-void RoomFlow::release_own_leaves(Session& session, const Flow& flow, std::uint64_t version) {
+bool RoomFlow::release_own_leaves(Session& session, const Flow& flow, std::uint64_t version) {
+  bool is_any = false;
   for (const Held& held : flow.held) {
     if (!held.is_own_leave || !held.is_due || held.version > version) continue;
+    is_any = true;
     if (delivery_.offer(session, held.frame, Topic::presence) != Delivery::Outcome::queued) {
       ++context_.stats.room_dropped;
     }
   }
+  return is_any;
 }
 
 void RoomFlow::keep(Flow& flow, Held held) {
@@ -385,6 +404,23 @@ void RoomFlow::hold_for(RoomMember& member, std::uint64_t number, Flow& join) {
   join.is_again = false;
 }
 
+void RoomFlow::hand_over(RoomMember& member, std::vector<Held> rest, std::uint64_t number) {
+  Flow& join = flows_.at(number);
+  hold_for(member, number, join);
+  for (Held& held : rest) keep(join, std::move(held));
+}
+
+std::uint64_t RoomFlow::join_after(RoomMember& member, std::uint64_t number) {
+  std::erase_if(member.joins, [this](std::uint64_t join) { return !flows_.contains(join); });
+  const auto later = std::upper_bound(member.joins.begin(), member.joins.end(), number);
+  return later == member.joins.end() ? 0 : *later;
+}
+
+std::uint64_t RoomFlow::other_join(RoomMember& member, std::uint64_t number) {
+  const std::uint64_t first = join_after(member, 0);
+  return first != number ? first : join_after(member, number);
+}
+
 void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view detail) {
   Flow& flow = flows_.at(number);
   Session* session = session_of(flow);
@@ -392,11 +428,16 @@ void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view d
   RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
   if (member != nullptr) {
     // An end that came meanwhile is the client's own leave, unless the roster never had this join.
-    const bool has_left = member->left_version > member->joined_version && !member->is_due && !member->is_swept;
+    const bool has_left = member->left_version > std::max(member->joined_version, member->answered) &&
+                          !member->is_due && !member->is_swept;
     const bool is_asked = flow.who.kind != Requester::Kind::nobody;  // who asked is told, and may ask again
-    if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
+    if (const std::uint64_t next = other_join(*member, number); next != 0) {
+      // Another one decides.
+      if (member->holder == number) hand_over(*member, std::exchange(flow.held, {}), next);
+    } else if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
       postpone_join(number, *member, *session);
     } else if (has_left || !flow.is_again) {
+      release_own_leaves(*session, flow, every_version);
       end_membership(*room, *session);
       // What the store has not answered may have been carried out: then the roster lists somebody who is not there.
       if (is_of_store(result)) drop({flow.room, flow.client, attachment(flow.conn)});
@@ -409,15 +450,15 @@ void RoomFlow::postpone_join(std::uint64_t number, RoomMember& member, Session& 
   Flow& flow = flows_.at(number);
   if (member.holder == number) {
     // Until it is in it hears what comes: nothing else would ever let go of what is held back.
-    for (std::vector<Held> rest = release_held(session, flow, 0, true); !rest.empty();
-         rest = release_held(session, flow, 0, true)) {
+    for (std::vector<Held> rest = release_held(session, flow, 0, true, true); !rest.empty();
+         rest = release_held(session, flow, 0, true, true)) {
       flow.held = std::move(rest);
     }
     member.holder = 0;
     member.known_version = 1;
     member.joined_version = std::max<std::uint64_t>(flow.stay, 1);
   }
-  if (member.last_join != number) return;  // a later one decides
+  if (other_join(member, number) != 0) return;  // it decides
   member.left_version = 0;
   if (const LocalRoom* room = channels_.rooms().find(flow.room.view())) try_join_later(session, *room, member);
 }
@@ -452,12 +493,17 @@ void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
       if (RoomMember* member = room->find(each->id)) member->leaving = number;
     }
   }
-  context_.ports.rosters.leave(ticket(number),
-                               LeaveRequest{.room = flow.room,
-                                            .client = flow.client,
-                                            .through = flow.through,
-                                            .known_version = room == nullptr ? 0 : room->version,
-                                            .is_remembered = context_.options.policy == SessionPolicy::multi});
+  const bool is_known = flow.who.kind != Requester::Kind::command || is_member_here(flow.client, flow.room);
+  context_.ports.rosters.leave(ticket(number), LeaveRequest{.room = flow.room,
+                                                            .client = flow.client,
+                                                            .through = flow.through,
+                                                            .known_version = room == nullptr ? 0 : room->version,
+                                                            .remember = remember(is_known)});
+}
+
+LeaveRequest::Remember RoomFlow::remember(bool is_known) const {
+  if (context_.options.policy == SessionPolicy::single) return LeaveRequest::Remember::no;
+  return is_known ? LeaveRequest::Remember::always : LeaveRequest::Remember::if_there;
 }
 
 void RoomFlow::on_left(std::uint64_t number, const Left& left) {
@@ -492,14 +538,12 @@ void RoomFlow::on_left(std::uint64_t number, const Left& left) {
 }
 
 void RoomFlow::take_out(LocalRoom& room, RoomMember& member, Session& session, std::uint64_t number) {
-  const auto again = flows_.find(member.last_join);
-  if (member.last_join > number && again != flows_.end()) {
+  if (member.holder != 0) return;  // its answer decides
+  if (const std::uint64_t again = join_after(member, number); again != 0) {
     // A join was asked after this: the connection is out, and about to be in again.
-    if (member.holder == 0) hold_for(member, again->first, again->second);
-    again->second.is_again = false;
-    return;
+    return hold_for(member, again, flows_.at(again));
   }
-  if (member.holder == 0) end_membership(room, session);
+  end_membership(room, session);
 }
 
 void RoomFlow::tell_left(Session& session, const RoomName& room, std::uint64_t size, std::uint64_t version) {
@@ -510,7 +554,6 @@ void RoomFlow::tell_left(Session& session, const RoomName& room, std::uint64_t s
 }
 
 void RoomFlow::say_left(Session& session, RoomMember& member, const LocalRoom& room, const PresenceEvent& event) {
-  if (!member.wants_presence) return;
   tell_left(session, room.name, event.size, event.version);
   // If a join brings it in again, it is to hear that, too.
   if (session.framing != Framing::raw) member.is_untold = true;
@@ -578,11 +621,9 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
     return finish(number, RoomDone{Errc::offline, 0, 0, "no server holds a connection of this client"});
   }
   // It may still be listed: its grace runs, or its server is dead and not swept yet.
-  context_.ports.rosters.leave(ticket(number),
-                               LeaveRequest{.room = flow.room,
-                                            .client = flow.client,
-                                            .through = every_epoch,
-                                            .is_remembered = context_.options.policy == SessionPolicy::multi});
+  context_.ports.rosters.leave(
+      ticket(number),
+      LeaveRequest{.room = flow.room, .client = flow.client, .through = every_epoch, .remember = remember(true)});
 }
 
 void RoomFlow::on_command(const ShardAddress& from, const EntryRoomCommand& command) {
@@ -736,7 +777,7 @@ void RoomFlow::follow(Session& session, const std::vector<RoomName>& rooms) {
 }
 
 void RoomFlow::join_again(Session& session, const LocalRoom& room, RoomMember& member) {
-  if (flows_.contains(member.last_join)) return;  // asked already
+  if (join_after(member, 0) != 0) return;  // asked already
   // Nobody asked for this join: behind a leave that is under way it would bring the client back in.
   if (flows_.contains(member.leaving)) return try_join_later(session, room, member);
   if (session.claim != Session::Claim::held) {
@@ -877,20 +918,27 @@ void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
        session = context_.sessions.next(*session)) {
     RoomMember* member = room.find(session->id);
     if (member == nullptr || session->phase != Session::Phase::open) continue;
-    if (member->holder == 0 && member->joined_version >= event.version) continue;  // of an earlier stay
+    if (member->holder == 0 && member->joined_version >= event.version) {  // of an earlier stay
+      if (event.version > std::max(member->told_version, member->known_version)) {
+        tell_left(*session, room.name, event.size, event.version);  // the join that followed comes next
+      }
+      continue;
+    }
     const bool is_swept = event.kind == PresenceEvent::Kind::swept;
-    if (const auto join = flows_.find(member->last_join); join != flows_.end()) {
+    if (const std::uint64_t join = join_after(*member, 0); join != 0) {
       // The answer to a join is still to come: only its version tells which of the two came first. Until then what
       // comes is held back, with a mark where the stay ended. Who asked for that join hears its answer first.
       bool is_told = false;
       const bool was_in = member->holder == 0;
       if (was_in) {
-        is_told = join->second.who.kind != Requester::Kind::command;
+        is_told = std::none_of(member->joins.begin(), member->joins.end(), [this](std::uint64_t each) {
+          return flows_.at(each).who.kind == Requester::Kind::command;
+        });
         if (is_told) say_left(*session, *member, room, event);
-        hold_for(*member, join->first, join->second);
+        hold_for(*member, join, flows_.at(join));
       }
       if (const auto holder = flows_.find(member->holder); holder != flows_.end()) {
-        if (!is_told && member->wants_presence) {
+        if (!is_told) {
           keep(holder->second, Held{.frame = left_frame(*session, room, event),
                                     .version = event.version,
                                     .is_own_leave = true,

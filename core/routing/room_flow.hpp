@@ -22,8 +22,8 @@
 // Thread-safety: none; part of one Router.
 // Bounds:        room_flows_max under way: above, `capacity`. What the store did not take is kept and asked again once
 // a
-//                second: the drops, one for each room of each connection that is gone, and the joins of clients that
-//                have been told that they are in.
+//                second: the drops, one for each room of each connection that is gone, the joins of clients that have
+//                been told that they are in, and where the other devices are, for each room of each client.
 #pragma once
 
 #include <cstdint>
@@ -76,8 +76,8 @@ public:
   [[nodiscard]] bool is_restoring(ConnId conn) const { return restores_.contains(conn); }
   /// The claim was asserted again, with its new epoch: so are the memberships.
   void reassert(Session& session);
-  /// The client is in these rooms, says the store, and with several devices this one is, too: it may have been deaf when
-  /// another joined.
+  /// The client is in these rooms, says the store, and with several devices this one is, too: it may have been deaf
+  /// when another joined.
   void follow(Session& session, const std::vector<RoomName>& rooms);
   void on_closed(Session& session);
   /// The store lists this attachment of ours in the room: drops it if nobody stands for it. True if so.
@@ -144,10 +144,10 @@ private:
     bool is_restore = false;
     bool is_again = false;  // the connection is in the room already
     std::uint8_t attempts = 0;
-    std::uint64_t stay = 0;  // join: nobody asks, the client has been in since this version; 0: none is known
+    std::uint64_t stay = 0;    // join: nobody asks, the client has been in since this version; 0: none is known
     bool is_of_claim = false;  // nobody asks, and the client was in at its claim
-    Epoch through;       // leave: memberships of later claims stay
-    std::string cursor;  // members
+    Epoch through;             // leave: memberships of later claims stay
+    std::string cursor;        // members
     std::uint32_t count = 0;
     std::vector<Held> held;
     std::size_t held_bytes = 0;
@@ -181,6 +181,9 @@ private:
   void begin_join(std::uint64_t number, Flow& flow);
   void ask_join(std::uint64_t number, Flow& flow);
   void begin_leave(std::uint64_t number, Flow& flow);
+  /// Whether the store is to remember a leave; `is_known`: somebody stood for the client's stay, or the application
+  /// asks.
+  [[nodiscard]] LeaveRequest::Remember remember(bool is_known) const;
   void locate(std::uint64_t number, Flow& flow);
   [[nodiscard]] bool carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client);
   void join_other_devices(const Session& session, const RoomName& room, std::uint64_t version);
@@ -198,15 +201,22 @@ private:
   void answer(const Flow& flow, const RoomDone& done);
   /// What it held back goes out, up to the end of the stay that began at `version`: the rest is returned. With a later
   /// join under way the word of that end is left to it, too.
-  std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last);
+  /// Of an end that it does not know of the connection hears nothing.
+  std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last, bool is_known);
   void keep(Flow& flow, Held held);
-  /// What is to be said of earlier stays before the answer.
-  void release_own_leaves(Session& session, const Flow& flow, std::uint64_t version);
+  /// What is to be said of earlier stays before the answer; true if there was something.
+  bool release_own_leaves(Session& session, const Flow& flow, std::uint64_t version);
   /// The connection is not in the room now, and will be with this join: what comes until then is held back.
   static void hold_for(RoomMember& member, std::uint64_t number, Flow& join);
+  /// The same with what the last join has held back.
+  void hand_over(RoomMember& member, std::vector<Held> rest, std::uint64_t number);
+  /// Its oldest join under way after `number`; 0: none.
+  [[nodiscard]] std::uint64_t join_after(RoomMember& member, std::uint64_t number);
+  /// Its oldest join under way that is another one; 0: none.
+  [[nodiscard]] std::uint64_t other_join(RoomMember& member, std::uint64_t number);
   void forget(std::uint64_t number);
   void tell_left(Session& session, const RoomName& room, std::uint64_t size, std::uint64_t version);
-  /// The same by the roster's word, to a member that hears presence.
+  /// The same by the roster's word.
   void say_left(Session& session, RoomMember& member, const LocalRoom& room, const PresenceEvent& event);
   [[nodiscard]] Frame left_frame(const Session& session, const LocalRoom& room, const PresenceEvent& event);
   void end_membership(LocalRoom& room, Session& session);

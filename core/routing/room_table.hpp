@@ -32,14 +32,16 @@ struct RoomMember {
   /// The roster's version at which its stay began: events up to it are no news to it. A second join names nobody, so
   /// what is under way then is still news.
   std::uint64_t known_version = 0;
-  std::uint64_t holder = 0;        // the join under way that holds back what comes; 0 once it is in
-  std::uint64_t last_join = 0;     // the latest join that was asked for it, under way or not
-  std::uint64_t leaving = 0;       // the latest leave that was asked for it, under way or not
-  std::uint64_t answered = 0;      // the newest version that an answer to one of the joins under way has named
-  std::uint64_t left_version = 0;  // of an end of its client's stay that came while the join was under way
-  bool is_swept = false;           // that end was a sweep
-  bool is_due = false;             // the store did not answer its join: it is to be asked again
-  bool is_untold = false;          // its client does not know yet that it is in again
+  /// Up to here an answer, or a frame that stands for one, has told it of its own stays.
+  std::uint64_t told_version = 0;
+  std::uint64_t holder = 0;               // the oldest join under way that holds back what comes; 0 once it is in
+  std::vector<std::uint64_t> joins = {};  // that were asked for it, oldest first; some may be over
+  std::uint64_t leaving = 0;              // the latest leave that was asked for it, under way or not
+  std::uint64_t answered = 0;             // the newest version that an answer to one of the joins under way has named
+  std::uint64_t left_version = 0;         // of an end of its client's stay that came while the join was under way
+  bool is_swept = false;                  // that end was a sweep
+  bool is_due = false;                    // the store did not answer its join: it is to be asked again
+  bool is_untold = false;                 // its client does not know yet that it is in again
   bool wants_presence = true;
 };
 
@@ -54,11 +56,10 @@ struct LocalRoom {
   std::vector<std::uint64_t> waiting;  // flows that begin once the channel is held
   std::uint64_t size = 0;              // of the roster, the newest that is known here
   std::uint64_t version = 0;
-  std::uint64_t told_version = 0;  // the newest that the members here have been told of
-  std::optional<Time> count_at;    // then they are told a count, if there is more to tell by then
-  Time answered_at{};              // when an answer last brought a newer version than the channel had
-  std::uint32_t count_delays = 0;  // how often the count has waited for what that answer knew of
-  std::optional<Time> linger_at;   // nobody is here; unsubscribed then
+  std::uint64_t told_version = 0;                       // the newest that the members here have been told of
+  std::optional<Time> count_at;                         // then they are told a count, if there is more to tell by then
+  std::uint64_t awaited_version = 0, awaited_size = 0;  // what was known when that was arranged
+  std::optional<Time> linger_at;                        // nobody is here; unsubscribed then
 
   /// How far each sender's shard has got in this room, to notice what was missed. A handful: senders, not members.
   struct Heard {

@@ -73,7 +73,8 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     for (const Attachment& at : displaced) on_displaced(at);
     if (std::exchange(session.are_rooms_due, false)) {
       rooms.reassert(session);
-      if (context.options.policy == SessionPolicy::multi) rooms.follow(session, room_names);
+    } else if (context.options.policy == SessionPolicy::multi) {
+      rooms.follow(session, room_names);
     }
     if (!rooms.is_restoring(session.id)) welcome(session);
   }

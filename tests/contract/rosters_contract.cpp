@@ -72,7 +72,7 @@ Joined assert_stay(Harness& h, int n, const Attachment& at, std::uint64_t since,
 }
 /// With all devices; servers that do not hear of it are to be told when they ask.
 Left leave_remembered_by_all(Harness& h, int n, std::uint64_t known_version = 0) {
-  const LeaveRequest request{hall, ada, Epoch{1'000}, known_version, true};
+  const LeaveRequest request{hall, ada, Epoch{1'000}, known_version, LeaveRequest::Remember::always};
   return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, request); });
 }
 Left drop(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at) {
@@ -482,6 +482,20 @@ SENTENCE("a leave of a client that the store does not list is remembered, too") 
   REQUIRE(leave_remembered_by_all(h, 2).result == Errc::not_found);
   CHECK(assert_stay(h, 2, Harness::at(2, 1), back.version).result == Errc::not_found);
   CHECK(join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10}).result == Errc::ok);
+}
+
+SENTENCE("a leave that is to be remembered if there was one is not, if there was none") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const auto leave_if_there = [&] {
+    const LeaveRequest request{hall, ada, Epoch{1'000}, 0, LeaveRequest::Remember::if_there};
+    return h.ask<Left>(1, [&](Backend& b, Ticket t) { b.rosters().leave(t, request); }).result;
+  };
+  REQUIRE(leave_if_there() == Errc::not_found);
+  const Joined joined = assert_stay(h, 2, Harness::at(2, 1), 1);
+  REQUIRE(joined.result == Errc::ok);
+  REQUIRE(leave_if_there() == Errc::ok);
+  CHECK(assert_stay(h, 2, Harness::at(2, 1), joined.version).result == Errc::not_found);
 }
 
 SENTENCE("a client that was in at its claim is in again unless it has left since") {

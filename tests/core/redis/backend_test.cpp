@@ -632,14 +632,16 @@ TEST_CASE("redis: a leave that is remembered has a key that expires, and any oth
   RedisServer redis;
   World world{redis.url()};
   world.start_and_wait();
-  const auto leave = [&](bool is_remembered) {
+  using Remember = LeaveRequest::Remember;
+  const auto leave = [&](Remember remember) {
     return world.ask<Left>([&](wsr::Backend& b, Ticket t) {
-      b.rosters().leave(t, {RoomName::trusted("hall"), ClientId::trusted("ada"), Epoch{10}, 0, is_remembered});
+      b.rosters().leave(t, {RoomName::trusted("hall"), ClientId::trusted("ada"), Epoch{10}, 0, remember});
     });
   };
-  REQUIRE(leave(false).result == Errc::not_found);
+  REQUIRE(leave(Remember::no).result == Errc::not_found);
+  REQUIRE(leave(Remember::if_there).result == Errc::not_found);
   CHECK(redis.command({"EXISTS", "wsr:{r:hall}:left:ada"}) == "0");
-  REQUIRE(leave(true).result == Errc::not_found);
+  REQUIRE(leave(Remember::always).result == Errc::not_found);
   const int expires_in = std::stoi(redis.command({"PTTL", "wsr:{r:hall}:left:ada"}));
   CHECK(expires_in > 590'000);
   CHECK(expires_in <= 600'000);

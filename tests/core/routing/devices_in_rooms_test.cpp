@@ -46,10 +46,14 @@ struct Devices : World {
     router.on_answer(joins.back(), joined);
     router.end_turn();
   }
-  /// Its claim is asserted again, and told that the client is in these rooms by other devices.
-  void reassert(const std::vector<RoomName>& rooms = {}) {
+  /// Its claim is asserted again.
+  void reassert() {
     router.reassert();
     pass(10ms);
+    be_claimed({});
+  }
+  /// The claim is answered: the client is in these rooms by other devices.
+  void be_claimed(const std::vector<RoomName>& rooms) {
     REQUIRE(claims.size() == 1);
     router.on_answer(claims[0].first, Claimed{Errc::ok, Epoch{++epochs}, {}, {}, rooms});
     router.end_turn();
@@ -96,8 +100,12 @@ TEST_CASE("devices: a leave is remembered with several devices, and only then") 
   Devices world(options);
   world.ask(R"({"op":"leave","room":"hall","id":"l"})");
   REQUIRE(world.leave_requests.size() == 1);
-  CHECK(world.leave_requests[0].is_remembered == is_multi);
+  using Remember = LeaveRequest::Remember;
+  CHECK(world.leave_requests[0].remember == (is_multi ? Remember::always : Remember::no));
   CHECK(world.leave_requests[0].known_version == 10);
+  world.ask(R"({"op":"leave","room":"cafe","id":"l"})");  // where nobody knows it
+  REQUIRE(world.leave_requests.size() == 2);
+  CHECK(world.leave_requests[1].remember == (is_multi ? Remember::if_there : Remember::no));
 }
 
 TEST_CASE("devices: the answer to a join comes before the leave that ended it, and after the one that it ended") {
@@ -146,8 +154,11 @@ TEST_CASE("devices: a device that was deaf when another joined learns it from it
   RouterOptions options = several_devices();
   SECTION("several") {
     Devices world(options);
-    world.reassert({cafe});
-    REQUIRE(world.joins.size() == 1);  // the hall's; the cafe waits for its channel
+    world.reassert();
+    REQUIRE(world.joins.size() == 1);  // the hall's
+    world.join_answered({Errc::ok, 1, 10, {}});
+    world.pass(3100ms);  // when what nobody stands for has been taken back
+    world.be_claimed({cafe});
     world.router.on_answer(world.subscribes.back(), Subscribed{});
     REQUIRE(world.joins.size() == 2);
     CHECK(world.join_requests[1].room == cafe);
@@ -160,7 +171,11 @@ TEST_CASE("devices: a device that was deaf when another joined learns it from it
   SECTION("one") {  // then it is a note that somebody is about to remove
     options.policy = SessionPolicy::single;
     Devices world(options);
-    world.reassert({cafe});
+    world.router.reassert();
+    world.pass(10ms);
+    world.be_claimed({cafe});
+    world.pass(10s);
+    CHECK(world.claims.empty());
     CHECK(world.joins.size() == 1);
   }
 }
@@ -227,7 +242,9 @@ TEST_CASE("devices: what another server says of a stay brings in all devices her
   world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 10, {}});
   world.router.on_answer(world.joins[1], Joined{Errc::not_found, 0, 11, {}});
   world.router.end_turn();
-  CHECK(world.read(first) != world.read(second));  // which of the two was first does not matter: one is in
+  std::vector<std::string> told = world.read(first);
+  for (const std::string& frame : world.read(second)) told.push_back(frame);
+  CHECK(told == std::vector{presence("join", 1, 10)});  // one is in, and knows it
   CHECK(world.lookups.empty());
 }
 
@@ -329,10 +346,9 @@ TEST_CASE("devices: a later join that is answered first decides what the earlier
     world.router.on_answer(world.joins[1], Joined{Errc::not_found, 0, 12, {}});
     world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
     world.router.end_turn();
-    const auto told = world.read(world.device);
-    REQUIRE(told.size() == 2);
-    CHECK(told[0] == presence("leave", 0, 12));
-    CHECK(told[1].find(R"("code":"not_found")") != std::string::npos);
+    CHECK(world.read(world.device) ==
+          std::vector<std::string>{R"({"op":"ok","id":"j","room":"hall","size":1,"version":11})",
+                                   presence("leave", 0, 12)});
     CHECK_FALSE(world.is_in_hall());
   }
   SECTION("it brought the client in again") {
@@ -344,7 +360,8 @@ TEST_CASE("devices: a later join that is answered first decides what the earlier
   }
 }
 
-TEST_CASE("devices: a connection whose own join was answered hears of its end, also from a later join that finds it out") {
+TEST_CASE(
+    "devices: a connection whose own join was answered hears of its end, also from a later join that finds it out") {
   World world(several_devices());
   const ConnId device = world.connect(ada);
   world.router.text(device, R"({"op":"join","room":"hall","id":"j"})");
@@ -358,4 +375,73 @@ TEST_CASE("devices: a connection whose own join was answered hears of its end, a
   world.router.end_turn();
   CHECK(world.read(device) == std::vector<std::string>{R"({"op":"ok","id":"j","room":"hall","size":1,"version":11})",
                                                        presence("leave", 0, 12)});
+}
+
+TEST_CASE("a leave and two joins at once: the first join's answer is the one that counts") {
+  RouterOptions options = several_devices();
+  SECTION("one of several devices") {}
+  SECTION("the only one") { options.policy = SessionPolicy::single; }
+  Devices world(options);
+  world.ask(R"({"op":"leave","room":"hall","id":"l"})");
+  world.ask(R"({"op":"join","room":"hall","id":"1"})");
+  world.ask(R"({"op":"join","room":"hall","id":"2"})");
+  REQUIRE(world.leaves.size() == 1);
+  REQUIRE(world.joins.size() == 2);
+  world.router.on_answer(world.leaves[0], Left{Errc::ok, 0, 11});
+  world.leaves_by_another(11);
+  world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 12, {}});
+  world.router.end_turn();
+  CHECK(world.read(world.device) ==
+        std::vector<std::string>{R"({"op":"ok","id":"l","room":"hall","size":0})",
+                                 R"({"op":"ok","id":"1","room":"hall","size":1,"version":12})"});
+  SECTION("others are heard from then on") {
+    world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 13, .size = 2, .client = "bob"});
+    CHECK(world.read(world.device).size() == 1);
+    CHECK(world.is_in_hall());
+  }
+  SECTION("and that the second failed takes nothing back") {
+    world.router.on_answer(world.joins[1], Joined{Errc::unavailable, 0, 0, {}});
+    world.router.end_turn();
+    const auto told = world.read(world.device);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].find(R"("code":"unavailable")") != std::string::npos);
+    CHECK(world.is_in_hall());
+    CHECK(world.dropped.empty());
+  }
+}
+
+TEST_CASE("who is taken out while its own join fails hears both") {
+  Devices world;
+  world.ask(R"({"op":"join","room":"hall","id":"j"})");
+  world.leaves_by_another(12);
+  world.router.on_answer(world.joins.back(), Joined{Errc::unavailable, 0, 0, {}});
+  world.router.end_turn();
+  const auto told = world.read(world.device);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == presence("leave", 0, 12));
+  CHECK(told[1].find(R"("code":"unavailable")") != std::string::npos);
+  CHECK_FALSE(world.is_in_hall());
+}
+
+TEST_CASE("devices: one that wants no presence hears its own end all the same") {
+  Devices world;
+  world.ask(R"({"op":"join","room":"hall","presence":false,"id":"j"})");
+  world.join_answered({Errc::ok, 1, 10, {}});
+  static_cast<void>(world.read(world.device));
+  world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = 11, .size = 2, .client = "bob"});
+  CHECK(world.read(world.device).empty());
+  world.leaves_by_another(12);
+  CHECK(world.read(world.device) == std::vector{presence("leave", 0, 12)});
+}
+
+TEST_CASE("devices: in a room that counts, a device that was brought in is not counted what it was told") {
+  RouterOptions options = several_devices();
+  options.limits.presence_events_max = 1;
+  Devices world(options);
+  world.hear({EntryRoomCommand{EntryRoomCommand::Op::join, 0, "cafe", "ada", 7}});
+  world.router.on_answer(world.subscribes.back(), Subscribed{});
+  world.join_answered({Errc::ok, 5, 7, {}});
+  CHECK(world.read(world.device).size() == 1);
+  world.pass(5s);
+  CHECK(world.read(world.device).empty());
 }
