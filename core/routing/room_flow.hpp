@@ -19,6 +19,8 @@
 //
 // For a client elsewhere the command goes to its owner's shard and is carried out there (EntryRoomCommand).
 //
+// In two files: room_joins.cpp has the joins and what they hold back, room_flow.cpp the rest.
+//
 // Thread-safety: none; part of one Router.
 // Bounds:        room_flows_max under way: above, `capacity`. What the store did not take is kept and asked again once
 // a
@@ -170,6 +172,9 @@ private:
     Attachment at;
   };
 
+  [[nodiscard]] static bool is_of_store(Errc result) { return result == Errc::unavailable || result == Errc::timeout; }
+  [[nodiscard]] static std::string store_sentence(Errc result);
+
   [[nodiscard]] std::uint64_t add(Flow flow);
   [[nodiscard]] Ticket ticket(std::uint64_t number) const { return Call{CallKind::room, number}.ticket(); }
   [[nodiscard]] Attachment attachment(ConnId conn) const {
@@ -196,6 +201,10 @@ private:
   /// Out by what is older than its latest join, if one is under way: else out for good.
   void take_out(LocalRoom& room, RoomMember& member, Session& session, std::uint64_t number);
   void refuse_join(std::uint64_t number, Errc result, std::string_view detail);
+  /// An answer has told where the roster is.
+  void note_version(LocalRoom& room, const Joined& joined);
+  /// What a connection that is in hears before the answer, if it did not ask; true if it knows now that it is in.
+  bool tell_joined(Session& session, RoomMember& member, std::uint64_t number, const Joined& joined, bool has_ended);
   /// Ends the flow and tells whoever asked.
   void finish(std::uint64_t number, const RoomDone& done);
   void answer(const Flow& flow, const RoomDone& done);

@@ -445,3 +445,15 @@ TEST_CASE("devices: in a room that counts, a device that was brought in is not c
   world.pass(5s);
   CHECK(world.read(world.device).empty());
 }
+
+TEST_CASE("who wants no presence and leaves by itself hears the answer alone") {
+  Devices world;
+  world.ask(R"({"op":"join","room":"hall","presence":false})");
+  world.join_answered({Errc::ok, 1, 10, {}});
+  static_cast<void>(world.read(world.device));
+  world.ask(R"({"op":"leave","room":"hall","id":"l"})");
+  world.leaves_by_another(11);
+  world.router.on_answer(world.leaves.back(), Left{Errc::ok, 0, 11});
+  world.router.end_turn();
+  CHECK(world.read(world.device) == std::vector<std::string>{R"({"op":"ok","id":"l","room":"hall","size":0})"});
+}
