@@ -107,7 +107,7 @@ void RosterSet::forget_oldest_leave() {
 }
 
 const RosterSet::Leave* RosterSet::leave_since(const JoinRequest& request) const {
-  if (request.stay == 0 && !request.is_restore) return nullptr;
+  if (request.stay == 0 && !request.is_of_claim) return nullptr;
   const auto found = leaves_.find({request.room, request.client});
   if (found == leaves_.end()) return nullptr;
   const bool is_since =

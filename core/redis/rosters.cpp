@@ -45,7 +45,7 @@ void Rosters::eval_stay(const Script& script, const RoomName& room, const Client
 
 void Rosters::join(Ticket ticket, const JoinRequest& request) {
   const auto place = order_.take_place(ticket);
-  const auto& [room, client, at, epoch, known_version, stay, is_restore] = request;
+  const auto& [room, client, at, epoch, known_version, stay, is_of_claim] = request;
   auto joined = std::make_shared<Joined>();
   auto batch = std::make_shared<Batch>([this, place, joined](Errc result) {
     order_.fill(place, result == Errc::ok ? std::move(*joined) : Joined{result, 0, 0, {}});
@@ -62,7 +62,7 @@ void Rosters::join(Ticket ticket, const JoinRequest& request) {
       options_.memberships_max == 0 || view_.memberships < static_cast<std::int64_t>(options_.memberships_max);
   eval_stay(scripts::room_join, room, client,
             {client.view(), at.str(), text_of(epoch.value), keys_.channel({ChannelKind::room, room.str()}),
-             has_room ? "1" : "0", text_of(known_version), text_of(stay), is_restore ? "1" : "0"},
+             has_room ? "1" : "0", text_of(known_version), text_of(stay), is_of_claim ? "1" : "0"},
             batch->each([this, joined, request](const Reply& reply) {
               if (reply[0].text() != "ok") {
                 undo_join(request);

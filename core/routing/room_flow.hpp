@@ -209,16 +209,16 @@ private:
   void finish(std::uint64_t number, const RoomDone& done);
   void answer(const Flow& flow, const RoomDone& done);
   /// What it held back goes out, up to the end of the stay that began at `version`: the rest is returned. With a later
-  /// join under way the word of that end is left to it, too.
-  /// Of an end that it does not know of the connection hears nothing.
+  /// join under way (not is_last) the word of that end is left to it, too. Of the end of a stay that it does not know
+  /// of (not is_known) the connection hears nothing.
   std::vector<Held> release_held(Session& session, Flow& flow, std::uint64_t version, bool is_last, bool is_known);
   void keep(Flow& flow, Held held);
   /// What is to be said of earlier stays before the answer; true if there was something.
   bool release_own_leaves(Session& session, const Flow& flow, std::uint64_t version);
   /// The connection is not in the room now, and will be with this join: what comes until then is held back.
   static void hold_for(RoomMember& member, std::uint64_t number, Flow& join);
-  /// The same with what the last join has held back.
-  void hand_over(RoomMember& member, std::vector<Held> rest, std::uint64_t number);
+  /// The same, with the rest of what the join `from` has held back.
+  void hand_over(RoomMember& member, Flow& from, std::vector<Held> rest, std::uint64_t number);
   /// Its oldest join under way after `number`; 0: none.
   [[nodiscard]] std::uint64_t join_after(RoomMember& member, std::uint64_t number);
   /// Its oldest join under way that is another one; 0: none.

@@ -77,7 +77,7 @@ void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
                                                           .epoch = session->epoch,
                                                           .known_version = room == nullptr ? 0 : room->version,
                                                           .stay = flow.stay,
-                                                          .is_restore = flow.is_of_claim});
+                                                          .is_of_claim = flow.is_of_claim});
 }
 
 void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
@@ -128,7 +128,7 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
     ++context_.stats.room_joins;
     std::vector<Held> rest = release_held(*session, flow, member->answered, is_last, is_told);
     if (has_ended && !is_last) {
-      hand_over(*member, std::move(rest), next);  // out again, and about to be in once more
+      hand_over(*member, flow, std::move(rest), next);  // out again, and about to be in once more
     } else {
       member->holder = 0;
       member->joined_version = member->known_version = member->answered;
@@ -225,7 +225,7 @@ void RoomFlow::end_stay(std::uint64_t number, const Joined& joined) {
     member->is_due = false;
     const std::uint64_t next = other_join(*member, number);
     if (member->holder != 0 && next != 0) {
-      if (member->holder == number) hand_over(*member, std::exchange(flow.held, {}), next);
+      if (member->holder == number) hand_over(*member, flow, std::exchange(flow.held, {}), next);
     } else if (next != 0) {
       hold_for(*member, next, flows_.at(next));
     } else {
@@ -280,8 +280,9 @@ bool RoomFlow::release_own_leaves(Session& session, const Flow& flow, std::uint6
 }
 
 void RoomFlow::keep(Flow& flow, Held held) {
-  // An end is kept whatever the bound: without it what came after would be heard, too.
-  if (!held.is_end && flow.held_bytes + held.frame.size() > context_.outbox_rules.bound()) {
+  // An end and its word are kept whatever the bound: without it what came after would be heard, too.
+  const bool is_of_end = held.is_end || held.is_own_leave;
+  if (!is_of_end && flow.held_bytes + held.frame.size() > context_.outbox_rules.bound()) {
     ++context_.stats.room_dropped;
     if (held.version == 0) ++flow.held_lost;
     return;
@@ -296,10 +297,11 @@ void RoomFlow::hold_for(RoomMember& member, std::uint64_t number, Flow& join) {
   join.is_again = false;
 }
 
-void RoomFlow::hand_over(RoomMember& member, std::vector<Held> rest, std::uint64_t number) {
+void RoomFlow::hand_over(RoomMember& member, Flow& from, std::vector<Held> rest, std::uint64_t number) {
   Flow& join = flows_.at(number);
   hold_for(member, number, join);
   for (Held& held : rest) keep(join, std::move(held));
+  join.held_lost += std::exchange(from.held_lost, 0);
 }
 
 std::uint64_t RoomFlow::join_after(RoomMember& member, std::uint64_t number) {
@@ -325,7 +327,7 @@ void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view d
     const bool is_asked = flow.who.kind != Requester::Kind::nobody;  // who asked is told, and may ask again
     if (const std::uint64_t next = other_join(*member, number); next != 0) {
       // Another one decides.
-      if (member->holder == number) hand_over(*member, std::exchange(flow.held, {}), next);
+      if (member->holder == number) hand_over(*member, flow, std::exchange(flow.held, {}), next);
     } else if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
       postpone_join(number, *member, *session);
     } else if (has_left || !flow.is_again) {

@@ -57,7 +57,7 @@ struct JoinRequest {
   /// is remembered and not older wins, unless the client is there by another device. 0: no such version.
   std::uint64_t stay = 0;
   /// The same, when all that is known is that the client was in at the claim of `epoch`.
-  bool is_restore = false;
+  bool is_of_claim = false;
 };
 struct Joined {  // ok | not_found (the stay has ended: `version` is of the leave) | capacity | unavailable | timeout
   Errc result = Errc::ok;

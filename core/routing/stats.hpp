@@ -39,7 +39,7 @@ struct Stats {
   std::uint64_t closed = 0;
   std::uint64_t claims = 0;
   std::uint64_t claims_superseded = 0;
-  std::uint64_t claims_renewed = 0;  // made again because rows expire: owner_ttl
+  std::uint64_t claims_renewed = 0;  // made again because rows expire (owner_ttl), or to follow other devices
   std::uint64_t claims_failed = 0;
   std::uint64_t displaced = 0;  // connections of this shard told 4009
   std::uint64_t reasserted = 0;

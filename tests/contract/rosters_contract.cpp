@@ -503,7 +503,7 @@ SENTENCE("a client that was in at its claim is in again unless it has left since
   begin(h);
   const auto restore = [&](Epoch claimed) {
     const JoinRequest request{
-        .room = hall, .client = ada, .at = Harness::at(2, 1), .epoch = claimed, .is_restore = true};
+        .room = hall, .client = ada, .at = Harness::at(2, 1), .epoch = claimed, .is_of_claim = true};
     return h.ask<Joined>(2, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
   };
   join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});

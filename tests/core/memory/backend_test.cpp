@@ -1,6 +1,7 @@
 // What only the embedded store promises: pump, wake, join and its hard bounds. The ports: tests/contract.
 #include "core/memory/backend.hpp"
 
+#include "core/memory/rosters.hpp"
 #include "tests/contract/harness.hpp"
 
 namespace wsr::memory {
@@ -228,6 +229,33 @@ TEST_CASE("counters are bounded in number and name the bound") {
   world.backend->pump();
   REQUIRE(refusals.size() == 1);
   CHECK(refusals[0].find("1 counters") != std::string::npos);
+}
+
+TEST_CASE("as many leaves are remembered as there may be memberships, and the oldest is forgotten first") {
+  RosterSet rosters(3, [](const RoomName&, const PresenceEvent&) {});
+  const ClientId ada = ClientId::trusted("ada");
+  const auto room = [](int n) { return RoomName::trusted("room" + std::to_string(n)); };
+  const StoreTime now{1'000'000us};
+  const auto leave = [&](int n, StoreTime at) {
+    return rosters.leave({room(n), ada, Epoch{10}, 0, LeaveRequest::Remember::always}, at);
+  };
+  for (int n = 0; n < 4; ++n) {
+    CHECK(leave(n, now).result == Errc::not_found);
+  }
+  CHECK(rosters.leaves_remembered() == 3);
+  const auto assert_stay = [&](int n) {
+    const Attachment at{ServerId::trusted("s1~1"), 0, ConnId{1}};
+    return rosters.join({.room = room(n), .client = ada, .at = at, .epoch = Epoch{10}, .stay = 1}, now).result;
+  };
+  CHECK(assert_stay(0) == Errc::ok);
+  CHECK(assert_stay(1) == Errc::not_found);
+  CHECK(assert_stay(3) == Errc::not_found);
+  // One that leaves again and again is remembered once, and its last leave counts.
+  for (int n = 0; n < 10; ++n) {
+    CHECK(leave(3, now + 1s * n).result == Errc::not_found);
+  }
+  CHECK(rosters.leaves_remembered() == 1);
+  CHECK(assert_stay(3) == Errc::not_found);
 }
 
 }  // namespace

@@ -66,15 +66,7 @@ struct Devices : World {
   void leaves_by_another(std::uint64_t version, std::uint64_t size = 0) {
     tell(hall, {.kind = PresenceEvent::Kind::leave, .version = version, .size = size, .client = ada.view()});
   }
-  bool is_in_hall() {
-    RoomMessage message;
-    message.from_server = other.view();
-    message.from = "bob";
-    message.data = "1";
-    router.on_room_event(hall.view(), encode_room_message(message, {}, hall.view(), 0ms), 1);
-    router.end_turn();
-    return !read(device).empty();
-  }
+  bool is_in_hall() { return hears(hall, device); }
   ConnId device;
 };
 
@@ -85,7 +77,7 @@ TEST_CASE("devices: a stay that is asserted says since when it is, and ends by a
   world.reassert();
   REQUIRE(world.join_requests.size() == 1);
   CHECK(world.join_requests[0].stay == 10);
-  CHECK_FALSE(world.join_requests[0].is_restore);
+  CHECK_FALSE(world.join_requests[0].is_of_claim);
   world.join_answered({Errc::not_found, 4, 12, "the client has left"});
   CHECK(world.read(world.device) == std::vector{presence("leave", 4, 12)});
   CHECK_FALSE(world.is_in_hall());
@@ -162,7 +154,7 @@ TEST_CASE("devices: a device that was deaf when another joined learns it from it
     world.router.on_answer(world.subscribes.back(), Subscribed{});
     REQUIRE(world.joins.size() == 2);
     CHECK(world.join_requests[1].room == cafe);
-    CHECK(world.join_requests[1].is_restore);
+    CHECK(world.join_requests[1].is_of_claim);
     world.join_answered({Errc::ok, 1, 7, {}});
     CHECK(world.read(world.device) ==
           std::vector<std::string>{
@@ -456,4 +448,50 @@ TEST_CASE("who wants no presence and leaves by itself hears the answer alone") {
   world.router.on_answer(world.leaves.back(), Left{Errc::ok, 0, 11});
   world.router.end_turn();
   CHECK(world.read(world.device) == std::vector<std::string>{R"({"op":"ok","id":"l","room":"hall","size":0})"});
+}
+
+namespace {
+
+/// A fresh join that holds back more than its bound; the lost are counted.
+struct Flooded : World {
+  static RouterOptions small() {
+    RouterOptions options = several_devices();
+    options.limits.outbox_bytes_max = 2'048;
+    return options;
+  }
+  Flooded() : World(small()), device(connect(ada)) {
+    router.end_turn();
+    static_cast<void>(read(device));
+    router.text(device, R"({"op":"join","room":"hall","id":"j"})");
+    router.on_answer(subscribes.back(), Subscribed{});
+    for (int n = 0; n < 100; ++n) REQUIRE_FALSE(hears(hall, device));
+  }
+  ConnId device;
+};
+
+}  // namespace
+
+TEST_CASE("the word of an end is held back whatever else there was no room for") {
+  std::uint32_t dropped = 0;
+  {
+    Flooded world;
+    world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
+    dropped = world.router.outbox(world.device)->dropped();
+    REQUIRE(dropped > 10);
+  }
+  Flooded world;
+  world.tell(hall, {.kind = PresenceEvent::Kind::leave, .version = 12, .size = 0, .client = ada.view()});
+  world.router.on_answer(world.joins[0], Joined{Errc::ok, 1, 11, {}});
+  // The outbox is full: that it was dropped is what the connection is told.
+  CHECK(world.router.outbox(world.device)->dropped() == dropped + 1);
+}
+
+TEST_CASE("what a refused join had no room for is told by the next one") {
+  Flooded world;
+  world.router.text(world.device, R"({"op":"join","room":"hall","id":"2"})");
+  REQUIRE(world.joins.size() == 2);
+  world.router.on_answer(world.joins[0], Joined{Errc::capacity, 0, 0, "full"});
+  CHECK(world.router.outbox(world.device)->dropped() == 0);
+  world.router.on_answer(world.joins[1], Joined{Errc::ok, 1, 11, {}});
+  CHECK(world.router.outbox(world.device)->dropped() > 10);
 }

@@ -42,15 +42,7 @@ struct InTheHall : World {
     router.end_turn();
     REQUIRE(leaves.size() == 1);
   }
-  bool hears_the_hall() {
-    RoomMessage message;
-    message.from_server = other.view();
-    message.from = "bob";
-    message.data = "1";
-    router.on_room_event(hall.view(), encode_room_message(message, {}, hall.view(), 0ms), 1);
-    router.end_turn();
-    return !read(conn).empty();
-  }
+  bool hears_the_hall() { return hears(hall, conn); }
   ConnId conn;
 };
 

@@ -145,6 +145,16 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
     router.on_room_event(room.view(), encode_presence(event), 1);
     router.end_turn();
   }
+  /// Does a message that the other server publishes into the room come to this connection?
+  bool hears(const RoomName& room, ConnId conn) {
+    RoomMessage message;
+    message.from_server = other.view();
+    message.from = "bob";
+    message.data = "1";
+    router.on_room_event(room.view(), encode_room_message(message, {}, room.view(), 0ms), 1);
+    router.end_turn();
+    return !read(conn).empty();
+  }
   void pass(Duration duration) {
     const Time end = time + duration;
     while (router.next_deadline() && *router.next_deadline() <= end) {
