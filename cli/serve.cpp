@@ -23,6 +23,7 @@
 #include "cli/units.hpp"
 #include "cli/web/page.hpp"
 #include "core/net/home_page.hpp"
+#include "core/net/http_reader.hpp"
 #include "core/net/memory_backend.hpp"
 #include "core/redis/backend.hpp"
 
@@ -254,6 +255,10 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   with_environment(command->add_flag("--allow-public", o.allow_public,
                                      "Allow a --bind that others can reach, although anybody can say to be anybody"))
       ->group(group);
+  list("--host", o.hosts,
+       "Name that browsers know this server by, such as a proxy's, several with commas; requests for other names are "
+       "refused, but for localhost, the server's addresses and the name in --url; *: any name")
+      ->type_name("NAME");
   list("--origin", o.origins, "Browser origin allowed besides the server's own, several with commas; *: any")
       ->type_name("ORIGIN");
 
@@ -350,6 +355,11 @@ net::ServerOptions server_options(const ServeOptions& o) {
                       o.bind));
   require(o.url.empty() || o.url.starts_with("http://") || o.url.starts_with("https://"),
           fmt::format("--url: '{}' must begin with http:// or https://", o.url));
+  for (const auto& host : o.hosts) {
+    net::Authority parsed;
+    require(host == "*" || net::parse_authority(host, parsed),
+            fmt::format("--host: '{}' is not a name such as chat.example.org", host));
+  }
   check_times(o);
   check_bounds(o);
   check_rooms_and_rates(o);
@@ -391,6 +401,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.store_wait = o.store_wait;
   options.connections_max = o.connections_max;
   options.origins = o.origins;
+  options.hosts = o.hosts;
   options.echo = o.echo;
   return options;
 }

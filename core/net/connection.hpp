@@ -10,7 +10,9 @@
 //
 // Thread-safety: none; the shard's thread.
 // Bounds:        reads bytes_per_turn_max a turn, so that a loud client does not starve the others; pongs and
-//                complaints stop while the peer reads nothing and its outbox is full.
+//                complaints stop while the peer reads nothing and its outbox is full. A message that comes in pieces
+//                has 30 s and a second for each 32 KiB of message_bytes_max; what has come of it counts in the memory
+//                budget, and above that it may hold its share of it (1013).
 // Cost:          about 0.3 KB besides the Router's session and the kernel's buffers.
 #pragma once
 
@@ -84,6 +86,9 @@ private:
   void say(WsOpcode opcode, std::string_view payload, Courtesy courtesy);
   void finish_if_written();
   void limit_goodbye();
+  void charge_unfinished();
+  void give_up(CloseCode code, std::string_view reason);
+  [[nodiscard]] Duration message_within() const;
   void arm_liveness();
   [[nodiscard]] Time quiet_since() const;  // heard, or asked whether it is there
 
@@ -94,6 +99,8 @@ private:
   std::unique_ptr<Outbox> own_outbox_;               // where the Router has none for it
   Time heard_at_{};                                  // anything
   Time spoken_at_{};                                 // anything but a pong
+  Time unfinished_since_{};                          // when the message that charged_ counts began
+  std::size_t charged_ = 0;                          // bytes of an unfinished message, in the memory budget
   Time ping_at_{};                                   // the last ping, or the beginning
   std::array<char, ws_header_bytes_max> partial_{};  // the unparsed rest of what was read
   std::uint8_t partial_bytes_ = 0;

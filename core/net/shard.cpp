@@ -20,6 +20,7 @@ void add(ServerStats& sum, const ServerStats& part) {
   sum.bytes_out += part.bytes_out;
   sum.writes += part.writes;
   sum.http_requests += part.http_requests;
+  sum.http_failures += part.http_failures;
   sum.upgrades_refused += part.upgrades_refused;
 }
 
