@@ -309,7 +309,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       ->check(CLI::IsMember({"drop", "drop_oldest", "keep_latest", "disconnect"}).description(""))
       ->type_name("POLICY");
   add_size(*command, "--memory-max", o.memory_max,
-           "Bytes that may wait for all clients together; above it each has its fair share of them")
+           "Bytes that all clients together may make the server keep: what waits for them, requests and unfinished "
+           "messages; above it each has its fair share of them")
       ->group(group);
   duration("--ping", o.ping, "How often a silent client is pinged; 0: never");
   duration("--pong", o.pong, "A client that does not answer a ping for so long is gone");

@@ -117,6 +117,7 @@ Json stats_json(const ServerId& self, const ServerStats& stats) {
   Json body = {{"server", self.view()},
                {"uptime_seconds", stats.uptime_seconds},
                {"connections", stats.connections},
+               {"memory_bytes", stats.memory_bytes},
                {"bytes_in", stats.bytes_in},
                {"bytes_out", stats.bytes_out},
                {"writes", stats.writes},

@@ -255,6 +255,10 @@ void HttpSession::answer(HttpResponse response, Persistence persistence) {
   head_out_ = http_head(response, goes_on ? Persistence::keep : Persistence::close);
   body_out_ = is_head_ ? std::string() : std::move(response.body);
   charge();
+  if (is_above_share() && body_out_.size() > share_bytes_min) {
+    return refuse({503, "capacity", "this server holds as much as it may (--memory-max), and this answer is large"},
+                  Persistence::close);
+  }
   const std::array<asio::const_buffer, 2> out{asio::buffer(head_out_), asio::buffer(body_out_)};
   asio::async_write(socket_, out, [self = shared_from_this(), goes_on](error_code error, std::size_t) {
     if (self->phase_ != Phase::answering) return;

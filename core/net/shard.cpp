@@ -377,6 +377,7 @@ void Shard::stats(std::function<void(ServerStats)> reply) {
           add(sum->stats, *part);
           if (--sum->missing != 0) return;
           sum->stats.uptime_seconds = hub_.uptime_seconds();
+          sum->stats.memory_bytes = hub_.outbox_bytes.load(std::memory_order_relaxed);
           post([this, sum] {
             touch();
             sum->reply(sum->stats);
