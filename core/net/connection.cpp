@@ -191,7 +191,7 @@ void Connection::on_close_frame(const WsEvent& event) {
 void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtesy) {
   auto* box = outbox();
   if (box == nullptr) return;
-  if (courtesy == Courtesy::optional && box->cost() >= gate_.options().limits.outbox_bytes_max) return;
+  if (courtesy == Courtesy::optional && box->is_full()) return;
   char header[ws_header_bytes_max];
   const auto header_bytes = ws_write_header(opcode, payload.size(), header);
   auto frame = Frame::copy_of({header, header_bytes}, payload);

@@ -264,9 +264,9 @@ void broadcast(Services& services, const HttpRequest& request, Reply reply) {
     return reply(bad_request(fmt::format("\"channel\" must be a string of 1-{} bytes", channel_bytes_max)));
   }
   services.broadcast(*channel, *data, answering<Published>(reply, [](const Published& published) {
-                       if (published.result != Errc::ok) return store_refusal(published.result);
-                       return answer({{"receivers", published.receivers}});
-                     }));
+    if (published.result != Errc::ok) return store_refusal(published.result);
+    return answer({{"receivers", published.receivers}});
+  }));
 }
 
 void owners(Services& services, const Target& target, Reply reply) {
@@ -321,9 +321,8 @@ void servers(Services& services, Reply reply) {
 }
 
 void stats(Services& services, Reply reply) {
-  services.stats(answering<ServerStats>(reply, [self = services.self()](const ServerStats& figures) {
-    return answer(stats_json(self, figures));
-  }));
+  services.stats(answering<ServerStats>(
+      reply, [self = services.self()](const ServerStats& figures) { return answer(stats_json(self, figures)); }));
 }
 
 HttpResponse page() {

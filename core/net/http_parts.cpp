@@ -159,8 +159,8 @@ Body read_body(const HttpRequest& request, std::initializer_list<std::string_vie
     const auto name = json_string(spelled).value_or(std::string{});
     const auto* member = std::find(known.begin(), known.end(), name);
     if (member == known.end()) {
-      body.error = bad_request(
-          fmt::format("unknown member \"{}\"; known are: {}", shortened(name), fmt::join(known, ", ")));
+      body.error =
+          bad_request(fmt::format("unknown member \"{}\"; known are: {}", shortened(name), fmt::join(known, ", ")));
       return body;
     }
     if (body.find(*member)) {

@@ -69,7 +69,9 @@ bool parse_authority(std::string_view text, Authority& out) {
     rest.remove_prefix(end + 1);
   } else {
     out.name = rest.substr(0, rest.find(':'));
-    const auto is_name_char = [](char c) { return is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~'; };
+    const auto is_name_char = [](char c) {
+      return is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~';
+    };
     if (out.name.empty() || !std::all_of(out.name.begin(), out.name.end(), is_name_char)) return false;
     rest.remove_prefix(out.name.size());
   }
@@ -137,7 +139,8 @@ HttpReader::Step HttpReader::read_head(std::string_view bytes) {
       return fail(431, "too_big", "the request's head is above the limit");
     }
     const std::size_t grown = head_.size() + part.size();
-    if (grown > head_.capacity()) head_.reserve(std::max(grown, std::min(bounds_.head_bytes_max, 2 * head_.capacity())));
+    if (grown > head_.capacity())
+      head_.reserve(std::max(grown, std::min(bounds_.head_bytes_max, 2 * head_.capacity())));
     head_ += part;
     used = stop;
     if (end == std::string_view::npos) break;

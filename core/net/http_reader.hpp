@@ -80,14 +80,14 @@ public:
 private:
   enum class State : std::uint8_t {
     head,
-    body,           // with a length
-    chunk_size,     // at its first digit
-    chunk_digits,   // behind one
-    chunk_space,    // white space behind the size: an extension or the end must follow
-    chunk_ext,      // up to the line's end, read over
-    chunk_lf,       // CR seen
+    body,          // with a length
+    chunk_size,    // at its first digit
+    chunk_digits,  // behind one
+    chunk_space,   // white space behind the size: an extension or the end must follow
+    chunk_ext,     // up to the line's end, read over
+    chunk_lf,      // CR seen
     chunk_data,
-    data_cr,        // the line end behind a chunk's data
+    data_cr,  // the line end behind a chunk's data
     data_lf,
     trailer_begin,  // a line of the trailer, or the last line, begins
     trailer_name,
@@ -102,7 +102,9 @@ private:
     std::uint32_t size = 0;
   };
 
-  [[nodiscard]] std::string_view text(Piece piece) const { return std::string_view(head_).substr(piece.at, piece.size); }
+  [[nodiscard]] std::string_view text(Piece piece) const {
+    return std::string_view(head_).substr(piece.at, piece.size);
+  }
   [[nodiscard]] Piece piece(std::string_view part) const;
   Step fail(unsigned status, std::string_view code, std::string_view message);
   Step fail(std::string_view message) { return fail(400, "bad_request", message); }

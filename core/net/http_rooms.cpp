@@ -42,21 +42,23 @@ void list(Services& services, const Target& target, const Reply& reply) {
   services.rooms(cursor, count, answering<RoomPage>(reply, [](const RoomPage& found) {
                    if (found.result != Errc::ok) return store_refusal(found.result);
                    Json rooms = Json::array();
-                   for (const auto& [room, size] : found.rooms) rooms.push_back({{"room", room.view()}, {"size", size}});
+                   for (const auto& [room, size] : found.rooms)
+                     rooms.push_back({{"room", room.view()}, {"size", size}});
                    return answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}});
                  }));
 }
 
 void describe(Services& services, const RoomName& room, const Reply& reply) {
-  services.room_info(room, answering<RoomInfo>(reply, [room](const RoomInfo& info) {
-    if (info.result != Errc::ok) return store_refusal(info.result);
-    Json servers = Json::array();
-    for (const auto& [server, connections] : info.servers) {
-      servers.push_back({{"server", server.view()}, {"connections", connections}});
-    }
-    return answer(
-        {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}});
-  }));
+  services.room_info(
+      room, answering<RoomInfo>(reply, [room](const RoomInfo& info) {
+        if (info.result != Errc::ok) return store_refusal(info.result);
+        Json servers = Json::array();
+        for (const auto& [server, connections] : info.servers) {
+          servers.push_back({{"server", server.view()}, {"connections", connections}});
+        }
+        return answer(
+            {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}});
+      }));
 }
 
 void push(Services& services, const RoomName& room, const HttpRequest& request, const Reply& reply) {
@@ -78,13 +80,14 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
   if (echo == Echo::no && from.is_empty()) {
     return reply(bad_request("\"echo\": false leaves the sender out, so it needs \"from\""));
   }
-  services.push(room, from, *data, echo, answering<RoomPushed>(reply, [room](const RoomPushed& pushed) {
-    if (pushed.result == Errc::rate_limited) return rate_limited(pushed);
-    if (pushed.result != Errc::ok) return refused(pushed.result, pushed.detail);
-    Json result = {{"room", room.view()}, {"servers", pushed.servers}, {"connections", pushed.connections}};
-    if (pushed.unknown != 0) result["unknown"] = pushed.unknown;
-    return answer(result);
-  }));
+  services.push(
+      room, from, *data, echo, answering<RoomPushed>(reply, [room](const RoomPushed& pushed) {
+        if (pushed.result == Errc::rate_limited) return rate_limited(pushed);
+        if (pushed.result != Errc::ok) return refused(pushed.result, pushed.detail);
+        Json result = {{"room", room.view()}, {"servers", pushed.servers}, {"connections", pushed.connections}};
+        if (pushed.unknown != 0) result["unknown"] = pushed.unknown;
+        return answer(result);
+      }));
 }
 
 void list_members(Services& services, const RoomName& room, const Target& target, const Reply& reply) {
@@ -92,15 +95,15 @@ void list_members(Services& services, const RoomName& room, const Target& target
   if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
   const auto& [cursor, count] = std::get<http::PageQuery>(page);
   services.room_members(room, cursor, count, answering<RosterPage>(reply, [room](const RosterPage& found) {
-    if (found.result != Errc::ok) return store_refusal(found.result);
-    Json members = Json::array();
-    for (const ClientId& member : found.members) members.push_back(member.view());
-    return answer({{"room", room.view()},
-                   {"members", std::move(members)},
-                   {"cursor", found.cursor},
-                   {"size", found.size},
-                   {"version", found.version}});
-  }));
+                          if (found.result != Errc::ok) return store_refusal(found.result);
+                          Json members = Json::array();
+                          for (const ClientId& member : found.members) members.push_back(member.view());
+                          return answer({{"room", room.view()},
+                                         {"members", std::move(members)},
+                                         {"cursor", found.cursor},
+                                         {"size", found.size},
+                                         {"version", found.version}});
+                        }));
 }
 
 std::function<void(RoomDone)> done(const RoomName& room, const ClientId& client, const Reply& reply) {
@@ -119,10 +122,11 @@ void on_member(Services& services, const HttpRequest& request, const RoomName& r
   }
   if (request.method == "DELETE") return services.leave(room, client, done(room, client, reply));
   if (request.method != "GET") return reply(method_not_allowed(request.method, "GET, HEAD, POST, DELETE"));
-  services.room_member(room, client, answering<RoomInfo>(reply, [room, client](const RoomInfo& info) {
-    if (info.result != Errc::ok) return store_refusal(info.result);
-    return answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}});
-  }));
+  services.room_member(
+      room, client, answering<RoomInfo>(reply, [room, client](const RoomInfo& info) {
+        if (info.result != Errc::ok) return store_refusal(info.result);
+        return answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}});
+      }));
 }
 
 /// The pieces of a path behind /api/rooms/, still percent-encoded.

@@ -17,9 +17,9 @@ namespace wsr::net {
 namespace {
 
 constexpr Duration linger_max = std::chrono::seconds{2};
-constexpr std::chrono::seconds retry_after{1};         // another server takes over at once
-constexpr std::size_t read_bytes_max = 16 * 1024;      // at once: what may be kept of the requests behind this one
-constexpr std::size_t share_bytes_min = 1024;          // as of an outbox: a plain request passes whatever others hold
+constexpr std::chrono::seconds retry_after{1};     // another server takes over at once
+constexpr std::size_t read_bytes_max = 16 * 1024;  // at once: what may be kept of the requests behind this one
+constexpr std::size_t share_bytes_min = 1024;      // as of an outbox: a plain request passes whatever others hold
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Of a string that lies in its own object nothing is on the heap.
@@ -38,11 +38,12 @@ void HttpSession::start(Gate& gate, TcpSocket socket) {
 
 HttpSession::HttpSession(Gate& gate, TcpSocket socket) : gate_(gate), socket_(std::move(socket)) {}
 
-HttpSession::~HttpSession() { gate_.own_outbox_rules().budget.bytes -= charged_; }
+HttpSession::~HttpSession() = default;
 
 void HttpSession::set_deadline(Duration after) { gate_.wheel().set(*this, clock_now() + after); }
 
 void HttpSession::charge() {
+  if (phase_ == Phase::gone) return;  // the Gate itself may have gone by now
   std::size_t held = heap_bytes(pending_) + heap_bytes(head_out_) + heap_bytes(body_out_) + heap_bytes(handshake_);
   if (reader_) held += reader_->held_bytes();
   if (held == charged_) return;
@@ -83,7 +84,8 @@ void HttpSession::wait_readable() {
 
 void HttpSession::on_readable() {
   auto& buffer = gate_.read_buffer();
-  const auto got = ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), read_bytes_max), MSG_DONTWAIT);
+  const auto got =
+      ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), read_bytes_max), MSG_DONTWAIT);
   if (got == 0) return drop();
   if (got < 0) {
     if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK) return wait_readable();
@@ -231,9 +233,7 @@ void HttpSession::accept(Upgrade upgrade) {
 }
 
 std::string_view HttpSession::hand_over() {
-  phase_ = Phase::gone;
-  cancel();
-  gate_.drop_session(*this);
+  leave();
   return pending_;
 }
 
@@ -297,10 +297,16 @@ void HttpSession::drain() {
 
 void HttpSession::drop() {
   if (phase_ == Phase::gone) return;
-  phase_ = Phase::gone;
-  cancel();
+  leave();
   error_code ignored;
   socket_.close(ignored);
+}
+
+void HttpSession::leave() {
+  phase_ = Phase::gone;
+  cancel();
+  gate_.own_outbox_rules().budget.bytes -= std::exchange(charged_, 0);
+  gate_.shard().touch();  // other shards are told at the end of the turn
   gate_.drop_session(*this);
 }
 

@@ -6,7 +6,8 @@
 // Thread-safety: none; the shard's thread.
 // Errors:        what HttpReader refuses, 403 for a Host that is not ours, 408 slow, 503 above the memory budget, 500
 //                for what nobody foresaw, and what the routes say; each in JSON.
-// Bounds:        HttpReader's; handshake_within for the head, body_within for the body, handshake_within for the peer to
+// Bounds:        HttpReader's; handshake_within for the head, body_within for the body, handshake_within for the peer
+// to
 //                take the answer. What a session holds (request, answer, bytes behind the request) counts in the
 //                process' memory budget; above it a request that holds more than its share of it is refused.
 #pragma once
@@ -58,6 +59,7 @@ private:
   void accept(Upgrade upgrade);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
+  void leave();
   void refuse(const Refusal& refusal, Persistence persistence);
   void answer(HttpResponse response, Persistence persistence);
   void linger();
@@ -69,8 +71,8 @@ private:
   Gate& gate_;
   TcpSocket socket_;
   std::optional<HttpReader> reader_;
-  std::string pending_;    // read, and behind the request
-  std::string head_out_;   // being written, as is handshake_
+  std::string pending_;   // read, and behind the request
+  std::string head_out_;  // being written, as is handshake_
   std::string body_out_;
   std::string handshake_;  // the 101
   std::size_t charged_ = 0;

@@ -66,9 +66,9 @@ bool is_let_in(const UpgradeRequest& request, const UpgradeRules& rules) {
 
 Refusal foreign_host(std::string_view host) {
   const std::string name(host.substr(0, host.find(':')));
-  return {403, "forbidden",
-          "this server does not go by the name " + name + ": connect to its own address, or start it with --host " +
-              name};
+  return {
+      403, "forbidden",
+      "this server does not go by the name " + name + ": connect to its own address, or start it with --host " + name};
 }
 
 bool is_upgrade(const UpgradeRequest& request, const UpgradeRules& rules) {

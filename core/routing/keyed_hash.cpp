@@ -49,20 +49,14 @@ std::uint64_t siphash13(HashKey key, std::string_view text) {
     std::memcpy(&word, at, sizeof word);
     state.take(little_endian(word));
   }
+  // The rest without a loop: from the last eight bytes, those that have been taken shifted out; or byte by byte.
   std::uint64_t last = 0;
-  // The rest in at most three reads, not in seven.
-  unsigned shift = 0;
-  const auto add = [&](auto part) {
-    std::memcpy(&part, at, sizeof part);
-    std::uint64_t wide = part;
-    if constexpr (std::endian::native == std::endian::big) wide = little_endian(wide) >> (64 - 8 * sizeof part);
-    last |= wide << shift;
-    at += sizeof part;
-    shift += 8 * sizeof part;
-  };
-  if ((left & 4) != 0) add(std::uint32_t{});
-  if ((left & 2) != 0) add(std::uint16_t{});
-  if ((left & 1) != 0) add(std::uint8_t{});
+  if (left != 0 && text.size() >= 8) {
+    std::memcpy(&last, at + left - 8, sizeof last);
+    last = little_endian(last) >> (8 * (8 - left));
+  } else {
+    for (std::size_t i = 0; i < left; ++i) last |= std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  }
   state.take(last | static_cast<std::uint64_t>(text.size()) << 56);
   state.v2 ^= 0xFF;
   state.round();

@@ -123,6 +123,8 @@ public:
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// What it counts as: the bytes, and the overhead of each frame.
   [[nodiscard]] std::size_t cost() const { return bytes_ + frames() * rules_->overhead; }
+  /// At its bound: what may be left out (a pong) should be.
+  [[nodiscard]] bool is_full() const { return cost() >= rules_->bound(); }
   /// Waiting, those already dropped left out.
   [[nodiscard]] std::size_t frames() const { return frames_.size() - head_ - tombstones_; }
   /// Places in memory, those of dropped frames included.

@@ -1,5 +1,6 @@
 #include "core/wire/client_protocol.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -7,7 +8,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <algorithm>
 #include <optional>
 #include <utility>
 

@@ -96,16 +96,14 @@ std::function<void(RawSocket&)> saying(std::string head) {
   return [head = std::move(head)](RawSocket& socket) { socket.send(head); };
 }
 
-const std::string post =
-    "POST /api/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+const std::string post = "POST /api/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 
 }  // namespace
 
 TEST_CASE("chunk extensions and trailers without end are refused before they are kept") {
   Fortress fortress;
-  const auto extensions =
-      besiege(fortress.port(), 20, saying(post + "Transfer-Encoding: chunked\r\n\r\n13;a="), std::string(65'536, 'b'),
-              4 * mib);
+  const auto extensions = besiege(fortress.port(), 20, saying(post + "Transfer-Encoding: chunked\r\n\r\n13;a="),
+                                  std::string(65'536, 'b'), 4 * mib);
   const auto trailers = besiege(fortress.port(), 20, saying(post + "Transfer-Encoding: chunked\r\n\r\n0\r\n"),
                                 "X-A: bbbbbbbbbbbbbbbbbbbbbbbb\r\n", mib);
   fortress.check_stands();
@@ -185,8 +183,8 @@ TEST_CASE("answers that nobody reads share the budget") {
     RawSocket joiner(fortress.port());
     for (int n = 0; n < 300; ++n) crowd.emplace_back(fortress.port(), fmt::format("{}{:08}", filler, n));
     for (auto& each : crowd) each.text(R"({"op":"join","room":"hall","presence":false})");
-    REQUIRE(wait_until(
-        [&] { return fortress.server().get("/api/rooms/hall").json().at("size") == crowd.size(); }, 10s));
+    REQUIRE(
+        wait_until([&] { return fortress.server().get("/api/rooms/hall").json().at("size") == crowd.size(); }, 10s));
   }
   {
     std::string many;
@@ -270,4 +268,33 @@ TEST_CASE("a name that is not the server's own reaches nothing") {
   CHECK(ask("GET /api/owners", fmt::format("LOCALHOST:{}", server.port())) == "200");
   CHECK(ask("GET /chat?user=ada", "chat.example.org", upgrade + "Origin: http://chat.example.org\r\n") == "101");
   CHECK(server.connections() <= 1);
+}
+
+TEST_CASE("pings whose pongs nobody reads share the budget") {
+  Fortress fortress;
+  {
+    std::string pings;
+    for (int n = 0; n < 500; ++n) pings += masked_frame(0x89, std::string(125, 'p'));
+    std::vector<RawSocket> sockets;
+    for (int n = 0; n < 60; ++n) {
+      sockets.emplace_back(fortress.port(), 2'048);
+      sockets.back().upgrade(fmt::format("pinger-{}", n));
+    }
+    // 6 MB of pongs for each: more than the kernel takes for a reader that stalls.
+    std::vector<std::size_t> said(sockets.size(), 0);
+    CHECK(wait_until(
+        [&] {
+          bool is_done = true;
+          for (std::size_t n = 0; n < sockets.size(); ++n) {
+            if (said[n] >= 100 * pings.size()) continue;
+            const auto taken = sockets[n].try_send(std::string_view(pings).substr(said[n] % pings.size()));
+            said[n] = taken ? said[n] + *taken : 100 * pings.size();
+            is_done = false;
+          }
+          return is_done;
+        },
+        60s, 1ms));
+    fortress.check_stands();
+  }
+  fortress.check_has_all_back();
 }

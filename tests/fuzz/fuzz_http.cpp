@@ -44,20 +44,13 @@ struct Outcome {
 
 Read snapshot(const HttpReader& reader, std::size_t end) {
   const auto own = [](std::string_view text) { return std::string(text); };
-  return {own(reader.method()),
-          own(reader.target()),
-          own(reader.host()),
-          own(reader.origin()),
-          own(reader.content_type()),
-          own(reader.connection()),
-          own(reader.upgrade()),
-          own(reader.ws_version()),
-          own(reader.ws_key()),
-          own(reader.ws_protocol()),
-          own(reader.body()),
-          reader.version(),
-          reader.keeps_alive(),
-          end};
+  return {own(reader.method()),       own(reader.target()),
+          own(reader.host()),         own(reader.origin()),
+          own(reader.content_type()), own(reader.connection()),
+          own(reader.upgrade()),      own(reader.ws_version()),
+          own(reader.ws_key()),       own(reader.ws_protocol()),
+          own(reader.body()),         reader.version(),
+          reader.keeps_alive(),       end};
 }
 
 /// The stream in pieces of 1 to `piece_max` bytes.

@@ -95,7 +95,10 @@ TEST_CASE("where a request ends is never a matter of opinion") {
       {request("Transfer-Encoding: xchunked\r\n"), 400},
       {request("Transfer-Encoding:\r\n"), 400},
       {request("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"), 400},
-      {request("Transfer-Encoding: \x0b" "chunked\r\n", "0\r\n\r\n"), 400},
+      {request("Transfer-Encoding: \x0b"
+               "chunked\r\n",
+               "0\r\n\r\n"),
+       400},
       {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {request("X: a\r\n b\r\n"), 400},
       {"GET / HTTP/1.1\r\n Host: localhost\r\n\r\n", 400},
@@ -150,9 +153,10 @@ TEST_CASE("a request line is a method, a target and a version of HTTP/1") {
   const auto line = [](std::string_view text) { return status(std::string(text) + "\r\nHost: a\r\n\r\n"); };
   CHECK(line("OPTIONS * HTTP/1.1") == 0);
   CHECK(line("\r\nGET / HTTP/1.1") == 0);
-  for (const char* bad : {"\r\n\r\nGET / HTTP/1.1", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / http/1.1",
-                          "G(T / HTTP/1.1", "GET x HTTP/1.1", "GET * HTTP/1.1", "GET /a#b HTTP/1.1", "GET /\x01 HTTP/1.1",
-                          "GET http:///x HTTP/1.1", "GET http://a HTTP/1.1", "GET\t/ HTTP/1.1", " GET / HTTP/1.1"}) {
+  for (const char* bad :
+       {"\r\n\r\nGET / HTTP/1.1", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / http/1.1", "G(T / HTTP/1.1",
+        "GET x HTTP/1.1", "GET * HTTP/1.1", "GET /a#b HTTP/1.1", "GET /\x01 HTTP/1.1", "GET http:///x HTTP/1.1",
+        "GET http://a HTTP/1.1", "GET\t/ HTTP/1.1", " GET / HTTP/1.1"}) {
     INFO(bad);
     CHECK(line(bad) == 400);
   }

@@ -41,8 +41,9 @@ TEST_CASE("a proxy that drops the port of Host leaves the name to compare") {
 }
 
 TEST_CASE("an Origin that is no page is none that may connect") {
-  for (const char* origin : {"http://", "http://a b", "http://user@localhost:9090", "http://localhost:9090/path",
-                             "http://localhost:99999", "file://", "chrome-extension://localhost:9090", "localhost:9090"}) {
+  for (const char* origin :
+       {"http://", "http://a b", "http://user@localhost:9090", "http://localhost:9090/path", "http://localhost:99999",
+        "file://", "chrome-extension://localhost:9090", "localhost:9090"}) {
     INFO(origin);
     CHECK_FALSE(is_origin_allowed(origin, "localhost:9090", {}, 9090));
   }

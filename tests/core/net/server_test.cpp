@@ -113,10 +113,11 @@ TEST_CASE("a message of the largest size passes, a larger one closes with 1009")
 TEST_CASE("garbage behind the handshake closes with 1002, garbage before it is a 400") {
   RunningServer server(options(1));
   CHECK_THAT(raw(server.port(), "\x16\x03\x01 this is not HTTP\r\n\r\n"), Contains(" 400 "));
-  const auto answer = raw(server.port(),
-                          "GET /chat?user=ada HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-                          "\xFF\xFF\xFF\xFF garbage");
+  const auto answer =
+      raw(server.port(),
+          "GET /chat?user=ada HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+          "\xFF\xFF\xFF\xFF garbage");
   CHECK_THAT(answer, Contains(" 101 ") && Contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
   CHECK(answer.find("\x03\xEA") != std::string::npos);  // 1002
 }
@@ -137,8 +138,9 @@ TEST_CASE("refusals are HTTP with a sentence") {
              Contains(" 403 ") && Contains("--origin http://evil.example"));
   CHECK_THAT(get(port, "/chat?user=%0A", upgrade + "Sec-WebSocket-Version: 13\r\n"), Contains(" 400 "));
   CHECK_THAT(get(port, "/healthz", "X: " + std::string(4'000, 'x') + "\r\n"), Contains(" 431 "));
-  CHECK_THAT(raw(port, "POST /api/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + std::string(5'000, 'x')),
-             Contains(" 413 "));
+  CHECK_THAT(
+      raw(port, "POST /api/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + std::string(5'000, 'x')),
+      Contains(" 413 "));
   CHECK_THAT(raw(port, "GET /healthz HTTP/1.1\r\nHo"), Contains(" 408 "));
   CHECK(raw(port, "").empty());
   CHECK_THAT(get(port, "/healthz"), Contains(" 200 "));

@@ -28,10 +28,16 @@ std::uint64_t slow_siphash13(HashKey key, std::string_view text) {
   std::uint64_t v[4] = {key.low ^ 0x736f6d6570736575, key.high ^ 0x646f72616e646f6d, key.low ^ 0x6c7967656e657261,
                         key.high ^ 0x7465646279746573};
   const auto round = [&] {
-    v[0] += v[1]; v[1] = rotl(v[1], 13) ^ v[0]; v[0] = rotl(v[0], 32);
-    v[2] += v[3]; v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3]; v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1]; v[1] = rotl(v[1], 17) ^ v[2]; v[2] = rotl(v[2], 32);
+    v[0] += v[1];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[2] = rotl(v[2], 32);
   };
   for (std::size_t at = 0; at <= text.size(); at += 8) {
     std::uint64_t word = 0;

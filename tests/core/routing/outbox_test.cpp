@@ -348,7 +348,8 @@ TEST_CASE("a frame counts with its overhead, in the bound and in the budget, and
     std::mt19937 random(11);
     for (int step = 0; step < 20'000; ++step) {
       if (random() % 4 != 0) {
-        (void)outbox.offer(Frame::copy_of(std::string(1 + random() % 9, 'x')), random() % 2 == 0 ? Topic::direct : room(random() % 3));
+        (void)outbox.offer(Frame::copy_of(std::string(1 + random() % 9, 'x')),
+                           random() % 2 == 0 ? Topic::direct : room(random() % 3));
         REQUIRE(outbox.cost() <= 1'024);
         REQUIRE(outbox.frames() <= 1'024 / frame_overhead_bytes);
       } else if (!outbox.is_empty()) {
