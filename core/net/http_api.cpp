@@ -269,14 +269,17 @@ void broadcast(Services& services, const HttpRequest& request, Reply reply) {
   }));
 }
 
-void owners(Services& services, const Target& target, Reply reply) {
+void owners(Services& services, http::Turnstile& listings, const Target& target, const Reply& reply) {
   const auto query = read_page(target);
   if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<PageQuery>(query);
-  services.page(cursor, count, answering<OwnerPage>(reply, [](const OwnerPage& page) {
-                  if (page.result != Errc::ok) return store_refusal(page.result);
-                  return answer({{"owners", owners_json(page.rows)}, {"cursor", page.cursor}});
-                }));
+  listings.enter(
+      [&services, page = std::get<PageQuery>(query)](const Reply& r) {
+        services.page(page.cursor, page.count, answering<OwnerPage>(r, [](const OwnerPage& found) {
+                        if (found.result != Errc::ok) return store_refusal(found.result);
+                        return answer({{"owners", owners_json(found.rows)}, {"cursor", found.cursor}});
+                      }));
+      },
+      reply);
 }
 
 void owner(Services& services, const ClientId& client, Reply reply) {
@@ -348,6 +351,9 @@ void on_owner_path(Services& services, const HttpRequest& request, std::string_v
 
 void set_home_page(std::string html) { home_page = std::move(html); }
 
+HttpApi::HttpApi(Services& services) : services_(services), listings_(std::make_shared<http::Turnstile>()) {}
+HttpApi::~HttpApi() = default;
+
 void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply) {
   // The last catch: a request that nobody foresaw costs its own answer and nothing else.
   const auto is_told = std::make_shared<bool>(false);
@@ -381,7 +387,7 @@ void HttpApi::route(const HttpRequest& request, const std::function<void(HttpRes
     return on_method(request, "POST", reply, [&](const Reply& r) { broadcast(s, request, r); });
   }
   if (path == "/api/owners") {
-    return on_method(request, "GET", reply, [&](const Reply& r) { owners(s, *target, r); });
+    return on_method(request, "GET", reply, [&](const Reply& r) { owners(s, *listings_, *target, r); });
   }
   if (path == "/api/count") {
     return on_method(request, "GET", reply, [&](const Reply& r) { counts(s, r); });
@@ -395,7 +401,9 @@ void HttpApi::route(const HttpRequest& request, const std::function<void(HttpRes
   if (path == "/") {
     return on_method(request, "GET", reply, [](const Reply& r) { r(page()); });
   }
-  if (path == "/api/rooms" || path.starts_with("/api/rooms/")) return handle_rooms(s, request, *target, reply);
+  if (path == "/api/rooms" || path.starts_with("/api/rooms/")) {
+    return handle_rooms(s, *listings_, request, *target, reply);
+  }
   if (path.starts_with(owner_prefix) && path.size() > owner_prefix.size() &&
       path.find('/', owner_prefix.size()) == std::string_view::npos) {
     return on_owner_path(s, request, path.substr(owner_prefix.size()), reply);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,12 +26,18 @@ struct HttpResponse {
   std::string body;
   std::string allow;     // for 405
   bool is_page = false;  // HTML: no other page may put it into a frame
+  std::string failure;   // of a 500: what was thrown, for the log alone
   std::optional<std::chrono::seconds> retry_after;
 };
 
+namespace http {
+class Turnstile;
+}
+
 class HttpApi {
 public:
-  explicit HttpApi(Services& services) : services_(services) {}
+  explicit HttpApi(Services& services);
+  ~HttpApi();
   /// Answers exactly once, now or later, on this shard's thread; never throws for a request: what nobody foresaw is a
   /// 500. The request's views end with this call.
   void handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply);
@@ -38,6 +45,7 @@ public:
 private:
   void route(const HttpRequest& request, const std::function<void(HttpResponse)>& reply);
   Services& services_;
+  std::shared_ptr<http::Turnstile> listings_;
 };
 
 }  // namespace wsr::net

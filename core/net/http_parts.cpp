@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 
 #include "core/wire/client_protocol.hpp"
 
@@ -180,7 +181,45 @@ std::string shortened(std::string_view text) {
 }
 
 HttpResponse failure_answer() {
-  return refusal(500, "internal", "the server failed at this request; nothing is known of what it did before");
+  auto response = refusal(500, "internal", "the server failed at this request; nothing is known of what it did before");
+  try {
+    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    response.failure = error.what();
+  } catch (...) {
+    response.failure = "something that is no std::exception";
+  }
+  return response;
+}
+
+void Turnstile::enter(std::function<void(const Reply&)> start, const Reply& reply) {
+  if (inside_ < inside_max) {
+    ++inside_;
+    return begin(start, reply);
+  }
+  waiting_.emplace_back(std::move(start), reply);
+}
+
+void Turnstile::begin(const std::function<void(const Reply&)>& start, const Reply& reply) {
+  const Reply counted = [self = shared_from_this(), reply](HttpResponse response) {
+    reply(std::move(response));
+    self->leave();
+  };
+  try {
+    start(counted);
+  } catch (...) {
+    counted(failure_answer());
+  }
+}
+
+void Turnstile::leave() {
+  if (waiting_.empty()) {
+    --inside_;
+    return;
+  }
+  const auto next = std::move(waiting_.front());
+  waiting_.pop_front();
+  begin(next.first, next.second);
 }
 
 Result<ClientId> client_of(std::string_view value, std::string_view what) {

@@ -3,9 +3,12 @@
 // Internal to core/net: http_api.cpp and http_rooms.cpp. Thread-safety: pure functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -92,6 +95,22 @@ struct Body {
 [[nodiscard]] std::string shortened(std::string_view text);
 
 // ---------------------------------------------------------------- later answers
+
+/// Lets a few listings of a shard begin at a time; the others wait. A page is large and the store answers many of them
+/// in one turn: what a stranger asks for must not all lie in memory at once.
+class Turnstile : public std::enable_shared_from_this<Turnstile> {
+public:
+  static constexpr std::size_t inside_max = 16;
+  /// Calls `start` now or later; the reply it is given must be called once.
+  void enter(std::function<void(const Reply&)> start, const Reply& reply);
+  [[nodiscard]] std::size_t inside() const { return inside_; }
+
+private:
+  void begin(const std::function<void(const Reply&)>& start, const Reply& reply);
+  void leave();
+  std::size_t inside_ = 0;
+  std::deque<std::pair<std::function<void(const Reply&)>, Reply>> waiting_;  // at most one a socket
+};
 
 /// What is answered where something failed that nobody foresaw: 500.
 [[nodiscard]] HttpResponse failure_answer();

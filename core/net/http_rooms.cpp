@@ -35,17 +35,20 @@ HttpResponse rate_limited(const RoomPushed& pushed) {
 
 // ---------------------------------------------------------------- the routes
 
-void list(Services& services, const Target& target, const Reply& reply) {
-  const auto page = http::read_page(target);
-  if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.rooms(cursor, count, answering<RoomPage>(reply, [](const RoomPage& found) {
-                   if (found.result != Errc::ok) return store_refusal(found.result);
-                   Json rooms = Json::array();
-                   for (const auto& [room, size] : found.rooms)
-                     rooms.push_back({{"room", room.view()}, {"size", size}});
-                   return answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}});
-                 }));
+void list(Services& services, http::Turnstile& listings, const Target& target, const Reply& reply) {
+  const auto query = http::read_page(target);
+  if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
+  listings.enter(
+      [&services, page = std::get<http::PageQuery>(query)](const Reply& r) {
+        services.rooms(page.cursor, page.count, answering<RoomPage>(r, [](const RoomPage& found) {
+                         if (found.result != Errc::ok) return store_refusal(found.result);
+                         Json rooms = Json::array();
+                         for (const auto& [room, size] : found.rooms)
+                           rooms.push_back({{"room", room.view()}, {"size", size}});
+                         return answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}});
+                       }));
+      },
+      reply);
 }
 
 void describe(Services& services, const RoomName& room, const Reply& reply) {
@@ -90,20 +93,24 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
       }));
 }
 
-void list_members(Services& services, const RoomName& room, const Target& target, const Reply& reply) {
-  const auto page = http::read_page(target);
-  if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.room_members(room, cursor, count, answering<RosterPage>(reply, [room](const RosterPage& found) {
-                          if (found.result != Errc::ok) return store_refusal(found.result);
-                          Json members = Json::array();
-                          for (const ClientId& member : found.members) members.push_back(member.view());
-                          return answer({{"room", room.view()},
-                                         {"members", std::move(members)},
-                                         {"cursor", found.cursor},
-                                         {"size", found.size},
-                                         {"version", found.version}});
-                        }));
+void list_members(Services& services, http::Turnstile& listings, const RoomName& room, const Target& target,
+                  const Reply& reply) {
+  const auto query = http::read_page(target);
+  if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
+  listings.enter(
+      [&services, room, page = std::get<http::PageQuery>(query)](const Reply& r) {
+        services.room_members(room, page.cursor, page.count, answering<RosterPage>(r, [room](const RosterPage& found) {
+                                if (found.result != Errc::ok) return store_refusal(found.result);
+                                Json members = Json::array();
+                                for (const ClientId& member : found.members) members.push_back(member.view());
+                                return answer({{"room", room.view()},
+                                               {"members", std::move(members)},
+                                               {"cursor", found.cursor},
+                                               {"size", found.size},
+                                               {"version", found.version}});
+                              }));
+      },
+      reply);
 }
 
 std::function<void(RoomDone)> done(const RoomName& room, const ClientId& client, const Reply& reply) {
@@ -149,10 +156,11 @@ Result<Name> name_of(std::string_view piece) {
 
 }  // namespace
 
-void handle_rooms(Services& services, const HttpRequest& request, const http::Target& target, const Reply& reply) {
+void handle_rooms(Services& services, http::Turnstile& listings, const HttpRequest& request, const http::Target& target,
+                  const Reply& reply) {
   static constexpr std::string_view root = "/api/rooms";
   if (target.path == root) {
-    return on_method(request, "GET", reply, [&](const Reply& r) { list(services, target, r); });
+    return on_method(request, "GET", reply, [&](const Reply& r) { list(services, listings, target, r); });
   }
   const auto pieces = pieces_of(target.path.substr(root.size() + 1));
   const auto room = name_of<RoomName>(pieces[0]);
@@ -164,7 +172,8 @@ void handle_rooms(Services& services, const HttpRequest& request, const http::Ta
     return on_method(request, "POST", reply, [&](const Reply& r) { push(services, *room, request, r); });
   }
   if (pieces.size() == 2 && pieces[1] == "members") {
-    return on_method(request, "GET", reply, [&](const Reply& r) { list_members(services, *room, target, r); });
+    return on_method(request, "GET", reply,
+                     [&](const Reply& r) { list_members(services, listings, *room, target, r); });
   }
   if (pieces.size() == 3 && pieces[1] == "members") {
     const auto client = name_of<ClientId>(pieces[2]);

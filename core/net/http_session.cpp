@@ -56,7 +56,8 @@ bool HttpSession::is_above_share() const {
   const auto& budget = gate_.own_outbox_rules().budget;
   if (!budget.is_exceeded()) return false;
   const std::size_t sockets = std::max<std::size_t>(gate_.shared().sockets, 1);
-  return charged_ > std::max(budget.bytes_max / sockets, share_bytes_min);
+  // Half of an equal share: what was held when the budget was reached stays, and all of this comes on top.
+  return charged_ > std::max(budget.bytes_max / sockets / 2, share_bytes_min);
 }
 
 // ---------------------------------------------------------------- in
@@ -121,10 +122,13 @@ void HttpSession::take(std::string_view bytes) try {
   }
 } catch (...) {
   // The last catch of a request: whatever it was, the others go on.
-  if (phase_ == Phase::gone) return;
-  ++gate_.figures.http_failures;
-  refuse({500, "internal", "the server failed at this request"}, Persistence::close);
+  auto response = http::failure_answer();
+  note_failure(response.failure);
+  if (phase_ != Phase::gone) answer(std::move(response), Persistence::close);
 }
+
+/// Nothing that was foreseen: counted, for whoever runs the server to report.
+void HttpSession::note_failure(const std::string&) { ++gate_.figures.http_failures; }
 
 /// False: the request is refused. `behind`: what has come of its body.
 bool HttpSession::on_head(std::string_view behind) {
@@ -168,7 +172,7 @@ void HttpSession::handle() {
   gate_.shard().touch();
   gate_.api().handle(call, [self = shared_from_this()](HttpResponse made) {
     if (self->phase_ != Phase::answering) return;
-    if (made.status == 500) ++self->gate_.figures.http_failures;
+    if (made.status == 500) self->note_failure(made.failure);
     self->answer(std::move(made), Persistence::keep);
   });
   reader_.reset();  // the answer may take its time: the request is no longer needed

@@ -60,6 +60,7 @@ private:
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
   void leave();
+  void note_failure(const std::string& what);
   void refuse(const Refusal& refusal, Persistence persistence);
   void answer(HttpResponse response, Persistence persistence);
   void linger();

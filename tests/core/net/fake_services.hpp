@@ -12,7 +12,7 @@
 
 namespace wsr::net::test {
 
-class FakeServices final : public Services {
+class FakeServices : public Services {
 public:
   struct Told {
     std::string from, to, data;

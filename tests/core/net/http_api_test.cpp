@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/net/home_page.hpp"
+#include "core/net/http_parts.hpp"
 #include "tests/core/net/fake_services.hpp"
 
 using namespace wsr;
@@ -365,4 +366,114 @@ TEST_CASE("bad names, bodies and methods of rooms are refused with a sentence, a
   CHECK(a.ask("POST", "/api/rooms/r/push", R"({"data":1})", "text/plain").status == 415);
   CHECK(a.services.told.empty());
   CHECK(a.services.joined.empty());
+}
+
+TEST_CASE("text that is JSON and no value is refused with 400, wherever it stands, and nothing is asked") {
+  Api a;
+  for (const char* body :
+       {R"({"to":"\ud800","data":1})", R"({"to":"a","data":1,"\ud800":1})", R"({"to":["a",-1e99999],"data":1})",
+        R"({"to":["a","\udfff"],"data":1})", R"({"to":"a","data":1e400})", R"({"to":"a","data":["\ud800"]})",
+        R"({"to":"a","data":{"\ud800":1}})", R"({"to":"a","from":"\ud800","data":1})", R"({"to":1e999,"data":1})",
+        R"({"to":["a",["b"]],"data":1})", R"({"to":[{}],"data":1})", R"({"to":{"a":1},"data":1})",
+        R"({"to":"a","t\u006f":"b","data":1})", R"([])", R"("to")", "", "{", R"({"to":"a" "data":1})"}) {
+    INFO(body);
+    CHECK(a.post("/api/send", body).status == 400);
+  }
+  for (const char* body :
+       {R"({"channel":"\ud800","data":1})", R"({"channel":["a"],"data":1})", R"({"channel":"a","data":1e999})"}) {
+    INFO(body);
+    CHECK(a.post("/api/broadcast", body).status == 400);
+  }
+  for (const char* body : {R"({"from":"\ud800x","data":1})", R"({"data":-1e309})", R"({"data":1,"echo":1e999})"}) {
+    INFO(body);
+    CHECK(a.post("/api/rooms/r/push", body).status == 400);
+  }
+  CHECK(a.services.told.empty());
+  const std::string deep(62, '['), shallow(62, ']');
+  CHECK(a.post("/api/send", R"({"to":"a","data":)" + deep + shallow + "}").status == 200);
+  CHECK(a.post("/api/send", R"({"to":"a","data":[[)" + deep + shallow + "]]}").status == 400);
+  // What is forwarded is what came.
+  const std::string data = R"({ "a" : 1.50e+0 ,"\ud83d\ude00":"\u0041" , "a":0})";
+  CHECK(a.post("/api/send", R"({"to":"\u0061da","data":)" + data + "}").status == 200);
+  CHECK(a.services.told.back().to == "ada");
+  CHECK(a.services.told.back().data == data);
+}
+
+TEST_CASE("a peer's long text is not said back at length") {
+  Api a;
+  const auto response = a.post("/api/send", "{\"" + std::string(100'000, 'n') + "\":1}");
+  CHECK(response.status == 400);
+  CHECK(response.body.size() < 1'000);
+  const auto umlauts = a.post(
+      "/api/send", "{\"x" + [] {
+        std::string text;
+        for (int i = 0; i < 100; ++i) text += "\xc3\xa4";
+        return text;
+      }() + "\":1}");
+  CHECK_NOTHROW(json::parse(umlauts.body));
+  CHECK(umlauts.body.find("\xef\xbf\xbd") == std::string::npos);  // not cut inside of a character
+}
+
+TEST_CASE("what nobody foresaw is a 500 of its own request, with one answer") {
+  class Failing final : public FakeServices {
+  public:
+    void page(std::string_view, std::uint32_t, std::function<void(OwnerPage)>) override {
+      throw std::runtime_error("no");
+    }
+    void counts(std::function<void(OwnerCounts)> reply) override {
+      reply({});
+      throw std::runtime_error("after the answer");
+    }
+  } services;
+  HttpApi api(services);
+  const auto ask = [&](std::string_view target) {
+    std::vector<HttpResponse> answers;
+    api.handle({"GET", target, {}, {}}, [&](HttpResponse response) { answers.push_back(std::move(response)); });
+    REQUIRE(answers.size() == 1);
+    return answers.front();
+  };
+  for (int i = 0; i < 100; ++i) {  // more often than listings may be under way
+    const auto response = ask("/api/owners");
+    CHECK(response.status == 500);
+    CHECK(response.failure == "no");
+    CHECK(error_code(response) == "internal");
+    CHECK(response.body.find("\"no\"") == std::string::npos);  // of the log, not of the peer
+  }
+  CHECK(ask("/api/count").status == 200);
+  CHECK(ask("/healthz").status == 200);
+
+  int answers = 0;
+  const auto made = http::answering<int>(
+      [&](const HttpResponse& response) {
+        ++answers;
+        CHECK(response.status == 500);
+      },
+      [](int) -> HttpResponse { throw 7; });
+  made(1);
+  CHECK(answers == 1);
+}
+
+TEST_CASE("a few listings are under way at a time, the others wait for their turn") {
+  class Slow final : public FakeServices {
+  public:
+    void page(std::string_view, std::uint32_t, std::function<void(OwnerPage)> reply) override {
+      waiting.push_back(std::move(reply));
+    }
+    std::vector<std::function<void(OwnerPage)>> waiting;
+  } services;
+  HttpApi api(services);
+  int answers = 0;
+  for (int i = 0; i < 100; ++i) {
+    api.handle({"GET", "/api/owners?count=1000", {}, {}}, [&](const HttpResponse& response) {
+      CHECK(response.status == 200);
+      ++answers;
+    });
+  }
+  CHECK(services.waiting.size() == http::Turnstile::inside_max);
+  for (std::size_t at = 0; at < services.waiting.size(); ++at) {
+    const auto reply = services.waiting[at];  // answering one lets the next in
+    reply({Errc::ok, {}, "0"});
+    CHECK(services.waiting.size() - at <= http::Turnstile::inside_max);
+  }
+  CHECK(answers == 100);
 }
