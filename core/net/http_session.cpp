@@ -102,10 +102,7 @@ void HttpSession::take(std::string_view bytes) try {
     switch (step.event) {
       case HttpReader::Event::need_more:
         charge();
-        if (is_above_share()) {
-          return refuse({503, "capacity", "this server holds as much as it may (--memory-max): try again"},
-                        Persistence::close);
-        }
+        if (is_above_share()) return refuse_for_memory();
         return wait_readable();
       case HttpReader::Event::head:
         if (!on_head(bytes)) return;
@@ -113,6 +110,7 @@ void HttpSession::take(std::string_view bytes) try {
       case HttpReader::Event::done:
         pending_.assign(bytes);
         charge();
+        if (is_above_share()) return refuse_for_memory();
         return on_request();
       case HttpReader::Event::failed: {
         const auto& failure = reader_->failure();
@@ -252,6 +250,10 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
   answer(std::move(response), persistence);
 }
 
+void HttpSession::refuse_for_memory() {
+  refuse({503, "capacity", "this server holds as much as it may (--memory-max): try again"}, Persistence::close);
+}
+
 void HttpSession::answer(HttpResponse response, Persistence persistence) {
   phase_ = Phase::answering;
   set_deadline(gate_.options().handshake_within);  // a peer that does not read its answer goes
@@ -259,10 +261,7 @@ void HttpSession::answer(HttpResponse response, Persistence persistence) {
   head_out_ = http_head(response, goes_on ? Persistence::keep : Persistence::close);
   body_out_ = is_head_ ? std::string() : std::move(response.body);
   charge();
-  if (is_above_share() && body_out_.size() > share_bytes_min) {
-    return refuse({503, "capacity", "this server holds as much as it may (--memory-max), and this answer is large"},
-                  Persistence::close);
-  }
+  if (is_above_share() && body_out_.size() > share_bytes_min) return refuse_for_memory();
   const std::array<asio::const_buffer, 2> out{asio::buffer(head_out_), asio::buffer(body_out_)};
   asio::async_write(socket_, out, [self = shared_from_this(), goes_on](error_code error, std::size_t) {
     if (self->phase_ != Phase::answering) return;

@@ -62,6 +62,7 @@ private:
   void leave();
   void note_failure(const std::string& what);
   void refuse(const Refusal& refusal, Persistence persistence);
+  void refuse_for_memory();
   void answer(HttpResponse response, Persistence persistence);
   void linger();
   void set_deadline(Duration after);
