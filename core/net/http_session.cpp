@@ -158,6 +158,7 @@ void HttpSession::on_request() {
   ++gate_.figures.http_requests;
   keeps_alive_ = reader_->keeps_alive();
   is_head_ = reader_->method() == "HEAD";
+  is_http10_ = reader_->version() < 11;
   if (is_upgrade(upgrade_request(), upgrade_rules())) return route_upgrade();
   handle();
 }
@@ -258,7 +259,9 @@ void HttpSession::answer(HttpResponse response, Persistence persistence) {
   phase_ = Phase::answering;
   set_deadline(gate_.options().handshake_within);  // a peer that does not read its answer goes
   const bool goes_on = persistence == Persistence::keep && keeps_alive_ && !gate_.shared().is_draining;
-  head_out_ = http_head(response, goes_on ? Persistence::keep : Persistence::close);
+  head_out_ = http_head(response, !goes_on     ? Persistence::close
+                                  : is_http10_ ? Persistence::keep_told
+                                               : Persistence::keep);
   body_out_ = is_head_ ? std::string() : std::move(response.body);
   charge();
   if (is_above_share() && body_out_.size() > share_bytes_min) return refuse_for_memory();

@@ -82,7 +82,8 @@ private:
   Phase phase_ = Phase::reading;
   bool is_foreign_host_ = false;  // the request is for a name that is not ours
   bool is_head_ = false;          // of a HEAD request: the answer's body stays here
-  bool keeps_alive_ = false;      // the request allows another one behind it
+  bool is_http10_ = false;
+  bool keeps_alive_ = false;  // the request allows another one behind it
 };
 
 }  // namespace wsr::net

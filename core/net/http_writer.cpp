@@ -71,8 +71,8 @@ std::string http_head(const HttpResponse& response, Persistence persistence) {
     field("Sec-WebSocket-Version", "13");
     field("Upgrade", "websocket");
     field("Connection", persistence == Persistence::close ? "upgrade, close" : "upgrade");
-  } else if (persistence == Persistence::close) {
-    field("Connection", "close");
+  } else if (persistence != Persistence::keep) {
+    field("Connection", persistence == Persistence::close ? "close" : "keep-alive");
   }
   head.append("\r\n");
   return head;

@@ -10,7 +10,8 @@
 
 namespace wsr::net {
 
-enum class Persistence : std::uint8_t { keep, close };
+/// keep_told: to HTTP/1.0, which closes unless it is told.
+enum class Persistence : std::uint8_t { keep, keep_told, close };
 
 /// Status line and fields up to the empty line, with the body's Content-Length.
 [[nodiscard]] std::string http_head(const HttpResponse& response, Persistence persistence);
