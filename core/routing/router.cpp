@@ -298,7 +298,7 @@ void Router::drop_queue(ConnId conn) {
 
 std::uint32_t Router::answers_due(ConnId conn) const {
   const Session* session = state_->context.sessions.find(conn);
-  return session == nullptr ? 0 : session->answers_due;
+  return session == nullptr || session->phase == Session::Phase::closing ? 0 : session->answers_due;
 }
 
 Outbox* Router::outbox(ConnId conn) {
