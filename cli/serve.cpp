@@ -176,9 +176,9 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);  // refused: then the lower number is what there is
 }
 
-/// SIGINT, SIGTERM and SIGHUP, on a thread of their own: the first stops the server, a second SIGINT or SIGTERM ends the
-/// process at once. SIGHUP only ever stops: systemd and shells send it right behind another signal. Under nohup it stays
-/// ignored.
+/// SIGINT, SIGTERM and SIGHUP, on a thread of their own: the first stops the server, a second SIGINT or SIGTERM ends
+/// the process at once. SIGHUP only ever stops: systemd and shells send it right behind another signal. Under nohup it
+/// stays ignored.
 class Signals {
 public:
   explicit Signals(net::Server& server) : server_(server), signals_(io_, SIGINT, SIGTERM) {
@@ -302,9 +302,10 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   option("--devices-max", o.devices_max, "With multi: connections of one client (default: 8)")->type_name("N");
   option("--owners-max", o.owners_max, "Connections that the store holds (default: 4096 in memory, no bound on Redis)")
       ->type_name("N");
-  option("--connections-max", o.connections_max,
-         "Sockets of this server, silent ones included, besides 32 for probes and the HTTP API; 0: what the descriptors "
-         "allow")
+  option(
+      "--connections-max", o.connections_max,
+      "Sockets of this server, silent ones included, besides 32 for probes and the HTTP API; 0: what the descriptors "
+      "allow")
       ->capture_default_str()
       ->type_name("N");
   option("--per-address-max", o.per_address_max,

@@ -255,9 +255,7 @@ void Connection::end_session(Router::Answers answers) {
   gate_.shard().router().ending(conn_, answers);
 }
 
-bool Connection::has_answers_due() {
-  return role_ == Role::client && gate_.shard().router().answers_due(conn_) != 0;
-}
+bool Connection::has_answers_due() { return role_ == Role::client && gate_.shard().router().answers_due(conn_) != 0; }
 
 void Connection::give_last_frame() {
   end_session();

@@ -6,10 +6,11 @@
 //    └─protocol error──────▶ failed ───peer's end─────▶ gone     (its bytes are read and dropped meanwhile, or the
 //                                                                 reset would overtake our close frame)
 //
-// The Router's session ends with the step out of `open`: the rest is the goodbye. The end of what a peer says is not the
-// end of what it hears: a half-closed connection gets the answers to its commands, then a close frame. The goodbye lasts
-// while bytes move: goodbye_stall_max without a byte, or goodbye_max in all. Once the peer's kernel has all of it, the
-// peer has answer_within for its own close frame. While the server stops, the drain is the only bound of who still reads.
+// The Router's session ends with the step out of `open`: the rest is the goodbye. The end of what a peer says is not
+// the end of what it hears: a half-closed connection gets the answers to its commands, then a close frame. The goodbye
+// lasts while bytes move: goodbye_stall_max without a byte, or goodbye_max in all. Once the peer's kernel has all of
+// it, the peer has answer_within for its own close frame. While the server stops, the drain is the only bound of who
+// still reads.
 //
 // It has no read buffer (the shard's is borrowed; up to 13 bytes of a split frame header are kept here), no timer of
 // its own (an entry in the shard's wheel) and asks the kernel without blocking: async_wait, then recv or sendmsg.
@@ -81,9 +82,9 @@ public:
   /// More waits for it than its kernel buffers take.
   [[nodiscard]] bool is_behind() const { return is_waiting_writable_; }
   [[nodiscard]] bool is_destroyable() const { return is_gone() && handlers_ == 0; }
-  bool is_noted = false;        // stands in the Gate's list of those to flush
-  bool is_told_to_go = false;   // by the drain
-  SocketPermit permit;          // counts it as a socket of the server
+  bool is_noted = false;       // stands in the Gate's list of those to flush
+  bool is_told_to_go = false;  // by the drain
+  SocketPermit permit;         // counts it as a socket of the server
 
   void on_deadline(Time now) override;
 
@@ -130,9 +131,9 @@ private:
   Role role_ = Role::client;
   Phase phase_ = Phase::open;
   Deafness deafness_ = Deafness::none;
-  std::uint8_t handlers_ = 0;        // of Asio, still to run
+  std::uint8_t handlers_ = 0;           // of Asio, still to run
   CloseCode echo_ = CloseCode::normal;  // answering: what the close frame will say
-  bool has_peer_ended_ = false;      // it says nothing more: its FIN has come
+  bool has_peer_ended_ = false;         // it says nothing more: its FIN has come
   bool is_waiting_writable_ = false;
 };
 

@@ -12,8 +12,8 @@ namespace {
 constexpr Duration tick_every = std::chrono::milliseconds{100};
 constexpr std::size_t wheel_slots = 512;  // 51 s: pings of the usual spacing fire in their first round
 
-// At the bound of sockets. A request comes with the handshake's last packet or right behind it: who has said nothing for
-// this long has nothing to ask. Half a request is let come to its end for longer.
+// At the bound of sockets. A request comes with the handshake's last packet or right behind it: who has said nothing
+// for this long has nothing to ask. Half a request is let come to its end for longer.
 constexpr Duration silent_min = std::chrono::milliseconds{20};
 constexpr Duration speaking_min = std::chrono::seconds{1};
 constexpr int idle_looks_max = 32;
@@ -117,8 +117,8 @@ bool Gate::end_idle_session() {
 
 void Gate::open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, std::string_view handshake,
                      std::string_view leftover) {
-  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later. And it
-  // is the time at which the client asked: if we have stood still meanwhile it may have asked another server since.
+  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later. And
+  // it is the time at which the client asked: if we have stood still meanwhile it may have asked another server since.
   const Time asked_at = clock_now() - age_of_last_bytes(socket.native_handle());
   auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(asked_at), handshake);
   if (!opened) {

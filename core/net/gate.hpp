@@ -8,7 +8,8 @@
 //           red      slow readers first     80 %          the end: what is left is told, and ended
 //
 // Thread-safety: none; the shard's thread.
-// Bounds:        the shard's Limits, connections_max, sockets_max. At sockets_max a socket that has asked for nothing yet
+// Bounds:        the shard's Limits, connections_max, sockets_max. At sockets_max a socket that has asked for nothing
+// yet
 //                makes room for a newer one, the oldest first: silence does not keep probes and clients out.
 #pragma once
 
@@ -129,7 +130,7 @@ private:
       connections_;  // all that are not buried
   boost::intrusive::list<HttpSession, boost::intrusive::constant_time_size<false>,
                          boost::intrusive::base_hook<SessionHook>>
-      sessions_;  // the longest without an answer first
+      sessions_;                           // the longest without an answer first
   std::vector<Connection*> slots_;         // by ConnId::slot(); the connection must still be asked for its id
   std::vector<ConnId> dirty_;              // woken by the Router
   std::vector<Connection*> dirty_direct_;  // woken by themselves

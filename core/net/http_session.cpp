@@ -158,8 +158,8 @@ void HttpSession::accept(Upgrade upgrade) {
   if (upgrade.kind == Upgrade::Kind::chat) {
     // Written by the connection, once the claim is answered.
     const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), std::move(permit_), upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_,
-                           leftover);
+    return gate_.open_chat(std::move(socket_), std::move(permit_),
+                           upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_, leftover);
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),

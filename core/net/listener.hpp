@@ -1,7 +1,8 @@
 // Listener: accepts sockets for one shard; the kernel spreads connections over the shards of one port.
 //
 // Thread-safety: construct before the shard's thread runs; start() and stop() on the shard's thread.
-// Errors:        bind failures throw std::runtime_error with a sentence. When descriptors run out, or `has_room` says no,
+// Errors:        bind failures throw std::runtime_error with a sentence. When descriptors run out, or `has_room` says
+// no,
 //                accepting pauses: the backlog waits, nobody is accepted and dropped.
 #pragma once
 

@@ -4,7 +4,8 @@
 // reads their request says nothing about when the client asked, nor whether the client still waits. The kernel kept
 // both. Measured on Linux 6.18, with a connection accepted 2 s after it was made:
 //
-//   tcpi_last_data_recv   since the last byte of data; a FIN behind it, or our reading it, changes nothing: the age of the
+//   tcpi_last_data_recv   since the last byte of data; a FIN behind it, or our reading it, changes nothing: the age of
+//   the
 //                         request. With nothing said yet it is the age of the connection.
 //   tcpi_last_data_sent   since we sent: the age of the connection, until the first answer on it
 //   tcpi_last_ack_recv    since any packet: a FIN makes it young again

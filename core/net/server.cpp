@@ -136,9 +136,9 @@ void Server::State::build() {
         std::make_unique<Shard>(unit.io, *hub, static_cast<ShardIndex>(i), unit.gate, limits, options.authorizer);
     unit.gate.bind(*unit.shard);
     hub->add_shard(*unit.shard);
-    unit.listener = std::make_unique<Listener>(std::move(acceptors[i]), unit.io,
-                                               [&gate = unit.gate](TcpSocket socket) { gate.take(std::move(socket)); },
-                                               [&gate = unit.gate] { return gate.has_room(); });
+    unit.listener = std::make_unique<Listener>(
+        std::move(acceptors[i]), unit.io, [&gate = unit.gate](TcpSocket socket) { gate.take(std::move(socket)); },
+        [&gate = unit.gate] { return gate.has_room(); });
   }
 }
 

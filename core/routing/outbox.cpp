@@ -208,10 +208,9 @@ std::uint32_t Outbox::take_dropped() { return std::exchange(dropped_, 0); }
 std::size_t Outbox::frames() const { return frames_.size() - head_ - tombstones_; }
 
 std::size_t Outbox::messages() const {
-  return static_cast<std::size_t>(
-      std::count_if(frames_.begin() + head_, frames_.end(), [](const Waiting& waiting) {
-        return waiting.frame.size() != 0 && is_message(waiting.topic);
-      }));
+  return static_cast<std::size_t>(std::count_if(frames_.begin() + head_, frames_.end(), [](const Waiting& waiting) {
+    return waiting.frame.size() != 0 && is_message(waiting.topic);
+  }));
 }
 
 std::size_t Outbox::cut() {

@@ -111,8 +111,8 @@ public:
   [[nodiscard]] std::uint32_t take_dropped();
 
   void clear();
-  /// Drops all that waits but the rest of a frame that is half written, for a close frame that is to follow it. How many
-  /// messages went; nobody is told of them any more.
+  /// Drops all that waits but the rest of a frame that is half written, for a close frame that is to follow it. How
+  /// many messages went; nobody is told of them any more.
   std::size_t cut();
   /// Messages that wait, one that is half written included.
   [[nodiscard]] std::size_t messages() const;

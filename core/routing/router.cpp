@@ -286,8 +286,7 @@ void Router::closed(ConnId conn) {
 void Router::ending(ConnId conn, Answers answers) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr) return;
-  state_->delivery.end(*session,
-                       answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
+  state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
 }
 
 void Router::drop_queue(ConnId conn) {

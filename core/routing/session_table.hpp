@@ -40,9 +40,9 @@ struct Session {
   Framing framing;
   Claim claim = Claim::asked;
   Phase phase = Phase::open;
-  bool has_been_held = false;  // the claim has stood once: the client is back in its rooms
-  bool are_rooms_due = false;  // to be asserted again, once the claim is
-  bool is_released = false;    // its row and its places in rooms are given back
+  bool has_been_held = false;     // the claim has stood once: the client is back in its rooms
+  bool are_rooms_due = false;     // to be asserted again, once the claim is
+  bool is_released = false;       // its row and its places in rooms are given back
   std::uint32_t answers_due = 0;  // commands with an id that are not answered yet
   Outbox outbox;
   Frame preface;  // goes out before everything else: the answer to the upgrade
