@@ -92,13 +92,15 @@ void Connection::on_readable() {
 void Connection::on_peer_end() {
   has_peer_ended_ = true;
   if (phase_ == Phase::closing) phase_ = Phase::answered;  // without its close frame; it may still read ours
-  if (phase_ == Phase::open && (has_answers_due() || (outbox() != nullptr && outbox()->bytes() != 0))) {
+  if (phase_ == Phase::open) {
+    const auto* box = outbox();
+    const bool is_something_due = has_answers_due() || (box != nullptr && !box->is_empty());
+    if (!is_something_due) return drop();
     // Still a session while its commands are under way: a join, too, ends in what was asked for.
     if (!has_answers_due()) end_session();
     phase_ = Phase::answering;
     begin_goodbye();
   }
-  if (phase_ == Phase::open) return drop();
   gate_.wake_connection(*this);
 }
 
@@ -265,8 +267,9 @@ void Connection::give_last_frame() {
 }
 
 void Connection::close(CloseCode code, std::string_view reason) {
-  if (phase_ == Phase::answering && has_peer_ended_) {
-    echo_ = code;
+  if (phase_ == Phase::answering) {  // on its way out already: no answer is to come any more
+    if (has_peer_ended_) echo_ = code;
+    end_session();
     return gate_.wake_connection(*this);
   }
   if (phase_ != Phase::open) return;

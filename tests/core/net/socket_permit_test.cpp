@@ -1,6 +1,8 @@
 #include "core/net/socket_permit.hpp"
 
 #include <catch2/catch.hpp>
+#include <utility>
+#include <vector>
 
 using namespace wsr::net;
 

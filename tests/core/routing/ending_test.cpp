@@ -94,6 +94,7 @@ TEST_CASE("a client that has said goodbye gets the answers to what it asked befo
   CHECK_THAT(word_of_message_to_ada(world, bobs), !Contains("delivered"));
   world.router.end_turn();
   CHECK(world.releases.size() == 1);
+  world.router.on_answer(world.subscribes.back(), Subscribed{});
   world.pass(30s);  // whatever is not answered by then says so
   std::string heard;
   for (const auto& text : world.read(adas)) heard += text;
