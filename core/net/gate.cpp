@@ -36,6 +36,7 @@ Gate::Gate(asio::io_context& io, GateShared& shared)
       drain_tick_(io),
       read_buffer_(read_buffer_bytes),
       random_(std::random_device{}()) {
+  own_outbox_rules_.overhead = frame_overhead_bytes;
   own_outbox_rules_.bytes_max = shared.options.limits.outbox_bytes_max;
   own_outbox_rules_.budget.bytes_max = shared.options.limits.outboxes_bytes_max;
 }
@@ -328,6 +329,7 @@ void Gate::add_figures(ServerStats& stats) const {
   stats.bytes_out += figures.bytes_out;
   stats.writes += figures.writes;
   stats.http_requests += figures.http_requests;
+  stats.http_failures += figures.http_failures;
   stats.upgrades_refused += figures.upgrades_refused;
 }
 

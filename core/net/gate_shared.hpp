@@ -4,14 +4,17 @@
 #include <atomic>
 #include <cstddef>
 
+#include "core/net/own_hosts.hpp"
 #include "core/net/server.hpp"
 #include "core/net/socket_permit.hpp"
 
 namespace wsr::net {
 
 struct GateShared {
-  explicit GateShared(const ServerOptions& server_options) : options(server_options) {}
+  explicit GateShared(const ServerOptions& server_options)
+      : options(server_options), hosts(server_options.bind, server_options.url, server_options.hosts) {}
   const ServerOptions& options;
+  const OwnHosts hosts;
   std::size_t connections_max = 0;         // WebSockets: the option, or what the descriptors allow
   std::size_t sockets_max = 0;             // connections_max, and some that only HTTP may use: probes, the API
   std::atomic<bool> is_draining{false};    // no new WebSockets; set once, by stop()

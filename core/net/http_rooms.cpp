@@ -9,6 +9,7 @@ namespace wsr::net {
 namespace {
 
 using http::answer;
+using http::answering;
 using http::bad_request;
 using http::Json;
 using http::method_not_allowed;
@@ -38,24 +39,24 @@ void list(Services& services, const Target& target, const Reply& reply) {
   const auto page = http::read_page(target);
   if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
   const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.rooms(cursor, count, [reply](const RoomPage& found) {
-    if (found.result != Errc::ok) return reply(store_refusal(found.result));
-    Json rooms = Json::array();
-    for (const auto& [room, size] : found.rooms) rooms.push_back({{"room", room.view()}, {"size", size}});
-    reply(answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}}));
-  });
+  services.rooms(cursor, count, answering<RoomPage>(reply, [](const RoomPage& found) {
+                   if (found.result != Errc::ok) return store_refusal(found.result);
+                   Json rooms = Json::array();
+                   for (const auto& [room, size] : found.rooms) rooms.push_back({{"room", room.view()}, {"size", size}});
+                   return answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}});
+                 }));
 }
 
 void describe(Services& services, const RoomName& room, const Reply& reply) {
-  services.room_info(room, [room, reply](const RoomInfo& info) {
-    if (info.result != Errc::ok) return reply(store_refusal(info.result));
+  services.room_info(room, answering<RoomInfo>(reply, [room](const RoomInfo& info) {
+    if (info.result != Errc::ok) return store_refusal(info.result);
     Json servers = Json::array();
     for (const auto& [server, connections] : info.servers) {
       servers.push_back({{"server", server.view()}, {"connections", connections}});
     }
-    reply(answer(
-        {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}}));
-  });
+    return answer(
+        {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}});
+  }));
 }
 
 void push(Services& services, const RoomName& room, const HttpRequest& request, const Reply& reply) {
@@ -65,7 +66,7 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
   if (!data) return reply(bad_request("\"data\" is missing: any JSON value, forwarded byte for byte"));
   ClientId from;
   if (const auto given = body.find("from")) {
-    auto client = http::client_of(nlohmann::json::parse(*given), "from");
+    auto client = http::client_of(*given, "from");
     if (!client) return reply(bad_request(client.error().message));
     from = std::move(*client);
   }
@@ -77,36 +78,36 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
   if (echo == Echo::no && from.is_empty()) {
     return reply(bad_request("\"echo\": false leaves the sender out, so it needs \"from\""));
   }
-  services.push(room, from, *data, echo, [room, reply](const RoomPushed& pushed) {
-    if (pushed.result == Errc::rate_limited) return reply(rate_limited(pushed));
-    if (pushed.result != Errc::ok) return reply(refused(pushed.result, pushed.detail));
+  services.push(room, from, *data, echo, answering<RoomPushed>(reply, [room](const RoomPushed& pushed) {
+    if (pushed.result == Errc::rate_limited) return rate_limited(pushed);
+    if (pushed.result != Errc::ok) return refused(pushed.result, pushed.detail);
     Json result = {{"room", room.view()}, {"servers", pushed.servers}, {"connections", pushed.connections}};
     if (pushed.unknown != 0) result["unknown"] = pushed.unknown;
-    reply(answer(result));
-  });
+    return answer(result);
+  }));
 }
 
 void list_members(Services& services, const RoomName& room, const Target& target, const Reply& reply) {
   const auto page = http::read_page(target);
   if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
   const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.room_members(room, cursor, count, [room, reply](const RosterPage& found) {
-    if (found.result != Errc::ok) return reply(store_refusal(found.result));
+  services.room_members(room, cursor, count, answering<RosterPage>(reply, [room](const RosterPage& found) {
+    if (found.result != Errc::ok) return store_refusal(found.result);
     Json members = Json::array();
     for (const ClientId& member : found.members) members.push_back(member.view());
-    reply(answer({{"room", room.view()},
-                  {"members", std::move(members)},
-                  {"cursor", found.cursor},
-                  {"size", found.size},
-                  {"version", found.version}}));
-  });
+    return answer({{"room", room.view()},
+                   {"members", std::move(members)},
+                   {"cursor", found.cursor},
+                   {"size", found.size},
+                   {"version", found.version}});
+  }));
 }
 
 std::function<void(RoomDone)> done(const RoomName& room, const ClientId& client, const Reply& reply) {
-  return [room, client, reply](const RoomDone& ended) {
-    if (ended.result != Errc::ok) return reply(refused(ended.result, ended.detail));
-    reply(answer({{"room", room.view()}, {"client", client.view()}, {"size", ended.size}, {"version", ended.version}}));
-  };
+  return answering<RoomDone>(reply, [room, client](const RoomDone& ended) {
+    if (ended.result != Errc::ok) return refused(ended.result, ended.detail);
+    return answer({{"room", room.view()}, {"client", client.view()}, {"size", ended.size}, {"version", ended.version}});
+  });
 }
 
 void on_member(Services& services, const HttpRequest& request, const RoomName& room, const ClientId& client,
@@ -118,10 +119,10 @@ void on_member(Services& services, const HttpRequest& request, const RoomName& r
   }
   if (request.method == "DELETE") return services.leave(room, client, done(room, client, reply));
   if (request.method != "GET") return reply(method_not_allowed(request.method, "GET, HEAD, POST, DELETE"));
-  services.room_member(room, client, [room, client, reply](const RoomInfo& info) {
-    if (info.result != Errc::ok) return reply(store_refusal(info.result));
-    reply(answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}}));
-  });
+  services.room_member(room, client, answering<RoomInfo>(reply, [room, client](const RoomInfo& info) {
+    if (info.result != Errc::ok) return store_refusal(info.result);
+    return answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}});
+  }));
 }
 
 /// The pieces of a path behind /api/rooms/, still percent-encoded.
