@@ -11,6 +11,7 @@
 
 #include "core/net/gate.hpp"
 #include "core/net/http_parts.hpp"
+#include "core/net/peer_state.hpp"
 #include "core/wire/utf8.hpp"
 
 namespace wsr::net {
@@ -30,13 +31,20 @@ std::size_t heap_bytes(const std::string& text) {
 
 }  // namespace
 
-void HttpSession::start(Gate& gate, TcpSocket socket) {
-  auto session = std::make_shared<HttpSession>(gate, std::move(socket));
+void HttpSession::start(Gate& gate, TcpSocket socket, SocketPermit permit) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
   gate.take_session(*session);
   session->read_request();
 }
 
-HttpSession::HttpSession(Gate& gate, TcpSocket socket) : gate_(gate), socket_(std::move(socket)) {}
+void HttpSession::turn_away(Gate& gate, TcpSocket socket, SocketPermit permit, const Refusal& refusal) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
+  gate.take_session(*session);
+  session->refuse(refusal, Persistence::close);
+}
+
+HttpSession::HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit)
+    : gate_(gate), socket_(std::move(socket)), permit_(std::move(permit)) {}
 
 HttpSession::~HttpSession() = default;
 
@@ -55,7 +63,7 @@ void HttpSession::charge() {
 bool HttpSession::is_above_share() const {
   const auto& budget = gate_.own_outbox_rules().budget;
   if (!budget.is_exceeded()) return false;
-  const std::size_t sockets = std::max<std::size_t>(gate_.shared().sockets, 1);
+  const std::size_t sockets = std::max<std::size_t>(gate_.shared().sockets.open(), 1);
   // Half of an equal share: what was held when the budget was reached stays, and all of this comes on top.
   return charged_ > std::max(budget.bytes_max / sockets / 2, share_bytes_min);
 }
@@ -64,6 +72,8 @@ bool HttpSession::is_above_share() const {
 
 void HttpSession::read_request() {
   phase_ = Phase::reading;
+  reading_since_ = clock_now();
+  gate_.note_reading(*this);
   reader_.emplace(HttpBounds{gate_.options().header_bytes_max, gate_.options().body_bytes_max});
   set_deadline(gate_.options().handshake_within);
   if (pending_.empty()) {
@@ -218,11 +228,16 @@ void HttpSession::accept(Upgrade upgrade) {
   handshake_ += upgrade.accept;
   if (upgrade.speaks_v1) handshake_ += "\r\nSec-WebSocket-Protocol: wsr.v1";
   handshake_ += "\r\n\r\n";
+  if (has_peer_ended(socket_.native_handle())) {
+    // It gave up while it waited, and may be connected elsewhere by now: a session must be able to say goodbye.
+    return refuse({400, "bad_request", "a WebSocket needs both directions: this peer has shut down its own"},
+                  Persistence::close);
+  }
   if (upgrade.kind == Upgrade::Kind::chat) {
     // Written by the connection, once the claim is answered.
     const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_,
-                           leftover);
+    return gate_.open_chat(std::move(socket_), std::move(permit_),
+                           upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_, leftover);
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),
@@ -230,8 +245,11 @@ void HttpSession::accept(Upgrade upgrade) {
                       if (self->phase_ != Phase::answering) return;
                       if (error) return self->drop();
                       const auto leftover = self->hand_over();
-                      if (room.is_empty()) return self->gate_.open_echo(std::move(self->socket_), leftover);
-                      self->gate_.open_watch(std::move(self->socket_), room, leftover);
+                      auto& gate = self->gate_;
+                      if (room.is_empty()) {
+                        return gate.open_echo(std::move(self->socket_), std::move(self->permit_), leftover);
+                      }
+                      gate.open_watch(std::move(self->socket_), std::move(self->permit_), room, leftover);
                     });
 }
 
@@ -301,11 +319,17 @@ void HttpSession::drain() {
   if (phase_ == Phase::reading && reader_ && !reader_->has_begun()) drop();
 }
 
+HttpSession::Use HttpSession::use() const {
+  if (phase_ == Phase::answering) return Use::answering;
+  return phase_ == Phase::reading && reader_ && reader_->has_begun() ? Use::speaking : Use::silent;
+}
+
 void HttpSession::drop() {
   if (phase_ == Phase::gone) return;
   leave();
   error_code ignored;
   socket_.close(ignored);
+  permit_.end();
 }
 
 void HttpSession::leave() {

@@ -206,6 +206,28 @@ void Outbox::taken(std::size_t bytes) {
 
 std::uint32_t Outbox::take_dropped() { return std::exchange(dropped_, 0); }
 
+std::size_t Outbox::messages() const {
+  return static_cast<std::size_t>(std::count_if(frames_.begin() + head_, frames_.end(), [](const Waiting& waiting) {
+    return waiting.frame.size() != 0 && is_message(waiting.topic);
+  }));
+}
+
+std::size_t Outbox::cut() {
+  const std::size_t before = messages();
+  const std::size_t cost_before = cost();
+  if (offset_ == 0) {
+    clear();
+  } else {
+    bytes_ = frames_[head_].frame.size() - offset_;
+    frames_.resize(head_ + 1);
+    latest_.reset();
+    looked_at_ = tombstones_ = 0;
+    rules_->budget.bytes -= cost_before - cost();
+  }
+  dropped_ = 0;
+  return before - messages();
+}
+
 void Outbox::clear() {
   // A burst's vector is given back; a handful of slots stays for the next message.
   rules_->budget.bytes -= cost();

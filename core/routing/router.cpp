@@ -27,7 +27,8 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
                             .overhead = frame_overhead_bytes},
                 SessionTable(options.limits.sessions_max),
                 {},
-                StoreState::up},
+                StoreState::up,
+                {}},
         delivery(context),
         ownership(context, *this),
         flow(context, delivery, *this),
@@ -46,11 +47,12 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     text.clear();
     append_result(text, waiter.id, state_of(word), reason_of(word));
     delivery.say(*session, text);
+    delivery.answered(*session);
   }
 
   void on_kick(ConnId conn, CloseCode code, std::string_view reason) override {
     Session* session = context.sessions.find(conn);
-    if (session == nullptr || session->phase == Session::Phase::closing) return;
+    if (session == nullptr || session->phase != Session::Phase::open) return;
     if (code == CloseCode::replaced) ++context.stats.displaced;
     delivery.close(*session, code, reason);
   }
@@ -108,6 +110,13 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
   void tell(const ShardAddress& to, const Entry& entry) override { flow.tell(to, entry); }
 
   // ---- sessions
+  /// What others see of it ends.
+  void release(Session& session) {
+    if (std::exchange(session.is_released, true)) return;
+    rooms.on_closed(session);
+    ownership.release(session);
+  }
+
   void welcome(Session& session) {
     if (!session.outbox.is_held()) return;  // claimed again
     if (session.framing == Framing::raw) {
@@ -134,6 +143,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
         if (const auto to = ClientId::check(command.to.view()); to.code != Errc::ok) {
           return delivery.complain(session, command.id.view(), to_string(to.code), "\"to\": " + to.message);
         }
+        if (command.id.is_set()) ++session.answers_due;
         return admission.submit(utterance(session, command, Utterance::Kind::send, command.to.view()));
       case Command::Op::join:
       case Command::Op::leave:
@@ -144,6 +154,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (const auto room = RoomName::check(command.room.view()); room.code != Errc::ok) {
       return delivery.complain(session, command.id.view(), to_string(room.code), "\"room\": " + room.message);
     }
+    if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
@@ -197,6 +208,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     // A send that waits for its word has it by now, and only one limit can be meant.
     if (said.kind == Utterance::Kind::push || said.wait == Wait::not_at_all) {
       delivery.complain(*session, said.id, to_string(code), sentence);
+      if (said.wait == Wait::for_word) delivery.answered(*session);
     }
     if (code == Errc::rate_limited && context.limits().over_rate == Limits::OverRate::close) {
       delivery.close(*session, CloseCode::rate_limited, sentence);
@@ -255,7 +267,7 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
 
 void Router::text(ConnId conn, std::string_view json) {
   Session* session = state_->context.sessions.find(conn);
-  if (session == nullptr || session->phase == Session::Phase::closing) return;
+  if (session == nullptr || session->phase != Session::Phase::open) return;
   const auto parsed = parse_command(json);
   if (const auto* command = std::get_if<Command>(&parsed)) return state_->carry_out(*session, *command);
   const auto& error = std::get<CommandError>(parsed);
@@ -267,9 +279,26 @@ void Router::closed(ConnId conn) {
   if (session == nullptr) return;
   ++state_->context.stats.closed;
   session->phase = Session::Phase::closing;
-  state_->rooms.on_closed(*session);
-  state_->ownership.release(*session);
+  state_->release(*session);
+  state_->context.stats.lost_at_close += session->outbox.messages();
   state_->context.sessions.close(*session);
+}
+
+void Router::ending(ConnId conn, Answers answers) {
+  Session* session = state_->context.sessions.find(conn);
+  if (session == nullptr) return;
+  state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
+}
+
+void Router::drop_queue(ConnId conn) {
+  if (Session* session = state_->context.sessions.find(conn)) {
+    state_->context.stats.lost_at_close += session->outbox.cut();
+  }
+}
+
+std::uint32_t Router::answers_due(ConnId conn) const {
+  const Session* session = state_->context.sessions.find(conn);
+  return session == nullptr || session->phase == Session::Phase::closing ? 0 : session->answers_due;
 }
 
 Outbox* Router::outbox(ConnId conn) {
@@ -382,7 +411,15 @@ void Router::reassert() {
 
 void Router::on_server_gone(const ServerId& server) { state_->flow.on_server_gone(server); }
 
-void Router::end_turn() { state_->flow.flush(); }
+void Router::end_turn() {
+  auto& context = state_->context;
+  // By index: whom a connection had displaced hears of it now, and may be of this shard.
+  for (std::size_t i = 0; i < context.ended.size(); ++i) {
+    if (Session* session = context.sessions.find(context.ended[i])) state_->release(*session);
+  }
+  context.ended.clear();
+  state_->flow.flush();
+}
 
 std::optional<Time> Router::next_deadline() const {
   std::optional<Time> next;
