@@ -122,8 +122,7 @@ private:
   std::unique_ptr<Outbox> own_outbox_;               // where the Router has none for it
   Time heard_at_{};                                  // anything
   Time spoken_at_{};                                 // anything but a pong
-  Time ping_at_{};                                   // the last ping, or the beginning
-  Time goodbye_at_{};                                // when it began
+  Time ping_at_{};                                   // the last ping, or the beginning; then that of the goodbye
   Time moved_at_{};                                  // of the goodbye: when bytes were last seen to go
   std::size_t goodbye_bytes_ = 0;                    // left of it, then
   std::array<char, ws_header_bytes_max> partial_{};  // the unparsed rest of what was read
