@@ -343,9 +343,9 @@ void Connection::drop() {
 }
 
 void Connection::begin_goodbye() {
-  goodbye_at_ = moved_at_ = clock_now();
+  ping_at_ = moved_at_ = clock_now();
   goodbye_bytes_ = unsent_bytes();
-  gate_.wheel().set(*this, goodbye_at_ + goodbye_look_every);
+  gate_.wheel().set(*this, ping_at_ + goodbye_look_every);
 }
 
 std::size_t Connection::unsent_bytes() {
@@ -359,11 +359,11 @@ void Connection::look_at_goodbye(Time now) {
   const auto left = unsent_bytes();
   if (left != goodbye_bytes_) moved_at_ = now;
   goodbye_bytes_ = left;
-  if (phase_ == Phase::answering && now - goodbye_at_ >= answers_max) return give_last_frame();
+  if (phase_ == Phase::answering && now - ping_at_ >= answers_max) return give_last_frame();
   // A reader that is only slow gets the whole of a drain, which ends all that is left then.
   const bool is_judged = left == 0 || !gate_.shared().is_draining;
   const auto quiet_max = phase_ == Phase::answering ? answers_max : left == 0 ? answer_within : goodbye_stall_max;
-  if (is_judged && (now - moved_at_ >= quiet_max || now - goodbye_at_ >= goodbye_max)) return drop();
+  if (is_judged && (now - moved_at_ >= quiet_max || now - ping_at_ >= goodbye_max)) return drop();
   gate_.wheel().set(*this, now + goodbye_look_every);
 }
 

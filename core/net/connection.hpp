@@ -129,8 +129,7 @@ private:
   Time spoken_at_{};                                 // anything but a pong
   Time unfinished_since_{};                          // when the message that charged_ counts began
   std::size_t charged_ = 0;                          // bytes of an unfinished message, in the memory budget
-  Time ping_at_{};                                   // the last ping, or the beginning
-  Time goodbye_at_{};                                // when it began
+  Time ping_at_{};                                   // the last ping, or the beginning; then that of the goodbye
   Time moved_at_{};                                  // of the goodbye: when bytes were last seen to go
   std::size_t goodbye_bytes_ = 0;                    // left of it, then
   std::array<char, ws_header_bytes_max> partial_{};  // the unparsed rest of what was read

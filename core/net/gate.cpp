@@ -13,9 +13,10 @@ constexpr Duration tick_every = std::chrono::milliseconds{100};
 constexpr std::size_t wheel_slots = 512;  // 51 s: pings of the usual spacing fire in their first round
 
 // At the bound of sockets. A request comes with the handshake's last packet or right behind it: who has said nothing
-// for this long has nothing to ask. Half a request is let come to its end for longer.
+// for this long has nothing to ask. Half a request is let come to its end for longer, but not for long: who sends such
+// on purpose must not keep a probe waiting for seconds either.
 constexpr Duration silent_min = std::chrono::milliseconds{20};
-constexpr Duration speaking_min = std::chrono::seconds{1};
+constexpr Duration speaking_min = std::chrono::milliseconds{100};
 constexpr int idle_looks_max = 32;
 
 // A drain. A load balancer sees the red light before the first client comes back through it; the last fifth is for

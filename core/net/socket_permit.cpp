@@ -7,9 +7,9 @@ namespace wsr::net {
 namespace ip = boost::asio::ip;
 
 std::optional<SocketPermit> SocketCounts::admit(const ip::address& peer) {
-  std::optional<ip::address> counted;
+  std::unique_ptr<const ip::address> counted;
   if (per_address_max_ != 0) {
-    counted = peer_of(peer);
+    counted = std::make_unique<const ip::address>(peer_of(peer));
     const std::lock_guard lock(mutex_);
     auto& open = by_address_[*counted];
     if (open >= per_address_max_) return std::nullopt;
@@ -21,12 +21,12 @@ std::optional<SocketPermit> SocketCounts::admit(const ip::address& peer) {
 
 SocketPermit SocketCounts::admit_briefly() {
   open_.fetch_add(1, std::memory_order_relaxed);
-  return SocketPermit(*this, std::nullopt);
+  return SocketPermit(*this, nullptr);
 }
 
-void SocketCounts::end(const std::optional<ip::address>& peer) {
+void SocketCounts::end(const ip::address* peer) {
   open_.fetch_sub(1, std::memory_order_relaxed);
-  if (!peer) return;
+  if (peer == nullptr) return;
   const std::lock_guard lock(mutex_);
   const auto found = by_address_.find(*peer);
   if (--found->second == 0) by_address_.erase(found);

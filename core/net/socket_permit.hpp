@@ -11,6 +11,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -32,7 +33,7 @@ public:
 
 private:
   friend class SocketPermit;
-  void end(const std::optional<boost::asio::ip::address>& peer);
+  void end(const boost::asio::ip::address* peer);
 
   std::atomic<std::size_t> open_{0};
   std::size_t per_address_max_ = 0;
@@ -44,27 +45,27 @@ class SocketPermit {
 public:
   SocketPermit() = default;
   SocketPermit(SocketPermit&& other) noexcept
-      : counts_(std::exchange(other.counts_, nullptr)), peer_(std::exchange(other.peer_, std::nullopt)) {}
+      : counts_(std::exchange(other.counts_, nullptr)), peer_(std::move(other.peer_)) {}
   SocketPermit& operator=(SocketPermit&& other) noexcept {
     if (this == &other) return *this;
     end();
     counts_ = std::exchange(other.counts_, nullptr);
-    peer_ = std::exchange(other.peer_, std::nullopt);
+    peer_ = std::move(other.peer_);
     return *this;
   }
   ~SocketPermit() { end(); }
   /// Counts the socket out. Again: nothing.
   void end() {
-    if (counts_ != nullptr) std::exchange(counts_, nullptr)->end(peer_);
+    if (counts_ != nullptr) std::exchange(counts_, nullptr)->end(peer_.get());
   }
 
 private:
   friend class SocketCounts;
-  SocketPermit(SocketCounts& counts, std::optional<boost::asio::ip::address> peer)
+  SocketPermit(SocketCounts& counts, std::unique_ptr<const boost::asio::ip::address> peer)
       : counts_(&counts), peer_(std::move(peer)) {}
 
   SocketCounts* counts_ = nullptr;
-  std::optional<boost::asio::ip::address> peer_;  // set: counted by address, too
+  std::unique_ptr<const boost::asio::ip::address> peer_;  // counted by address, too; a pointer, as most are not
 };
 
 /// What counts as one peer: an IPv4 address, also when it is written as IPv6, or the /64 of an IPv6 address, of which a
