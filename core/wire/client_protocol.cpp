@@ -11,6 +11,10 @@
 #include <optional>
 #include <utility>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "core/wire/utf8.hpp"
 
 namespace wsr {
@@ -23,6 +27,16 @@ constexpr std::size_t quoted_bytes_max = 64;  // of a client's own text in a sen
 
 /// The first quote, backslash or control character at or after `at`: where plain string text ends.
 const char* plain_text_end(const char* at, const char* end) {
+#ifdef __SSE2__
+  for (; end - at >= 16; at += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    const __m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+    const int marks = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), control));
+    if (marks != 0) return at + std::countr_zero(static_cast<unsigned>(marks));
+  }
+#endif
   if constexpr (std::endian::native == std::endian::little) {
     constexpr std::uint64_t ones = 0x0101010101010101;
     constexpr std::uint64_t highs = 0x8080808080808080;

@@ -322,3 +322,27 @@ TEST_CASE("a JSON string says its text, half of a surrogate pair says none") {
   CHECK(json_string("\"\"") == "");
   for (const char* none : {R"("\ud800")", "1", "null", "[\"a\"]", "", "\""}) CHECK_FALSE(json_string(none));
 }
+
+TEST_CASE("what ends plain text is found at every place of a long string") {
+  for (std::size_t size : {1U, 7U, 8U, 15U, 16U, 17U, 31U, 33U, 48U, 70U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const char special : {'"', '\\', '\n', '\x01', '\x1f'}) {
+        std::string text(size, '\x20');
+        for (std::size_t i = 0; i < size; ++i)
+          text[i] = static_cast<char>(i % 3 == 0 ? ' ' : i % 3 == 1 ? '!' : '\x7f');
+        text[at] = special;
+        std::string json;
+        append_json_string(json, text);
+        REQUIRE(json.size() > size + 2);
+        REQUIRE(json_string(json) == text);
+        REQUIRE_FALSE(is_json_value("\"" + text + "\""));  // unescaped
+      }
+    }
+  }
+  std::string high;
+  for (int i = 0; i < 40; ++i) high += "\xc3\xa4\xf0\x9f\x98\x80";
+  std::string json;
+  append_json_string(json, high);
+  CHECK(json == "\"" + high + "\"");
+  CHECK(is_json_value(json));
+}
