@@ -113,7 +113,7 @@ Released OwnerDirectory::release(const ClientId& client, const Attachment& at, S
 Owners OwnerDirectory::lookup(const ClientId& client, StoreTime now) const {
   Owners owners;
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
-    if (slots_[place].is_seen(now)) owners.rows.push_back(slots_[place].row());
+    if (slots_[place].is_seen(now)) owners.rows.push_back(slots_[place].row(now));
   }
   std::sort(owners.rows.begin(), owners.rows.end(), is_newer);
   return owners;
@@ -124,7 +124,7 @@ std::optional<OwnerRow> OwnerDirectory::newest(const ClientId& client, StoreTime
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
     const Slot& slot = slots_[place];
     if (!slot.is_seen(now)) continue;
-    if (OwnerRow row = slot.row(); !newest || is_newer(row, *newest)) newest = std::move(row);
+    if (OwnerRow row = slot.row(now); !newest || is_newer(row, *newest)) newest = std::move(row);
   }
   return newest;
 }
@@ -198,7 +198,8 @@ Servers OwnerDirectory::servers(StoreTime now) const {
   answer.rows.reserve(servers_.size());
   for (const auto& [id, server] : servers_) {
     const auto lease = server.held_until > now ? ServerRow::Lease::held : ServerRow::Lease::expired;
-    answer.rows.push_back({id, server.info, server.renewed_at, lease});
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(server.held_until - now);
+    answer.rows.push_back({id, server.info, server.renewed_at, lease, left});
   }
   return answer;
 }

@@ -86,6 +86,11 @@ private:
       return conn == where.conn && shard == where.shard && server->id == where.server;
     }
     [[nodiscard]] OwnerRow row() const { return {client, at(), epoch, claimed_at}; }
+    [[nodiscard]] OwnerRow row(StoreTime now) const {  // as a reader gets it
+      OwnerRow row = this->row();
+      row.lease_left = std::chrono::ceil<std::chrono::milliseconds>(server->held_until - now);
+      return row;
+    }
     [[nodiscard]] bool is_seen(StoreTime now) const { return server->held_until > now && expires_at > now; }
   };
   struct ClientOf {

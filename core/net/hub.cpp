@@ -11,6 +11,8 @@ namespace {
 
 constexpr int tag_shift = 56;
 constexpr std::uint64_t ticket_mask = (std::uint64_t{1} << tag_shift) - 1;
+// Much less than a gap: with every answer of a busy store it would be too often.
+constexpr auto look_every = std::chrono::milliseconds{100};
 // A store that is away must not hold up the end: what is left is swept by others once the lease has run out.
 constexpr auto stop_phase_max = std::chrono::seconds{1};
 
@@ -117,6 +119,45 @@ void Hub::end_turn() {
   if (phase_ != Phase::stopped) backend_->end_turn();
 }
 
+void Hub::wake(ShardIndex shard) {
+  post([this, shard] {
+    looked_at_.reset();
+    look_at_clock();
+    if (!keeper_.is_waking()) shards_[shard]->take_awake(times_woken());
+  });
+}
+
+void Hub::look_at_clock() {
+  const Time beat = clock_now();
+  if (looked_at_ && beat - *looked_at_ < look_every) return;
+  looked_at_ = beat;
+  const bool has_woken = keeper_.beat() == Keeper::Pulse::woken;
+  if (has_woken) {
+    const std::uint64_t times = times_woken_.fetch_add(1, std::memory_order_acq_rel) + 1;
+    for (auto* shard : shards_) shard->take_woken(times);
+  }
+  // While the lease stands a gap is harmless, and without one the store is what is silent: then only a gap counts.
+  const Time gap_end = beat + keeper_.gap_max();
+  const auto lease_until = keeper_.lease_until();
+  const Time until = lease_until ? std::max(*lease_until, gap_end) : gap_end;
+  const bool is_watched = options_.role == KeeperOptions::Role::server && keeper_.has_had_lease();
+  awake_until_ns_.store(is_watched ? until.time_since_epoch().count() : never, std::memory_order_release);
+  if (has_woken) after_keeper();
+}
+
+bool Hub::has_slept(Time now) const {
+  return now.time_since_epoch().count() > awake_until_ns_.load(std::memory_order_acquire);
+}
+
+void Hub::on_leases(const Leases& leases) {
+  for (auto* shard : shards_) shard->take_leases(leases);
+}
+
+void Hub::on_awake() {
+  const std::uint64_t times = times_woken();
+  for (auto* shard : shards_) shard->take_awake(times);
+}
+
 void Hub::after_keeper() {
   offset_us_.store(keeper_.store_time(Time{}).time_since_epoch().count(), std::memory_order_relaxed);
   store_error_us_.store(keeper_.store_error().count(), std::memory_order_relaxed);
@@ -135,6 +176,7 @@ void Hub::arm_timer() {
   timer_.async_wait(alive_.guard([this](error_code error) {
     if (error) return;  // armed for an earlier deadline meanwhile, or stopped
     armed_at_.reset();
+    look_at_clock();
     keeper_.set_connections(connections.load(std::memory_order_relaxed));
     keeper_.on_time();
     after_keeper();
@@ -223,6 +265,7 @@ void Hub::unsubscribe(SubscriptionId id) {
 // ---------------------------------------------------------------- inputs from the backend
 
 void Hub::on_answer(Ticket ticket, Answer&& answer) {
+  look_at_clock();
   const auto tag = static_cast<std::uint8_t>(ticket.value >> tag_shift);
   const Ticket inner{ticket.value & ticket_mask};
   if (tag == keeper_tag) {
@@ -234,8 +277,18 @@ void Hub::on_answer(Ticket ticket, Answer&& answer) {
     if (!call.empty()) call.mapped()(std::move(answer));
     return;
   }
-  if (const auto* claimed = std::get_if<Claimed>(&answer)) owners_.on_claimed(ticket, *claimed);
+  if (const auto* claimed = std::get_if<Claimed>(&answer)) {
+    const auto client = owners_.on_claimed(ticket, *claimed);
+    if (client && !claimed->displaced.empty()) tell_moved(tag, *client);
+  }
   answer_shard(tag, inner, std::move(answer));
+}
+
+void Hub::tell_moved(std::uint8_t tag, const std::string& client) {
+  if (options_.policy != SessionPolicy::single) return;
+  for (auto* shard : shards_) {
+    if (shard->index() != tag) shard->take_client_moved(client);
+  }
 }
 
 void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
@@ -243,6 +296,7 @@ void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
 }
 
 void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
+  look_at_clock();
   if (channel.kind == ChannelKind::inbox) return on_inbox(payload);
   if (channel.kind == ChannelKind::room) return on_room(channel.name, payload);
   subscriptions_.deliver(channel.name, pattern, payload);

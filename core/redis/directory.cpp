@@ -157,6 +157,7 @@ void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply
   });
   const auto now = SteadyClock::now();
   if (std::all_of(servers.begin(), servers.end(), [&](const ServerId& s) { return view_.leases.is_live(s, now); })) {
+    note_leases(owners);
     return order_.fill(place, std::move(owners));
   }
   ask_leases(std::move(servers), [this, place, owners](Errc result, const std::vector<ServerId>& live) mutable {
@@ -164,8 +165,14 @@ void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply
     std::erase_if(owners.rows, [&](const OwnerRow& row) {
       return result != Errc::ok || !std::binary_search(live.begin(), live.end(), row.at.server);
     });
+    note_leases(owners);
     order_.fill(place, std::move(owners));
   });
+}
+
+void Directory::note_leases(Owners& owners) const {
+  const auto now = SteadyClock::now();
+  for (OwnerRow& row : owners.rows) row.lease_left = view_.leases.left(row.at.server, now);
 }
 
 void Directory::ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done) {
@@ -431,6 +438,7 @@ void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
       ServerRow& row = listing->servers.rows[i];
       if (reply.integer() <= 0) return view_.leases.drop(row.server);
       row.lease = ServerRow::Lease::held;
+      row.lease_left = std::chrono::milliseconds{reply.integer()};
       view_.leases.hold(row.server, asked_at, std::chrono::milliseconds{reply.integer()});
     }));
     const ServerId& server = listing->servers.rows[i].server;

@@ -49,6 +49,7 @@ private:
   void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply);
   /// Removes an entry whose row is gone; puts it back if the same attachment has been claimed again meanwhile.
   void unindex(const ClientId& client, const Attachment& at, std::function<void()> done);
+  void note_leases(Owners& owners) const;
   void on_rows(std::uint64_t place, const ClientId& client, const Reply& reply);
   /// Asks for the leases of those servers that are not known to live; then `done` with the ones that do live.
   void ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done);

@@ -47,6 +47,7 @@ void Keeper::stop() {
     return;
   }
   phase_ = Phase::stopping;
+  wake_up();
   renew_at_.reset();
   probe_at_.reset();
   if (options_.linger.count() > 0) {
@@ -66,8 +67,27 @@ void Keeper::renew() {
   if (options_.role == KeeperOptions::Role::guest) {
     directory_.servers(ticket(Call::servers));
   } else {
-    directory_.renew(ticket(Call::renew), options_.self, options_.info, options_.lease);
+    renew_ticket_ = ticket(Call::renew);
+    directory_.renew(renew_ticket_, options_.self, options_.info, options_.lease);
   }
+}
+
+Keeper::Pulse Keeper::beat() {
+  const Time now = clock_.now();
+  const bool is_gap = beat_at_ && now - *beat_at_ > gap_max();
+  beat_at_ = now;
+  const bool is_lease_over = !lease_until_ || *lease_until_ <= now;
+  if (!is_gap || !had_lease_ || !is_lease_over || phase_ != Phase::running) return Pulse::steady;
+  is_waking_ = true;
+  lease_until_.reset();
+  set_light(&Readiness::lease, Readiness::Light::red);
+  renew_sent_.reset();  // its answer says what was before
+  renew();
+  return Pulse::woken;
+}
+
+void Keeper::wake_up() {
+  if (std::exchange(is_waking_, false)) events_.on_awake();
 }
 
 void Keeper::on_renewed(const Renewed& renewed) {
@@ -80,6 +100,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
       is_renewal_unknown_ = true;
     }
     keep_earlier(renew_at_, clock_.now() + retry_after);
+    if (renewed.result != Errc::conflict) wake_up();  // while it is being swept it learns that, and soon
     return;
   }
   ++figures_.renewals;
@@ -101,6 +122,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
     ++figures_.reassertions;
     events_.on_reassert();
   }
+  wake_up();
   if (!is_lost && !is_reading_due()) return;
   has_read_failed_ = false;
   directory_.servers(ticket(Call::servers));
@@ -155,17 +177,25 @@ void Keeper::on_servers(const Servers& servers) {
     return;
   }
   std::vector<ServerId> listed;
+  std::vector<Leases::Entry> leases;
   listed.reserve(servers.rows.size());
+  leases.reserve(servers.rows.size());
+  const Time now = clock_.now();
   for (const ServerRow& row : servers.rows) {
     if (row.server == options_.self) continue;
     listed.push_back(row.server);
+    const bool is_expired = row.lease == ServerRow::Lease::expired;
+    const bool is_unknown = row.lease_left == lease_unknown;
+    leases.emplace_back(row.server, is_expired ? now : now + (is_unknown ? options_.lease : row.lease_left));
     if (row.lease == ServerRow::Lease::expired && !is_guest) dead_.insert(row.server);
   }
   std::sort(listed.begin(), listed.end());
+  std::sort(leases.begin(), leases.end());
   std::vector<ServerId> gone;
   std::set_difference(known_.begin(), known_.end(), listed.begin(), listed.end(), std::back_inserter(gone));
   known_ = std::move(listed);
   for (const ServerId& server : gone) events_.on_server_gone(server);
+  events_.on_leases(Leases(std::move(leases)));
   sweep_next();
 }
 
@@ -230,7 +260,10 @@ void Keeper::on_answer(Ticket ticket, Answer&& answer) {
   const auto call = static_cast<Call>((ticket.value >> 48) & 0xFF);
   if (phase_ == Phase::stopping && call == Call::resign) phase_ = Phase::stopped;
   if (phase_ != Phase::running) return;
-  if (auto* renewed = std::get_if<Renewed>(&answer)) return on_renewed(*renewed);
+  if (auto* renewed = std::get_if<Renewed>(&answer)) {
+    if (ticket == renew_ticket_ && renew_sent_) on_renewed(*renewed);
+    return;
+  }
   if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(*servers);
   if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
   if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
@@ -257,6 +290,7 @@ void Keeper::on_store_state(StoreState state) {
     renew_at_ = clock_.now();
   } else {
     set_light(&Readiness::store, Readiness::Light::red);
+    wake_up();
   }
 }
 

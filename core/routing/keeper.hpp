@@ -15,6 +15,10 @@
 // lost: it may have been the one that found the lease missing. Each probe_every it sends a batch to its own inbox;
 // three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
 //
+// A server that stood still for longer than its lease (SIGSTOP, a paused VM, a host that ran out of memory) does not know
+// what became of its clients meanwhile. beat() finds the gap in the own clock before anything else is done; then the
+// lease is renewed, and until the answer is there (on_awake()) the shards hold their inputs.
+//
 // It also keeps the offset between the local clock and the store's: of the last eight renewals the one
 // with the shortest round trip counts; its error is at most half that round trip.
 //
@@ -32,6 +36,7 @@
 #include <vector>
 
 #include "core/routing/ids.hpp"
+#include "core/routing/leases.hpp"
 #include "core/routing/ports.hpp"
 #include "core/wire/envelope.hpp"
 
@@ -73,6 +78,10 @@ public:
   virtual void on_reassert() = 0;                             // every shard must claim again
   virtual void on_server_gone(const ServerId& server) = 0;    // its lease ran out and it has been swept, or it resigned
   virtual void on_readiness(const Readiness& readiness) = 0;  // whenever it changes
+  virtual void on_leases(const Leases& leases) = 0;           // the registry has been read
+  /// After Pulse::woken: the lease has been renewed, and on_reassert() was called if it had been lost; or the store does
+  /// not answer, and the server goes on as in any outage.
+  virtual void on_awake() = 0;
 };
 
 class Keeper {
@@ -92,6 +101,18 @@ public:
   [[nodiscard]] bool is_stopped() const { return phase_ == Phase::stopped; }
 
   void set_connections(std::uint64_t connections) { options_.info.connections = connections; }
+
+  enum class Pulse : std::uint8_t { steady, woken };
+  /// To be called before every other input: woken when the process has stood still until its lease was over. It asks
+  /// for a new one; on_awake() follows.
+  [[nodiscard]] Pulse beat();
+  /// The time between two beats above which a process has stood still: on_time() is due at every probe.
+  [[nodiscard]] Duration gap_max() const { return 2 * Duration(options_.probe_every) + std::chrono::milliseconds{500}; }
+  /// on_awake() is still to come.
+  [[nodiscard]] bool is_waking() const { return is_waking_; }
+  [[nodiscard]] bool has_had_lease() const { return had_lease_; }
+  /// Our own idea of the lease's end; nullopt: not held.
+  [[nodiscard]] std::optional<Time> lease_until() const { return lease_until_; }
 
   // ---- inputs
   void on_answer(Ticket ticket, Answer&& answer);
@@ -122,6 +143,7 @@ private:
 
   void renew();
   void probe();
+  void wake_up();
   void sweep_next();
   void on_renewed(const Renewed& renewed);
   void on_servers(const Servers& servers);
@@ -146,6 +168,9 @@ private:
   bool has_read_failed_ = false;  // the registry is asked again at the next renewal
   std::optional<Time> renew_at_, probe_at_, renew_sent_;
   std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent
+  std::optional<Time> beat_at_;      // the last beat
+  Ticket renew_ticket_{};            // of the renewal that is out
+  bool is_waking_ = false;
   std::uint64_t probe_nonce_ = 0;    // the last one sent
   std::uint64_t probe_heard_ = 0;    // the newest one heard
   std::uint32_t probes_unheard_ = 0;

@@ -32,11 +32,15 @@ namespace wsr {
 
 enum class SessionPolicy : std::uint8_t { single, multi };
 
+inline constexpr std::chrono::milliseconds lease_unknown = std::chrono::milliseconds::max();
+
 struct OwnerRow {
   ClientId client;
   Attachment at;
   Epoch epoch;
   StoreTime claimed_at{};  // when the connection was accepted, on the store's clock
+  /// How much longer its server's lease stands at least, at the moment of the answer; lease_unknown: not told.
+  std::chrono::milliseconds lease_left = lease_unknown;
 };
 
 struct ClaimRequest {
@@ -95,6 +99,7 @@ struct ServerRow {
   ServerInfo info;
   StoreTime renewed_at{};
   enum class Lease : std::uint8_t { held, expired } lease = Lease::held;
+  std::chrono::milliseconds lease_left = lease_unknown;  // of a lease that is held, at the moment of the answer
 };
 struct Servers {
   Errc result = Errc::ok;

@@ -98,6 +98,8 @@ void RoomFanout::on_published(std::uint64_t number, const Published& published) 
   }
   pushed.is_published = true;
   pushed.receivers = published.receivers;
+  pushed.ask_at = context_.now() + patience;
+  impatient_.emplace(pushed.ask_at, number);
   end_if_complete(number);
 }
 
@@ -122,19 +124,57 @@ RoomPushed RoomFanout::sum_of(const Pushed& pushed) {
     if (each.connections != 0) ++sum.servers;
     sum.connections += each.connections;
   }
-  sum.unknown = pushed.receivers - std::min(pushed.receivers, pushed.complete);
+  if (pushed.expected) {
+    sum.unknown = static_cast<std::uint64_t>(
+        std::count_if(pushed.expected->begin(), pushed.expected->end(),
+                      [&pushed](const ServerId& server) { return !pushed.is_answered_by(server); }));
+  } else {
+    sum.unknown = pushed.receivers - std::min(pushed.receivers, pushed.complete);
+  }
   return sum;
+}
+
+bool RoomFanout::Pushed::is_answered_by(const ServerId& server) const {
+  return std::any_of(answering.begin(), answering.end(), [&server](const Answering& each) {
+    return each.server == server && each.parts_left == 0;
+  });
+}
+
+void RoomFanout::on_info(std::uint64_t number, const RoomInfo& info) {
+  const auto found = pushes_.find(number);
+  if (found == pushes_.end() || info.result != Errc::ok) return;
+  auto& expected = found->second.expected.emplace();
+  for (const auto& [server, members] : info.servers) {
+    // One that the registry did not know when it was read last may have come since.
+    const auto until = leased_until_(server);
+    if (server == context_.options.self.server || !until || *until > context_.now()) expected.push_back(server);
+  }
+  end_if_complete(number);
+}
+
+void RoomFanout::on_server_gone(const ServerId& server) {
+  std::vector<std::uint64_t> waiting;
+  for (auto& [number, pushed] : pushes_) {
+    if (pushed.expected && std::erase(*pushed.expected, server) != 0) waiting.push_back(number);
+  }
+  std::sort(waiting.begin(), waiting.end());  // not in the order of a hash table
+  for (const std::uint64_t number : waiting) end_if_complete(number);
 }
 
 void RoomFanout::end_if_complete(std::uint64_t number) {
   const Pushed& pushed = pushes_.at(number);
-  if (pushed.is_published && pushed.complete >= pushed.receivers) finish(number, sum_of(pushed));
+  if (!pushed.is_published) return;
+  const bool is_complete = pushed.complete >= pushed.receivers ||
+                           (pushed.expected && std::all_of(pushed.expected->begin(), pushed.expected->end(),
+                                                           [&](const auto& each) { return pushed.is_answered_by(each); }));
+  if (is_complete) finish(number, sum_of(pushed));
 }
 
 void RoomFanout::finish(std::uint64_t number, const RoomPushed& done) {
   const auto node = pushes_.extract(number);
   const Pushed& pushed = node.mapped();
   if (pushed.deadline != Time{}) deadlines_.erase({pushed.deadline, number});
+  if (pushed.ask_at != Time{}) impatient_.erase({pushed.ask_at, number});
   if (pushed.conn == ConnId{}) {
     if (pushed.wait == Wait::for_word) context_.ports.application.on_pushed(pushed.ticket, done);
     return;
@@ -304,10 +344,21 @@ void RoomFanout::on_channel(const LocalRoom& room, Errc result) {
 // ---------------------------------------------------------------- time
 
 std::optional<Time> RoomFanout::next_deadline() const {
-  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
+  std::optional<Time> next;
+  for (const auto* set : {&deadlines_, &impatient_}) {
+    if (!set->empty() && (!next || set->begin()->first < *next)) next = set->begin()->first;
+  }
+  return next;
 }
 
 void RoomFanout::on_time() {
+  while (!impatient_.empty() && impatient_.begin()->first <= context_.now()) {
+    const std::uint64_t number = impatient_.begin()->second;
+    impatient_.erase(impatient_.begin());
+    Pushed& pushed = pushes_.at(number);
+    pushed.ask_at = Time{};
+    context_.ports.rosters.info(Call{CallKind::room, number}.ticket(), RoomName::trusted(pushed.room));
+  }
   while (!deadlines_.empty() && deadlines_.begin()->first <= context_.now()) {
     const std::uint64_t number = deadlines_.begin()->second;
     const Pushed& pushed = pushes_.at(number);

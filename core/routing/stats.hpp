@@ -42,6 +42,7 @@ struct Stats {
   std::uint64_t claims_renewed = 0;  // made again because rows expire (owner_ttl), or to follow other devices
   std::uint64_t claims_failed = 0;
   std::uint64_t displaced = 0;  // connections of this shard told 4009
+  std::uint64_t takeovers_unanswered = 0;  // replaced connections whose server did not answer within its lease
   std::uint64_t reasserted = 0;
   std::uint64_t rows_taken_back = 0, places_taken_back = 0;  // that the store still had of connections that are gone
   std::uint64_t releases = 0;
@@ -108,6 +109,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"claims_renewed", &Stats::claims_renewed},
     {"claims_failed", &Stats::claims_failed},
     {"displaced", &Stats::displaced},
+    {"takeovers_unanswered", &Stats::takeovers_unanswered},
     {"reasserted", &Stats::reasserted},
     {"rows_taken_back", &Stats::rows_taken_back},
     {"places_taken_back", &Stats::places_taken_back},

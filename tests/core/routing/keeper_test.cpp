@@ -27,6 +27,8 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   std::vector<std::string> probes;
   std::vector<Readiness> lights;
   std::vector<ServerId> gone;
+  Leases leases;
+  int awakenings = 0;
   int reassertions = 0;
   int resubscriptions = 0;
 
@@ -58,6 +60,8 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void on_reassert() override { ++reassertions; }
   void on_server_gone(const ServerId& server) override { gone.push_back(server); }
   void on_readiness(const Readiness& readiness) override { lights.push_back(readiness); }
+  void on_leases(const Leases& read) override { leases = read; }
+  void on_awake() override { ++awakenings; }
 
   /// The ticket of the oldest unanswered call of this name.
   Ticket take(const std::string& name) {
