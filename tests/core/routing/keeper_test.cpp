@@ -127,6 +127,87 @@ ServerRow row(const ServerId& server, ServerRow::Lease lease) { return ServerRow
 
 }  // namespace
 
+TEST_CASE("a process that stood still until its lease was over renews it before anything else, and says when it is done") {
+  World world;
+  world.start();
+  CHECK(world.keeper.beat() == Keeper::Pulse::steady);
+  const auto fall_asleep = [&](Duration time) {
+    world.time += time;
+    return world.keeper.beat();
+  };
+  CHECK(fall_asleep(4s) == Keeper::Pulse::steady);  // the lease bears that
+  REQUIRE(fall_asleep(3s) == Keeper::Pulse::woken);
+  CHECK(world.keeper.is_waking());
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+  CHECK(fall_asleep(1ms) == Keeper::Pulse::steady);
+  SECTION("it was not missed") {
+    world.renewed(Renewed::Before::held);
+    CHECK(world.reassertions == 0);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("it was missed: everything is claimed again") {
+    world.renewed(Renewed::Before::missing);
+    CHECK(world.reassertions == 1);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("it is just being swept: that is waited for") {
+    world.renewed(Renewed::Before::missing, Errc::conflict);
+    CHECK(world.awakenings == 0);
+    world.time += 200ms;
+    world.keeper.on_time();
+    world.renewed(Renewed::Before::missing);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("the store does not answer: an outage like any other") {
+    world.renewed(Renewed::Before::missing, Errc::timeout);
+    CHECK(world.awakenings == 1);
+    CHECK(world.reassertions == 0);
+  }
+  CHECK_FALSE(world.keeper.is_waking());
+}
+
+TEST_CASE("a renewal that was asked for before the process stood still says nothing about the time after it") {
+  World world;
+  world.start();
+  world.keeper.beat();
+  world.time += 2s;
+  world.keeper.on_time();
+  const Ticket before = world.take("renew");
+  world.keeper.beat();
+  world.time += 10s;
+  REQUIRE(world.keeper.beat() == Keeper::Pulse::woken);
+  world.keeper.on_answer(before, Renewed{Errc::ok, Renewed::Before::held, {}});
+  CHECK(world.keeper.is_waking());
+  world.renewed(Renewed::Before::missing);
+  CHECK_FALSE(world.keeper.is_waking());
+}
+
+TEST_CASE("while the process runs, a store that is silent for longer than the lease is no gap") {
+  World world;
+  world.start();
+  for (int i = 0; i < 20; ++i) {
+    CHECK(world.keeper.beat() == Keeper::Pulse::steady);
+    world.time += 500ms;
+    world.keeper.on_time();
+  }
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+}
+
+TEST_CASE("each reading of the registry tells until when the others live") {
+  World world;
+  world.start();
+  world.time += 2s;
+  world.keeper.on_time();
+  world.renewed(Renewed::Before::held);
+  const ServerId dead = ServerId::trusted("dead~1");
+  world.listed({ServerRow{other, {}, {}, ServerRow::Lease::held, 4'000ms},
+                ServerRow{dead, {}, {}, ServerRow::Lease::expired}});
+  CHECK(world.leases.until(other) == world.time + 4s);
+  CHECK(world.leases.until(dead) == world.time);
+  CHECK_FALSE(world.leases.until(me));
+  CHECK_FALSE(world.leases.until(ServerId::trusted("new~1")));
+}
+
 TEST_CASE("a server is ready once its lease is held and it has heard itself") {
   World world;
   world.keeper.start();
