@@ -176,10 +176,14 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);  // refused: then the lower number is what there is
 }
 
-/// SIGINT and SIGTERM, on a thread of their own: the first stops the server, the second ends the process at once.
+/// SIGINT, SIGTERM and SIGHUP, on a thread of their own: the first stops the server, a second SIGINT or SIGTERM ends
+/// the process at once. SIGHUP only ever stops: systemd and shells send it right behind another signal. Under nohup it
+/// stays ignored.
 class Signals {
 public:
   explicit Signals(net::Server& server) : server_(server), signals_(io_, SIGINT, SIGTERM) {
+    struct sigaction hangup {};
+    if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) signals_.add(SIGHUP);
     wait();
     thread_ = std::thread([this] { io_.run(); });
   }
@@ -195,18 +199,24 @@ public:
 
 private:
   void wait() {
-    signals_.async_wait([this](const boost::system::error_code& error, int) {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
       if (error) return;
+      const bool is_first = !is_stopping_ && is_serving_;
       // The run file may stay behind then: it names a process that is gone, and is not believed.
-      if (!is_serving_.exchange(false)) std::_Exit(exit_by_signal);
-      std::cerr << "wsr: closing; once more to end at once" << std::endl;
-      server_.stop();
+      if (!is_first && !(signal == SIGHUP && is_stopping_)) std::_Exit(exit_by_signal);
+      if (is_first) {
+        is_stopping_ = true;
+        std::cerr << "wsr: stopping: clients are told to reconnect; send the signal again to quit immediately"
+                  << std::endl;
+        server_.stop();
+      }
       wait();
     });
   }
 
   net::Server& server_;
   std::atomic<bool> is_serving_ = false;
+  bool is_stopping_ = false;  // of the thread
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
   std::thread thread_;
@@ -260,7 +270,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   group = "Server";
   option("--name", o.name, "This server's name in the fabric (default: host:pid)")->type_name("NAME");
   option("--shards", o.shards, "Threads (default: one for each core)")->type_name("N");
-  duration("--drain", o.drain, "How long clients get to close when the server stops");
+  duration("--drain", o.drain,
+           "When the server stops: clients are told to reconnect one after the other over this time, and slow ones get "
+           "all of it");
   with_environment(command->add_flag("--echo", o.echo, "Also serve /echo, for WebSocket conformance suites"))
       ->group(group);
 
@@ -290,8 +302,15 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   option("--devices-max", o.devices_max, "With multi: connections of one client (default: 8)")->type_name("N");
   option("--owners-max", o.owners_max, "Connections that the store holds (default: 4096 in memory, no bound on Redis)")
       ->type_name("N");
-  option("--connections-max", o.connections_max, "Connections of this server; 0: what the descriptors allow")
+  option(
+      "--connections-max", o.connections_max,
+      "Sockets of this server, silent ones included, besides 32 for probes and the HTTP API; 0: what the descriptors "
+      "allow")
       ->capture_default_str()
+      ->type_name("N");
+  option("--per-address-max", o.per_address_max,
+         "Sockets that one address may have open, a /64 of IPv6 counting as one; 0: any (default: 1024; on a loopback "
+         "--bind any)")
       ->type_name("N");
   add_size(*command, "--message-max", o.message_max, "The longest message; above it the connection is closed (1009)")
       ->group(group);
@@ -390,6 +409,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.store = store_text(o);
   options.store_wait = o.store_wait;
   options.connections_max = o.connections_max;
+  options.per_address_max = o.per_address_max;
   options.origins = o.origins;
   options.echo = o.echo;
   return options;

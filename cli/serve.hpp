@@ -32,6 +32,7 @@ struct ServeOptions {
   std::optional<std::uint32_t> devices_max;
   std::optional<std::uint64_t> owners_max;
   std::size_t connections_max = 0;
+  std::optional<std::size_t> per_address_max;
   std::size_t message_max = 64 * 1024;
   std::size_t outbox_max = 4 * 1024 * 1024;
   std::size_t memory_max = std::size_t{1} << 30;
@@ -62,7 +63,7 @@ struct ServeOptions {
 
 CLI::App* add_serve(CLI::App& app, ServeOptions& options);
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until SIGINT, SIGTERM or SIGHUP.
 [[nodiscard]] ExitCode run_serve(const ServeOptions& options);
 
 /// What the options mean to the server, checked against each other. Throws UsageError with a sentence.

@@ -1,5 +1,6 @@
 #include "core/net/connection.hpp"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::size_t reads_per_turn_max = 4;  // of read_buffer_bytes each
 constexpr std::size_t pieces_max = 64;         // of one gather write
-constexpr Duration goodbye_max = std::chrono::seconds{2};
+constexpr Duration goodbye_look_every = std::chrono::milliseconds{500};
 
 }  // namespace
 
@@ -72,7 +73,7 @@ void Connection::on_readable() {
     std::memcpy(buffer.data(), partial_.data(), held);
     const auto room = buffer.size() - held;
     const auto got = ::recv(socket_.native_handle(), buffer.data() + held, room, MSG_DONTWAIT);
-    if (got == 0) return drop();
+    if (got == 0) return on_peer_end();
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
@@ -86,6 +87,21 @@ void Connection::on_readable() {
     if (static_cast<std::size_t>(got) < room) break;
   }
   wait_readable();
+}
+
+void Connection::on_peer_end() {
+  has_peer_ended_ = true;
+  if (phase_ == Phase::closing) phase_ = Phase::answered;  // without its close frame; it may still read ours
+  if (phase_ == Phase::open) {
+    const auto* box = outbox();
+    const bool is_something_due = has_answers_due() || (box != nullptr && !box->is_empty());
+    if (!is_something_due) return drop();
+    // Still a session while its commands are under way: a join, too, ends in what was asked for.
+    if (!has_answers_due()) end_session();
+    phase_ = Phase::answering;
+    begin_goodbye();
+  }
+  gate_.wake_connection(*this);
 }
 
 void Connection::take(std::span<char> bytes) {
@@ -128,9 +144,12 @@ void Connection::on_event(const WsEvent& event) {
     case Kind::close:
       return on_close_frame(event);
     case Kind::error:
-      if (phase_ == Phase::open) say(WsOpcode::close, ws_close_payload(event.code, event.payload), Courtesy::due);
+      if (phase_ == Phase::open) {
+        end_session();
+        say(WsOpcode::close, ws_close_payload(event.code, event.payload), Courtesy::due);
+        begin_goodbye();
+      }
       phase_ = Phase::failed;
-      return limit_goodbye();
   }
 }
 
@@ -138,10 +157,10 @@ void Connection::on_close_frame(const WsEvent& event) {
   if (phase_ == Phase::closing) {  // the answer to ours
     phase_ = Phase::answered;
   } else {
-    say(WsOpcode::close, event.code == CloseCode::no_status ? std::string{} : ws_close_payload(event.code, {}),
-        Courtesy::due);
-    phase_ = Phase::answered;
-    limit_goodbye();
+    end_session(Router::Answers::due);
+    echo_ = event.code;
+    phase_ = Phase::answering;
+    begin_goodbye();
   }
   gate_.wake_connection(*this);
 }
@@ -222,23 +241,59 @@ void Connection::wait_writable() {
 }
 
 void Connection::finish_if_written() {
+  if (phase_ == Phase::answering && !has_answers_due()) return give_last_frame();
   if (phase_ == Phase::answered) return drop();
   if (phase_ != Phase::failed) return;
+  if (has_peer_ended_) return drop();
   error_code ignored;
   socket_.shutdown(TcpSocket::shutdown_send, ignored);  // the peer's end is read in on_readable()
 }
 
 // ---------------------------------------------------------------- end and deadlines
 
+void Connection::end_session(Router::Answers answers) {
+  if (role_ != Role::client) return;
+  gate_.shard().touch();
+  gate_.shard().router().ending(conn_, answers);
+}
+
+bool Connection::has_answers_due() { return role_ == Role::client && gate_.shard().router().answers_due(conn_) != 0; }
+
+void Connection::give_last_frame() {
+  end_session();
+  say(WsOpcode::close, echo_ == CloseCode::no_status ? std::string{} : ws_close_payload(echo_, {}), Courtesy::due);
+  phase_ = Phase::answered;
+  begin_goodbye();
+}
+
 void Connection::close(CloseCode code, std::string_view reason) {
+  if (phase_ == Phase::answering) {  // on its way out already: no answer is to come any more
+    if (has_peer_ended_) echo_ = code;
+    end_session();
+    return gate_.wake_connection(*this);
+  }
   if (phase_ != Phase::open) return;
-  say(WsOpcode::close, ws_close_payload(code, reason), Courtesy::due);
+  end_session();
   phase_ = Phase::closing;
-  limit_goodbye();
+  if (!lets_queue_go_first(code)) {
+    flush();  // what the kernel takes now was on its way
+    if (is_gone()) return;
+    if (role_ == Role::client) gate_.shard().router().drop_queue(conn_);
+    if (own_outbox_) (void)own_outbox_->cut();
+  }
+  say(WsOpcode::close, ws_close_payload(code, reason), Courtesy::due);
+  begin_goodbye();
+}
+
+void Connection::close_now(CloseCode code, std::string_view reason) {
+  close(code, reason);
+  flush();
+  drop();
 }
 
 void Connection::drop() {
   if (is_gone()) return;
+  end_session();  // in this turn already nobody is told `delivered` for it
   phase_ = Phase::gone;
   cancel();
   error_code ignored;
@@ -246,7 +301,30 @@ void Connection::drop() {
   gate_.bury(*this);
 }
 
-void Connection::limit_goodbye() { gate_.wheel().set(*this, gate_.shard().now() + goodbye_max); }
+void Connection::begin_goodbye() {
+  ping_at_ = moved_at_ = clock_now();
+  goodbye_bytes_ = unsent_bytes();
+  gate_.wheel().set(*this, ping_at_ + goodbye_look_every);
+}
+
+std::size_t Connection::unsent_bytes() {
+  int unacknowledged = 0;
+  if (::ioctl(socket_.native_handle(), TIOCOUTQ, &unacknowledged) != 0) unacknowledged = 0;
+  const auto* box = outbox();
+  return static_cast<std::size_t>(std::max(unacknowledged, 0)) + (box == nullptr ? 0 : box->bytes());
+}
+
+void Connection::look_at_goodbye(Time now) {
+  const auto left = unsent_bytes();
+  if (left != goodbye_bytes_) moved_at_ = now;
+  goodbye_bytes_ = left;
+  if (phase_ == Phase::answering && now - ping_at_ >= answers_max) return give_last_frame();
+  // A reader that is only slow gets the whole of a drain, which ends all that is left then.
+  const bool is_judged = left == 0 || !gate_.shared().is_draining;
+  const auto quiet_max = phase_ == Phase::answering ? answers_max : left == 0 ? answer_within : goodbye_stall_max;
+  if (is_judged && (now - moved_at_ >= quiet_max || now - ping_at_ >= goodbye_max)) return drop();
+  gate_.wheel().set(*this, now + goodbye_look_every);
+}
 
 Time Connection::quiet_since() const { return std::max(ping_at_, heard_at_); }
 
@@ -265,7 +343,7 @@ void Connection::arm_liveness() {
 
 void Connection::on_deadline(Time now) {
   gate_.shard().touch();
-  if (phase_ != Phase::open) return drop();  // said goodbye long enough
+  if (phase_ != Phase::open) return look_at_goodbye(now);
   const auto& options = gate_.options();
   if (deafness_ == Deafness::ping_sent && now >= ping_at_ + options.pong_within) return drop();
   if (options.idle_after.count() > 0 && now >= spoken_at_ + options.idle_after) {

@@ -1,7 +1,9 @@
 #include "core/net/gate.hpp"
 
+#include <algorithm>
 #include <utility>
 
+#include "core/net/peer_state.hpp"
 #include "core/wire/client_protocol.hpp"
 
 namespace wsr::net {
@@ -10,12 +12,29 @@ namespace {
 constexpr Duration tick_every = std::chrono::milliseconds{100};
 constexpr std::size_t wheel_slots = 512;  // 51 s: pings of the usual spacing fire in their first round
 
+// At the bound of sockets. A request comes with the handshake's last packet or right behind it: who has said nothing
+// for this long has nothing to ask. Half a request is let come to its end for longer, but not for long: who sends such
+// on purpose must not keep a probe waiting for seconds either.
+constexpr Duration silent_min = std::chrono::milliseconds{20};
+constexpr Duration speaking_min = std::chrono::milliseconds{100};
+constexpr int idle_looks_max = 32;
+
+// A drain. A load balancer sees the red light before the first client comes back through it; the last fifth is for
+// answers; and a handful of clients is no herd: they need not wait for the whole window.
+constexpr int drain_lead_divisor = 20;
+constexpr Duration drain_lead_max = std::chrono::seconds{1};
+constexpr Duration close_spacing_max = std::chrono::milliseconds{250};
+constexpr Duration close_tick = std::chrono::milliseconds{10};
+
+constexpr std::string_view stopping = "this server is stopping; retry_after=1";  // seconds, as Retry-After
+
 }  // namespace
 
 Gate::Gate(asio::io_context& io, GateShared& shared)
     : shared_(shared),
       wheel_(clock_now(), tick_every, wheel_slots),
       tick_(io),
+      drain_tick_(io),
       read_buffer_(read_buffer_bytes),
       random_(std::random_device{}()) {
   own_outbox_rules_.bytes_max = shared.options.limits.outbox_bytes_max;
@@ -48,44 +67,81 @@ void Gate::arm_tick() {
 // ---------------------------------------------------------------- coming
 
 void Gate::take(TcpSocket socket) {
-  error_code ignored;
-  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  HttpSession::start(*this, std::move(socket));
+  error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  if (error) return;  // it has gone while it waited
+  socket.set_option(asio::ip::tcp::no_delay(true), error);
+  if (auto permit = shared_.sockets.admit(peer.address())) {
+    return HttpSession::start(*this, std::move(socket), std::move(*permit));
+  }
+  ++figures.upgrades_refused;
+  HttpSession::turn_away(*this, std::move(socket), shared_.sockets.admit_briefly(),
+                         {503, "capacity",
+                          "your address has " + std::to_string(shared_.sockets.per_address_max()) +
+                              " connections to this server, its bound: raise --per-address-max, or close some"});
 }
 
-void Gate::take_session(HttpSession& session) {
-  sessions_.push_back(session);
-  ++shared_.sockets;
-}
+void Gate::take_session(HttpSession& session) { sessions_.push_back(session); }
 
-void Gate::drop_session(HttpSession& session) {
+void Gate::drop_session(HttpSession& session) { session.SessionHook::unlink(); }
+
+void Gate::note_reading(HttpSession& session) {
   session.SessionHook::unlink();
-  --shared_.sockets;
+  sessions_.push_back(session);
 }
 
-void Gate::open_chat(TcpSocket socket, const ClientId& client, std::string_view handshake, std::string_view leftover) {
-  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later.
-  auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(clock_now()), handshake);
+bool Gate::has_room() {
+  while (shared_.sockets.open() >= shared_.sockets_max) {
+    if (!end_idle_session()) return false;
+  }
+  return true;
+}
+
+bool Gate::end_idle_session() {
+  const Time now = clock_now();
+  HttpSession* slow = nullptr;
+  for (int looks = 0; looks < idle_looks_max && !sessions_.empty(); ++looks) {
+    HttpSession& oldest = sessions_.front();
+    if (oldest.use() == HttpSession::Use::silent) {
+      if (now - oldest.reading_since() < silent_min) break;
+      oldest.drop();
+      return true;
+    }
+    const bool is_slow = oldest.use() == HttpSession::Use::speaking && now - oldest.reading_since() >= speaking_min;
+    if (is_slow && slow == nullptr) slow = &oldest;
+    oldest.SessionHook::unlink();  // looked at again when its turn comes: silent ones may stand behind it
+    sessions_.push_back(oldest);
+  }
+  if (slow != nullptr) slow->drop();
+  return slow != nullptr;
+}
+
+void Gate::open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, std::string_view handshake,
+                     std::string_view leftover) {
+  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later. And
+  // it is the time at which the client asked: if we have stood still meanwhile it may have asked another server since.
+  const Time asked_at = clock_now() - age_of_last_bytes(socket.native_handle());
+  auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(asked_at), handshake);
   if (!opened) {
     auto refused = std::make_unique<Connection>(*this, std::move(socket), Connection::Role::mute);
     auto* connection = refused.get();
     (void)connection->outbox()->offer_control(Frame::copy_of(handshake));
-    adopt(std::move(refused), leftover);
+    adopt(std::move(refused), std::move(permit), leftover);
     if (!connection->is_gone()) connection->close(CloseCode::capacity, opened.error().message);
     return;
   }
   auto connection = std::make_unique<Connection>(*this, std::move(socket), *opened);
   if (slots_.size() <= opened->slot()) slots_.resize(opened->slot() + 1);
   slots_[opened->slot()] = connection.get();
-  adopt(std::move(connection), leftover);
+  adopt(std::move(connection), std::move(permit), leftover);
 }
 
-void Gate::open_echo(TcpSocket socket, std::string_view leftover) {
+void Gate::open_echo(TcpSocket socket, SocketPermit permit, std::string_view leftover) {
   shard_->touch();
-  adopt(std::make_unique<Connection>(*this, std::move(socket), Connection::Role::echo), leftover);
+  adopt(std::make_unique<Connection>(*this, std::move(socket), Connection::Role::echo), std::move(permit), leftover);
 }
 
-void Gate::open_watch(TcpSocket socket, const RoomName& room, std::string_view leftover) {
+void Gate::open_watch(TcpSocket socket, SocketPermit permit, const RoomName& room, std::string_view leftover) {
   shard_->touch();
   auto made = std::make_unique<Connection>(*this, std::move(socket), Connection::Role::mute);
   auto* connection = made.get();
@@ -110,18 +166,18 @@ void Gate::open_watch(TcpSocket socket, const RoomName& room, std::string_view l
     append_watching(text, room.view());
     connection->tell(text);
   });
-  adopt(std::move(made), leftover);
+  adopt(std::move(made), std::move(permit), leftover);
 }
 
-void Gate::adopt(std::unique_ptr<Connection> connection, std::string_view leftover) {
+void Gate::adopt(std::unique_ptr<Connection> connection, SocketPermit permit, std::string_view leftover) {
   ++open_;
   ++shared_.websockets;
-  ++shared_.sockets;
   ++shard_->hub().connections;
   auto& adopted = *connection.release();  // owned by the list until bury(), then by buried_ until reap()
   connections_.push_back(adopted);
+  adopted.permit = std::move(permit);
   adopted.start(leftover);
-  if (shared_.is_draining && !adopted.is_gone()) adopted.close(CloseCode::going_away, "this server is stopping");
+  if (shared_.is_draining && !adopted.is_gone()) tell_to_go(adopted);
 }
 
 ClientId Gate::make_guest() {
@@ -185,11 +241,8 @@ void Gate::reap() {
     if (find(conn) == connection) {
       slots_[conn.slot()] = nullptr;
       shard_->router().closed(conn);
-      --shared_.sockets;  // only now: a drain waits for the release, too
-    } else if (conn == ConnId{} && !connection->is_counted_out) {
-      --shared_.sockets;
     }
-    connection->is_counted_out = true;
+    connection->permit.end();  // only now: a drain waits for the release, too
     if (connection->is_destroyable() && !connection->is_noted) {
       delete connection;
     } else {
@@ -202,11 +255,58 @@ void Gate::reap() {
 // ---------------------------------------------------------------- leaving
 
 void Gate::drain() {
+  end_sessions();
+  const Duration left = std::max(shared_.drain_until - clock_now(), Duration::zero());
+  drain_tick_.expires_after(std::min(left / drain_lead_divisor, drain_lead_max));
+  drain_tick_.async_wait([this](error_code error) {
+    if (!error) begin_closes();
+  });
+}
+
+void Gate::begin_closes() {
   shard_->touch();
+  Drain drain{.closes_at = clock_now(), .each = {}, .all = 0, .told = 0};
   for (auto it = connections_.begin(); it != connections_.end();) {
     auto& connection = *it++;
-    connection.close(CloseCode::going_away, "this server is stopping: reconnect");
+    if (connection.is_told_to_go) continue;  // and stands at the end again
+    if (connection.is_behind()) {
+      tell_to_go(connection);  // slow readers get the whole of the time
+    } else {
+      ++drain.all;
+    }
   }
+  const Duration left = std::max(shared_.drain_until - drain.closes_at, Duration::zero());
+  if (drain.all != 0) drain.each = std::min(left * 4 / 5 / static_cast<std::int64_t>(drain.all), close_spacing_max);
+  drain_ = drain;
+  go_on_with_closes();
+}
+
+void Gate::go_on_with_closes() {
+  shard_->touch();
+  const Duration passed = clock_now() - drain_->closes_at;
+  const std::uint64_t due = drain_->each.count() == 0
+                                ? drain_->all
+                                : std::min(drain_->all, static_cast<std::uint64_t>(passed / drain_->each) + 1);
+  // Whoever is told goes to the end of the list, so those before it have not been.
+  for (; drain_->told < due && !connections_.empty() && !connections_.front().is_told_to_go; ++drain_->told) {
+    tell_to_go(connections_.front());
+  }
+  if (connections_.empty() || connections_.front().is_told_to_go) return;
+  drain_tick_.expires_after(close_tick);
+  drain_tick_.async_wait([this](error_code error) {
+    if (!error) go_on_with_closes();
+  });
+}
+
+void Gate::tell_to_go(Connection& connection) {
+  connection.is_told_to_go = true;
+  connection.ConnectionHook::unlink();
+  connections_.push_back(connection);
+  connection.close(CloseCode::going_away, stopping);
+}
+
+void Gate::end_sessions() {
+  shard_->touch();
   for (auto it = sessions_.begin(); it != sessions_.end();) {
     auto& session = *it++;
     session.drain();
@@ -215,7 +315,7 @@ void Gate::drain() {
 
 void Gate::drop_all() {
   shard_->touch();
-  while (!connections_.empty()) connections_.front().drop();
+  while (!connections_.empty()) connections_.front().close_now(CloseCode::going_away, stopping);
   for (auto it = sessions_.begin(); it != sessions_.end();) {
     auto& session = *it++;
     session.drop();

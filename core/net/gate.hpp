@@ -4,12 +4,19 @@
 // end of the turn: closes first, so that the close frame stands behind what was queued, then one gather write for each
 // connection that has something to say.
 //
-// Thread-safety: none; the shard's thread. Bounds: the shard's Limits and connections_max.
+//   drain:  |--lead--|--- closes, evenly ---|-- answers --|
+//           red      slow readers first     80 %          the end: what is left is told, and ended
+//
+// Thread-safety: none; the shard's thread.
+// Bounds:        the shard's Limits, connections_max, sockets_max. At sockets_max a socket that has asked for nothing
+// yet
+//                makes room for a newer one, the oldest first: silence does not keep probes and clients out.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -22,6 +29,7 @@
 #include "core/net/http_api.hpp"
 #include "core/net/http_session.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/socket_permit.hpp"
 #include "core/net/timer_wheel.hpp"
 
 namespace wsr::net {
@@ -35,14 +43,19 @@ public:
 
   /// A socket that has just been accepted: waits for its HTTP request.
   void take(TcpSocket socket);
+  /// For one more socket, if a silent one has to go for it.
+  [[nodiscard]] bool has_room();
   /// A socket whose handshake is through, with the bytes that came behind it.
   /// `handshake` is the answer to the upgrade: written once the client's claim is answered.
-  void open_chat(TcpSocket socket, const ClientId& client, std::string_view handshake, std::string_view leftover);
-  void open_echo(TcpSocket socket, std::string_view leftover);
+  void open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, std::string_view handshake,
+                 std::string_view leftover);
+  void open_echo(TcpSocket socket, SocketPermit permit, std::string_view leftover);
   /// Hears a room without being a client; what it says is read and dropped.
-  void open_watch(TcpSocket socket, const RoomName& room, std::string_view leftover);
-  /// Every WebSocket is told 1001; HTTP sessions end with their answer.
+  void open_watch(TcpSocket socket, SocketPermit permit, const RoomName& room, std::string_view leftover);
+  /// Every WebSocket is told 1001, spread over the time until shared().drain_until.
   void drain();
+  /// HTTP sessions end with the answer that is being made, or at once.
+  void end_sessions();
   /// Ends what is left.
   void drop_all();
   /// Destroys every connection and session without a word. No thread may run the io_context any more.
@@ -71,6 +84,8 @@ public:
   void bury(Connection& connection);
   void take_session(HttpSession& session);
   void drop_session(HttpSession& session);
+  /// It waits for a request from now on.
+  void note_reading(HttpSession& session);
 
   struct Figures {
     std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, upgrades_refused = 0,
@@ -85,7 +100,11 @@ private:
     std::string reason;
   };
   [[nodiscard]] Connection* find(ConnId conn);
-  void adopt(std::unique_ptr<Connection> connection, std::string_view leftover);
+  void adopt(std::unique_ptr<Connection> connection, SocketPermit permit, std::string_view leftover);
+  [[nodiscard]] bool end_idle_session();
+  void begin_closes();
+  void go_on_with_closes();
+  void tell_to_go(Connection& connection);
   void arm_tick();
   void reap();
 
@@ -94,6 +113,14 @@ private:
   std::unique_ptr<HttpApi> api_;
   TimerWheel wheel_;
   SteadyTimer tick_;
+  SteadyTimer drain_tick_;
+  struct Drain {
+    Time closes_at{};       // the first close
+    Duration each{};        // from one close to the next
+    std::uint64_t all = 0;  // connections that are to be told
+    std::uint64_t told = 0;
+  };
+  std::optional<Drain> drain_;
   std::vector<char> read_buffer_;
   std::mt19937_64 random_;        // names of guests
   OutboxRules own_outbox_rules_;  // of connections that the Router does not know; before them
@@ -103,7 +130,7 @@ private:
       connections_;  // all that are not buried
   boost::intrusive::list<HttpSession, boost::intrusive::constant_time_size<false>,
                          boost::intrusive::base_hook<SessionHook>>
-      sessions_;
+      sessions_;                           // the longest without an answer first
   std::vector<Connection*> slots_;         // by ConnId::slot(); the connection must still be asked for its id
   std::vector<ConnId> dirty_;              // woken by the Router
   std::vector<Connection*> dirty_direct_;  // woken by themselves

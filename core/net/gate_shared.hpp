@@ -5,16 +5,19 @@
 #include <cstddef>
 
 #include "core/net/server.hpp"
+#include "core/net/socket_permit.hpp"
 
 namespace wsr::net {
 
 struct GateShared {
   explicit GateShared(const ServerOptions& server_options) : options(server_options) {}
   const ServerOptions& options;
-  std::size_t connections_max = 0;         // the option, or what the descriptors allow
+  std::size_t connections_max = 0;         // WebSockets: the option, or what the descriptors allow
+  std::size_t sockets_max = 0;             // connections_max, and some that only HTTP may use: probes, the API
   std::atomic<bool> is_draining{false};    // no new WebSockets; set once, by stop()
+  Time drain_until{};                      // then what is left is ended; set before is_draining
   std::atomic<std::size_t> websockets{0};  // open now, over all shards
-  std::atomic<std::size_t> sockets{0};     // HTTP and WebSocket; 0 means that a drain is over
+  SocketCounts sockets;                    // HTTP, WebSocket, or silent; none open: a drain is over
 };
 
 }  // namespace wsr::net

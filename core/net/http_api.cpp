@@ -136,7 +136,8 @@ HttpResponse readiness_answer(const Readiness& readiness) {
   return answer({{"ready", readiness.is_ready()},
                  {"store", light(readiness.store)},
                  {"lease", light(readiness.lease)},
-                 {"inbox", light(readiness.inbox)}},
+                 {"inbox", light(readiness.inbox)},
+                 {"draining", readiness.is_draining}},
                 readiness.is_ready() ? 200 : 503);
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/net/gate.hpp"
+#include "core/net/peer_state.hpp"
 
 namespace wsr::net {
 namespace {
@@ -34,13 +35,20 @@ UpgradeRequest upgrade_request(const http::request<http::string_body>& request) 
 
 }  // namespace
 
-void HttpSession::start(Gate& gate, TcpSocket socket) {
-  auto session = std::make_shared<HttpSession>(gate, std::move(socket));
+void HttpSession::start(Gate& gate, TcpSocket socket, SocketPermit permit) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
   gate.take_session(*session);
   session->read_request();
 }
 
-HttpSession::HttpSession(Gate& gate, TcpSocket socket) : gate_(gate), socket_(std::move(socket)) {}
+void HttpSession::turn_away(Gate& gate, TcpSocket socket, SocketPermit permit, const Refusal& refusal) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
+  gate.take_session(*session);
+  session->refuse(refusal, Persistence::close);
+}
+
+HttpSession::HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit)
+    : gate_(gate), socket_(std::move(socket)), permit_(std::move(permit)) {}
 
 HttpSession::~HttpSession() = default;
 
@@ -50,6 +58,8 @@ void HttpSession::set_deadline(Duration after) { gate_.wheel().set(*this, clock_
 
 void HttpSession::read_request() {
   phase_ = Phase::reading;
+  reading_since_ = clock_now();
+  gate_.note_reading(*this);
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(gate_.options().header_bytes_max));
   parser_->body_limit(gate_.options().body_bytes_max);
@@ -140,11 +150,16 @@ void HttpSession::accept(Upgrade upgrade) {
   handshake_ += upgrade.accept;
   if (upgrade.speaks_v1) handshake_ += "\r\nSec-WebSocket-Protocol: wsr.v1";
   handshake_ += "\r\n\r\n";
+  if (has_peer_ended(socket_.native_handle())) {
+    // It gave up while it waited, and may be connected elsewhere by now: a session must be able to say goodbye.
+    return refuse({400, "bad_request", "a WebSocket needs both directions: this peer has shut down its own"},
+                  Persistence::close);
+  }
   if (upgrade.kind == Upgrade::Kind::chat) {
     // Written by the connection, once the claim is answered.
     const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_,
-                           leftover);
+    return gate_.open_chat(std::move(socket_), std::move(permit_),
+                           upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_, leftover);
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),
@@ -152,8 +167,10 @@ void HttpSession::accept(Upgrade upgrade) {
                       if (self->phase_ != Phase::answering) return;
                       if (error) return self->drop();
                       const auto leftover = self->hand_over();
-                      if (room.is_empty()) return self->gate_.open_echo(std::move(self->socket_), leftover);
-                      self->gate_.open_watch(std::move(self->socket_), room, leftover);
+                      if (room.is_empty()) {
+                        return self->gate_.open_echo(std::move(self->socket_), std::move(self->permit_), leftover);
+                      }
+                      self->gate_.open_watch(std::move(self->socket_), std::move(self->permit_), room, leftover);
                     });
 }
 
@@ -225,12 +242,19 @@ void HttpSession::drain() {
   if (phase_ == Phase::reading && buffer_.size() == 0 && !parser_->got_some()) drop();
 }
 
+HttpSession::Use HttpSession::use() const {
+  if (phase_ == Phase::answering) return Use::answering;
+  const bool has_spoken = phase_ == Phase::reading && (buffer_.size() != 0 || parser_->got_some());
+  return has_spoken ? Use::speaking : Use::silent;
+}
+
 void HttpSession::drop() {
   if (phase_ == Phase::gone) return;
   phase_ = Phase::gone;
   cancel();
   error_code ignored;
   socket_.close(ignored);
+  permit_.end();
   gate_.drop_session(*this);
 }
 

@@ -19,6 +19,7 @@
 
 #include "core/net/asio.hpp"
 #include "core/net/http_api.hpp"
+#include "core/net/socket_permit.hpp"
 #include "core/net/timer_wheel.hpp"
 #include "core/net/upgrade.hpp"
 
@@ -32,14 +33,21 @@ using SessionHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Sessi
 
 class HttpSession final : public SessionHook, public TimerEntry, public std::enable_shared_from_this<HttpSession> {
 public:
-  static void start(Gate& gate, TcpSocket socket);
-  HttpSession(Gate& gate, TcpSocket socket);
+  static void start(Gate& gate, TcpSocket socket, SocketPermit permit);
+  /// Says why this socket may not stay, whatever it has asked for.
+  static void turn_away(Gate& gate, TcpSocket socket, SocketPermit permit, const Refusal& refusal);
+  HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit);
   ~HttpSession() override;
 
   /// Ends after the answer that is being made, or at once between two requests.
   void drain();
   void drop();
   void on_deadline(Time now) override;
+
+  /// What the Gate looks at when it needs a socket for somebody else. speaking: in the middle of its request.
+  enum class Use : std::uint8_t { silent, speaking, answering };
+  [[nodiscard]] Use use() const;
+  [[nodiscard]] Time reading_since() const { return reading_since_; }
 
 private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
@@ -63,6 +71,8 @@ private:
 
   Gate& gate_;
   TcpSocket socket_;
+  SocketPermit permit_;
+  Time reading_since_{};  // its last answer, or the beginning
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::optional<Response> response_;  // being written

@@ -362,7 +362,7 @@ Readiness Hub::readiness() const {
   const auto light = [bits](unsigned place) {
     return (bits >> place & 1U) != 0 ? Readiness::Light::green : Readiness::Light::red;
   };
-  return Readiness{light(0), light(1), light(2)};
+  return Readiness{light(0), light(1), light(2), is_draining_.load(std::memory_order_acquire)};
 }
 
 }  // namespace wsr::net

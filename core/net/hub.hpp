@@ -67,6 +67,8 @@ public:
   // ---- any thread
   [[nodiscard]] const ServerId& self() const { return options_.self; }
   [[nodiscard]] Readiness readiness() const;
+  /// Readiness is red from now on.
+  void set_draining() { is_draining_.store(true, std::memory_order_release); }
   [[nodiscard]] std::int64_t store_offset_us() const { return offset_us_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::int64_t store_error_us() const { return store_error_us_.load(std::memory_order_relaxed); }
   void post(Task task) { inlet_.push(std::move(task)); }
@@ -167,6 +169,7 @@ private:
   Time started_at_ = clock_now();
   bool is_turn_posted_ = false;
   std::atomic<std::uint8_t> readiness_bits_{0};
+  std::atomic<bool> is_draining_{false};
   std::atomic<std::int64_t> offset_us_{0};
   std::atomic<std::int64_t> store_error_us_{0};
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();

@@ -9,7 +9,8 @@
 namespace wsr::net {
 namespace {
 
-constexpr auto accept_pause = std::chrono::milliseconds{100};
+constexpr Duration exhausted_pause = std::chrono::milliseconds{100};
+constexpr Duration full_pause = std::chrono::milliseconds{10};
 constexpr int backlog = 4096;  // a cluster that reconnects at once; the kernel cuts it to net.core.somaxconn
 
 enum class Sharing { alone, with_other_shards };
@@ -66,8 +67,8 @@ std::vector<TcpAcceptor> listen_on(const std::vector<asio::io_context*>& context
                                        endpoint.port(), error.code().message()));
 }
 
-Listener::Listener(TcpAcceptor acceptor, asio::io_context& io, Take take)
-    : acceptor_(std::move(acceptor)), pause_(io), take_(std::move(take)) {}
+Listener::Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room)
+    : acceptor_(std::move(acceptor)), pause_(io), take_(std::move(take)), has_room_(std::move(has_room)) {}
 
 std::uint16_t Listener::port() const { return acceptor_.local_endpoint().port(); }
 
@@ -80,6 +81,7 @@ void Listener::stop() {
 }
 
 void Listener::accept_next() {
+  if (!has_room_()) return pause(full_pause);
   acceptor_.async_accept([this](error_code error, TcpSocket socket) {
     if (!acceptor_.is_open()) return;
     if (!error) {
@@ -89,13 +91,13 @@ void Listener::accept_next() {
     using boost::system::errc::errc_t;
     const bool is_exhausted = error == errc_t::too_many_files_open || error == errc_t::too_many_files_open_in_system ||
                               error == errc_t::no_buffer_space || error == errc_t::not_enough_memory;
-    if (is_exhausted) return pause();
+    if (is_exhausted) return pause(exhausted_pause);
     accept_next();  // the peer gave up while it waited in the backlog
   });
 }
 
-void Listener::pause() {
-  pause_.expires_after(accept_pause);
+void Listener::pause(Duration pause) {
+  pause_.expires_after(pause);
   pause_.async_wait([this](error_code error) {
     if (!error && acceptor_.is_open()) accept_next();
   });

@@ -1,8 +1,9 @@
 // Listener: accepts sockets for one shard; the kernel spreads connections over the shards of one port.
 //
 // Thread-safety: construct before the shard's thread runs; start() and stop() on the shard's thread.
-// Errors:        bind failures throw std::runtime_error with a sentence. When descriptors run out accepting pauses
-//                for 100 ms: the backlog waits, nobody is accepted and dropped.
+// Errors:        bind failures throw std::runtime_error with a sentence. When descriptors run out, or `has_room` says
+// no,
+//                accepting pauses: the backlog waits, nobody is accepted and dropped.
 #pragma once
 
 #include <cstdint>
@@ -25,18 +26,20 @@ using Endpoint = asio::ip::tcp::endpoint;
 class Listener {
 public:
   using Take = std::function<void(TcpSocket)>;
-  Listener(TcpAcceptor acceptor, asio::io_context& io, Take take);
+  using HasRoom = std::function<bool()>;  // for one more socket; it may make some
+  Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room);
   void start();
   void stop();
   [[nodiscard]] std::uint16_t port() const;
 
 private:
   void accept_next();
-  void pause();
+  void pause(Duration pause);
 
   TcpAcceptor acceptor_;
   SteadyTimer pause_;
   Take take_;
+  HasRoom has_room_;
 };
 
 }  // namespace wsr::net

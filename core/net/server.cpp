@@ -21,7 +21,9 @@ namespace wsr::net {
 namespace {
 
 constexpr auto drain_look_every = std::chrono::milliseconds{10};
-constexpr std::size_t descriptors_spare = 64;  // for the store, the listeners, the HTTP API of a full server
+constexpr std::size_t descriptors_spare = 64;  // for the store, the listeners, the loops, files
+constexpr std::size_t http_sockets = 32;       // beyond connections_max: probes and the HTTP API of a full server
+constexpr std::size_t per_address_default = 1'024;
 
 /// As many descriptors as this process may have; returns that number.
 std::size_t raise_descriptors() {
@@ -83,7 +85,8 @@ struct Server::State {
   void build();
   void await_store();
   void drain();
-  void look_whether_drained(Time deadline);
+  enum class DrainPhase { closing, closed };  // closed: the last WebSocket has gone
+  void look_whether_drained(DrainPhase phase);
   void end_loops();
 
   ServerOptions options;
@@ -98,12 +101,16 @@ struct Server::State {
 
 void Server::State::build() {
   const auto descriptors = raise_descriptors();
-  shared.connections_max = options.connections_max != 0          ? options.connections_max
-                           : descriptors > 2 * descriptors_spare ? descriptors - descriptors_spare
-                                                                 : descriptors / 2;
+  const auto for_sockets = descriptors > 4 * descriptors_spare ? descriptors - descriptors_spare : descriptors / 2;
+  const auto for_http = std::min(http_sockets, for_sockets / 4);
+  shared.connections_max = for_sockets - for_http;
+  if (options.connections_max != 0) shared.connections_max = std::min(shared.connections_max, options.connections_max);
+  shared.sockets_max = shared.connections_max + for_http;
   std::vector<asio::io_context*> loops;
   for (auto& unit : units) loops.push_back(&unit->io);
   const auto endpoint = resolve_bind(main_loop(), options.bind, options.port);
+  shared.sockets.bound_addresses(
+      options.per_address_max.value_or(endpoint.address().is_loopback() ? 0 : per_address_default));
   auto acceptors = listen_on(loops, endpoint);
   port = acceptors.front().local_endpoint().port();
   if (options.url.empty()) {
@@ -129,8 +136,9 @@ void Server::State::build() {
         std::make_unique<Shard>(unit.io, *hub, static_cast<ShardIndex>(i), unit.gate, limits, options.authorizer);
     unit.gate.bind(*unit.shard);
     hub->add_shard(*unit.shard);
-    unit.listener = std::make_unique<Listener>(std::move(acceptors[i]), unit.io,
-                                               [&gate = unit.gate](TcpSocket socket) { gate.take(std::move(socket)); });
+    unit.listener = std::make_unique<Listener>(
+        std::move(acceptors[i]), unit.io, [&gate = unit.gate](TcpSocket socket) { gate.take(std::move(socket)); },
+        [&gate = unit.gate] { return gate.has_room(); });
   }
 }
 
@@ -154,22 +162,30 @@ void Server::State::await_store() {
 // ---------------------------------------------------------------- the end
 
 void Server::State::drain() {
+  shared.drain_until = clock_now() + options.drain_within;
   shared.is_draining = true;
-  each_shard([](Unit& unit) {
-    unit.listener->stop();
-    unit.gate.drain();
-  });
+  hub->set_draining();
+  each_shard([](Unit& unit) { unit.gate.drain(); });
   drain_timer = std::make_unique<SteadyTimer>(main_loop());
-  look_whether_drained(clock_now() + options.drain_within);
+  look_whether_drained(DrainPhase::closing);
 }
 
-void Server::State::look_whether_drained(Time deadline) {
-  const bool is_over = clock_now() >= deadline;
+void Server::State::look_whether_drained(DrainPhase phase) {
+  const bool is_over = clock_now() >= shared.drain_until;
+  // Until the last client has gone probes are answered, with a red light.
+  if (phase == DrainPhase::closing && (is_over || shared.websockets == 0)) {
+    phase = DrainPhase::closed;
+    each_shard([](Unit& unit) {
+      unit.listener->stop();
+      unit.gate.end_sessions();
+    });
+  }
   if (is_over) each_shard([](Unit& unit) { unit.gate.drop_all(); });
   drain_timer->expires_after(drain_look_every);
-  drain_timer->async_wait([this, deadline, is_over](error_code) {
+  drain_timer->async_wait([this, phase, is_over](error_code) {
     // Two empty looks would be no better: a socket is counted out only after its claim's release is on its way.
-    if (shared.sockets != 0 && !is_over) return look_whether_drained(deadline);
+    const bool is_empty = phase == DrainPhase::closed && shared.sockets.open() == 0;
+    if (!is_empty && !is_over) return look_whether_drained(phase);
     hub->stop([this] {
       for (auto& unit : units) unit->io.stop();
     });

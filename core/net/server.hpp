@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,15 +44,16 @@ struct ServerOptions {
   std::chrono::milliseconds pong_within{10'000};       // then the connection counts as gone (1006)
   std::chrono::milliseconds handshake_within{10'000};  // from accept to a complete HTTP request
   std::chrono::milliseconds idle_after{0};             // nothing but pongs heard for so long: close 4040; 0: never
-  std::chrono::milliseconds drain_within{5'000};       // stop(): how long clients get to answer 1001
-  std::chrono::milliseconds store_wait{5'000};         // start(): how long the store may take to answer
-  std::size_t header_bytes_max = 16 * 1024;            // HTTP request head; above: 431
-  std::size_t body_bytes_max = 1024 * 1024;            // HTTP request body; above: 413
-  std::size_t connections_max = 0;                     // per server; 0: what the descriptors allow
-  std::vector<std::string> origins;                    // browsers' Origin allowed besides same-origin; "*": any
-  std::string store = "memory";                        // how messages name the store: never with its password
-  RoomAuthorizer authorizer;                           // who may do what in rooms; none: everybody everything
-  bool echo = false;                                   // serve /echo, for WebSocket conformance suites
+  std::chrono::milliseconds drain_within{5'000};  // stop(): closes are spread over it, and slow clients get all of it
+  std::chrono::milliseconds store_wait{5'000};    // start(): how long the store may take to answer
+  std::size_t header_bytes_max = 16 * 1024;       // HTTP request head; above: 431
+  std::size_t body_bytes_max = 1024 * 1024;       // HTTP request body; above: 413
+  std::size_t connections_max = 0;                // sockets, and 32 for HTTP alone; 0: what the descriptors allow
+  std::optional<std::size_t> per_address_max;     // sockets of one address; 0: any; default: 1024, on loopback any
+  std::vector<std::string> origins;               // browsers' Origin allowed besides same-origin; "*": any
+  std::string store = "memory";                   // how messages name the store: never with its password
+  RoomAuthorizer authorizer;                      // who may do what in rooms; none: everybody everything
+  bool echo = false;                              // serve /echo, for WebSocket conformance suites
 };
 
 /// Makes the backend on the hub's io_context.
@@ -66,6 +68,7 @@ public:
   void start();
   [[nodiscard]] std::uint16_t port() const;
   /// Serves until stop(); returns when every connection is closed and the own rows are swept, or drain_within passed.
+  /// stop() turns readiness red; then the clients are told 1001 one after the other, while the others go on.
   void run();
   void stop();
 

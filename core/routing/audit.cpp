@@ -26,7 +26,8 @@ void Audit::on_held(std::uint64_t number, const Held& held) {
     return;
   }
   for (const auto& [client, at] : held.rows) {
-    if (at.address() != context_.options.self || context_.sessions.find(at.conn) != nullptr) continue;
+    if (at.address() != context_.options.self) continue;
+    if (const Session* session = context_.sessions.find(at.conn); session != nullptr && !session->is_released) continue;
     ++context_.stats.rows_taken_back;
     context_.ports.directory.release(Call{CallKind::audit, 0}.ticket(), client, at);
   }

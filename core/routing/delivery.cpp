@@ -1,6 +1,7 @@
 #include "core/routing/delivery.hpp"
 
 #include <array>
+#include <cassert>
 #include <utility>
 
 #include "core/wire/client_protocol.hpp"
@@ -49,6 +50,13 @@ void Delivery::complain(Session& session, std::string_view id, std::string_view 
   say(session, text_);
 }
 
+void Delivery::answered(Session& session) {
+  assert(session.answers_due != 0);
+  --session.answers_due;
+  // The writer may wait for the last answer alone, and a full outbox has refused it.
+  if (session.answers_due == 0 && session.outbox.is_empty()) context_.ports.connections.wake(session.id);
+}
+
 void Delivery::begin(Session& session, Frame first) {
   if (!session.outbox.is_held()) return;
   const std::array<Frame, 2> frames{std::exchange(session.preface, {}), std::move(first)};
@@ -57,16 +65,22 @@ void Delivery::begin(Session& session, Frame first) {
 
 void Delivery::close(Session& session, CloseCode code, std::string_view reason) {
   if (session.phase == Session::Phase::closing) return;
+  end(session);
+  context_.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
+}
+
+void Delivery::end(Session& session, Session::Phase phase) {
+  if (session.phase >= phase) return;
   if (session.outbox.is_held()) {
     session.outbox.clear();  // never welcomed: it hears why it is closed, and nothing before that
     begin(session, {});
   }
-  session.phase = Session::Phase::closing;
-  context_.ports.connections.close(session.id, static_cast<std::uint16_t>(code), reason);
+  if (session.phase == Session::Phase::open) context_.ended.push_back(session.id);
+  session.phase = phase;
 }
 
 void Delivery::tell_dropped(Session& session) {
-  if (!session.outbox.is_tell_due() || session.phase == Session::Phase::closing) return;
+  if (!session.outbox.is_tell_due() || session.phase != Session::Phase::open) return;
   text_.clear();
   append_dropped(text_, session.outbox.take_dropped(), "slow_consumer");
   const bool is_raw = session.framing == Framing::raw;

@@ -24,10 +24,16 @@ public:
   void say(Session& session, std::string_view json);
   void complain(Session& session, std::string_view id, std::string_view code, std::string_view message);
 
+  /// One of session.answers_due has been given.
+  void answered(Session& session);
+
   /// Lets the session's bytes go: the preface, `first`, then what has gathered since open().
   void begin(Session& session, Frame first);
-  /// No more messages for it; closed behind what is queued.
+  /// Ends the session and closes its connection with a code; what is queued goes first, or not: see ends_queue().
   void close(Session& session, CloseCode code, std::string_view reason);
+  /// The end of the session is decided: from now on it gets nothing, or with `answering` its answers alone. Its row and
+  /// its rooms are given back at the end of the turn; what is queued stays until the connection is gone.
+  void end(Session& session, Session::Phase phase = Session::Phase::closing);
   /// Tells the client how many messages it was too slow for, if half of its bound is free again.
   void tell_dropped(Session& session);
 

@@ -66,8 +66,9 @@ struct Readiness {
   Light store = Light::red;  // the command path answers
   Light lease = Light::red;  // held, by our own clock
   Light inbox = Light::red;  // the last probes were heard
+  bool is_draining = false;  // the server is stopping, said by its driver
   [[nodiscard]] bool is_ready() const {
-    return store == Light::green && lease == Light::green && inbox == Light::green;
+    return store == Light::green && lease == Light::green && inbox == Light::green && !is_draining;
   }
   auto operator<=>(const Readiness&) const = default;
 };

@@ -207,6 +207,28 @@ std::uint32_t Outbox::take_dropped() { return std::exchange(dropped_, 0); }
 
 std::size_t Outbox::frames() const { return frames_.size() - head_ - tombstones_; }
 
+std::size_t Outbox::messages() const {
+  return static_cast<std::size_t>(std::count_if(frames_.begin() + head_, frames_.end(), [](const Waiting& waiting) {
+    return waiting.frame.size() != 0 && is_message(waiting.topic);
+  }));
+}
+
+std::size_t Outbox::cut() {
+  const std::size_t before = messages();
+  if (offset_ == 0) {
+    clear();
+  } else {
+    const std::size_t left = frames_[head_].frame.size() - offset_;
+    rules_->budget.bytes -= bytes_ - left;
+    bytes_ = left;
+    frames_.resize(head_ + 1);
+    latest_.reset();
+    looked_at_ = tombstones_ = 0;
+  }
+  dropped_ = 0;
+  return before - messages();
+}
+
 void Outbox::clear() {
   // A burst's vector is given back; a handful of slots stays for the next message.
   rules_->budget.bytes -= bytes_;

@@ -111,6 +111,11 @@ public:
   [[nodiscard]] std::uint32_t take_dropped();
 
   void clear();
+  /// Drops all that waits but the rest of a frame that is half written, for a close frame that is to follow it. How
+  /// many messages went; nobody is told of them any more.
+  std::size_t cut();
+  /// Messages that wait, one that is half written included.
+  [[nodiscard]] std::size_t messages() const;
   /// True if there is nothing to write now.
   [[nodiscard]] bool is_empty() const { return bytes_ == 0 || is_held_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

@@ -180,13 +180,15 @@ void RoomFanout::finish(std::uint64_t number, const RoomPushed& done) {
     return;
   }
   Session* session = context_.sessions.find(pushed.conn);
-  if (session == nullptr || session->phase != Session::Phase::open) return;
+  if (session == nullptr || session->phase == Session::Phase::closing) return;
   if (done.result != Errc::ok) {
-    return delivery_.complain(*session, pushed.id, to_string(done.result), done.detail);
+    delivery_.complain(*session, pushed.id, to_string(done.result), done.detail);
+  } else {
+    text_.clear();
+    append_pushed(text_, pushed.id, pushed.room, done.servers, done.connections, done.unknown);
+    delivery_.say(*session, text_);
   }
-  text_.clear();
-  append_pushed(text_, pushed.id, pushed.room, done.servers, done.connections, done.unknown);
-  delivery_.say(*session, text_);
+  if (pushed.wait == Wait::for_word) delivery_.answered(*session);
 }
 
 // ---------------------------------------------------------------- in

@@ -331,13 +331,15 @@ void RoomFlow::on_page(std::uint64_t number, const RosterPage& page) {
                            page.result == Errc::bad_request ? "\"cursor\" is none that an answer gave: begin with \"0\""
                                                             : store_sentence(page.result)});
   }
-  if (Session* session = session_of(flow)) {
+  Session* session = context_.sessions.find(flow.who.conn);
+  if (session != nullptr && session->phase != Session::Phase::closing) {
     std::vector<std::string_view> members;
     members.reserve(page.members.size());
     for (const ClientId& member : page.members) members.push_back(member.view());
     text_.clear();
     append_members(text_, flow.who.id, flow.room.view(), members, page.cursor, page.size, page.version);
     delivery_.say(*session, text_);
+    delivery_.answered(*session);
   }
   flows_.erase(number);
 }
@@ -373,9 +375,10 @@ void RoomFlow::answer(const Flow& flow, const RoomDone& done) {
       break;
   }
   Session* session = context_.sessions.find(flow.who.conn);
-  if (session == nullptr || session->phase != Session::Phase::open) return;
+  if (session == nullptr || session->phase == Session::Phase::closing) return;
   if (done.result != Errc::ok) {
-    return delivery_.complain(*session, flow.who.id, to_string(done.result), done.detail);
+    delivery_.complain(*session, flow.who.id, to_string(done.result), done.detail);
+    return delivery_.answered(*session);
   }
   text_.clear();
   if (flow.kind == Kind::join) {
@@ -384,6 +387,7 @@ void RoomFlow::answer(const Flow& flow, const RoomDone& done) {
     append_left(text_, flow.who.id, flow.room.view(), done.size);
   }
   delivery_.say(*session, text_);
+  delivery_.answered(*session);
 }
 
 void RoomFlow::limit(std::uint64_t number, Flow& flow, Duration within) {

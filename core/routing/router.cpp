@@ -40,7 +40,8 @@ struct Router::State final : WordSink,
                             .budget = {.bytes_max = options.limits.outboxes_bytes_max}},
                 SessionTable(options.limits.sessions_max),
                 {},
-                StoreState::up},
+                StoreState::up,
+                {}},
         delivery(context),
         ownership(context, *this),
         takeovers(context, *this),
@@ -61,6 +62,7 @@ struct Router::State final : WordSink,
     text.clear();
     append_result(text, waiter.id, state_of(word), reason_of(word));
     delivery.say(*session, text);
+    delivery.answered(*session);
   }
 
   void on_kick(const ShardAddress& from, ConnId conn, CloseCode code, std::string_view reason,
@@ -163,6 +165,13 @@ struct Router::State final : WordSink,
   void tell(const ShardAddress& to, const Entry& entry) override { flow.tell(to, entry); }
 
   // ---- sessions
+  /// What others see of it ends.
+  void release(Session& session) {
+    if (std::exchange(session.is_released, true)) return;
+    rooms.on_closed(session);
+    ownership.release(session, takeovers.is_waiting(session.id) ? Ownership::When::later : Ownership::When::now);
+  }
+
   void welcome_if_due(Session& session) {
     if (session.phase != Session::Phase::open) return;
     if (!rooms.is_restoring(session.id) && !takeovers.is_waiting(session.id)) welcome(session);
@@ -210,6 +219,7 @@ struct Router::State final : WordSink,
         if (const auto to = ClientId::check(command.to.view()); to.code != Errc::ok) {
           return delivery.complain(session, command.id.view(), to_string(to.code), "\"to\": " + to.message);
         }
+        if (command.id.is_set()) ++session.answers_due;
         return admission.submit(utterance(session, command, Utterance::Kind::send, command.to.view()));
       case Command::Op::join:
       case Command::Op::leave:
@@ -220,6 +230,7 @@ struct Router::State final : WordSink,
     if (const auto room = RoomName::check(command.room.view()); room.code != Errc::ok) {
       return delivery.complain(session, command.id.view(), to_string(room.code), "\"room\": " + room.message);
     }
+    if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
@@ -273,6 +284,7 @@ struct Router::State final : WordSink,
     // A send that waits for its word has it by now, and only one limit can be meant.
     if (said.kind == Utterance::Kind::push || said.wait == Wait::not_at_all) {
       delivery.complain(*session, said.id, to_string(code), sentence);
+      if (said.wait == Wait::for_word) delivery.answered(*session);
     }
     if (code == Errc::rate_limited && context.limits().over_rate == Limits::OverRate::close) {
       delivery.close(*session, CloseCode::rate_limited, sentence);
@@ -342,7 +354,7 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
 
 void Router::text(ConnId conn, std::string_view json) {
   Session* session = state_->context.sessions.find(conn);
-  if (session == nullptr || session->phase == Session::Phase::closing) return;
+  if (session == nullptr || session->phase != Session::Phase::open) return;
   if (state_->held.is_holding()) {
     const auto kept = state_->held.keep(json.size(), [this, conn, later = std::string(json)] { text(conn, later); });
     if (kept == HeldInputs::Kept::yes) return;
@@ -359,9 +371,26 @@ void Router::closed(ConnId conn) {
   if (session == nullptr) return;
   ++state_->context.stats.closed;
   session->phase = Session::Phase::closing;
-  state_->rooms.on_closed(*session);
-  state_->ownership.release(*session, state_->takeovers.is_waiting(conn) ? Ownership::When::later : Ownership::When::now);
+  state_->release(*session);
+  state_->context.stats.lost_at_close += session->outbox.messages();
   state_->context.sessions.close(*session);
+}
+
+void Router::ending(ConnId conn, Answers answers) {
+  Session* session = state_->context.sessions.find(conn);
+  if (session == nullptr) return;
+  state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
+}
+
+void Router::drop_queue(ConnId conn) {
+  if (Session* session = state_->context.sessions.find(conn)) {
+    state_->context.stats.lost_at_close += session->outbox.cut();
+  }
+}
+
+std::uint32_t Router::answers_due(ConnId conn) const {
+  const Session* session = state_->context.sessions.find(conn);
+  return session == nullptr || session->phase == Session::Phase::closing ? 0 : session->answers_due;
 }
 
 Outbox* Router::outbox(ConnId conn) {
@@ -521,7 +550,15 @@ void Router::go_on() {
 
 bool Router::is_held() const { return state_->held.is_holding(); }
 
-void Router::end_turn() { state_->flow.flush(); }
+void Router::end_turn() {
+  auto& context = state_->context;
+  // By index: whom a connection had displaced hears of it now, and may be of this shard.
+  for (std::size_t i = 0; i < context.ended.size(); ++i) {
+    if (Session* session = context.sessions.find(context.ended[i])) state_->release(*session);
+  }
+  context.ended.clear();
+  state_->flow.flush();
+}
 
 std::optional<Time> Router::next_deadline() const {
   std::optional<Time> next;

@@ -101,7 +101,16 @@ public:
                                     std::optional<StoreTime> accepted_at = std::nullopt, std::string_view preface = {});
   /// One text message of the client (wsr.v1).
   void text(ConnId conn, std::string_view json);
-  /// The socket is gone, whoever closed it. The claim is released, if it is still ours.
+  /// Its end is decided: the peer has said goodbye or broken a rule, or this server stops. It gets nothing more, or
+  /// with Answers::due only what its commands wait for; its row and its rooms are given back at the end of this turn,
+  /// while the connection may take long to close. What the Router itself closes has come to this, too.
+  enum class Answers : std::uint8_t { due, none };
+  void ending(ConnId conn, Answers answers = Answers::none);
+  /// What waits for the connection is given up, except a frame that is half written: for a close that must not wait.
+  void drop_queue(ConnId conn);
+  /// Commands of the connection that are still to be answered.
+  [[nodiscard]] std::uint32_t answers_due(ConnId conn) const;
+  /// The socket is gone, whoever closed it. The claim is released, if it still stands.
   void closed(ConnId conn);
   /// What waits for this connection; nullptr once it is closed.
   [[nodiscard]] Outbox* outbox(ConnId conn);
@@ -151,7 +160,7 @@ public:
   [[nodiscard]] bool is_held() const;
 
   // ---- turns and time
-  /// Ends the turn: publishes what has gathered for other shards.
+  /// Ends the turn: releases what has ended, and publishes what has gathered for other shards.
   void end_turn();
   /// When on_time() wants to be called next, if at all. Valid until the next input.
   [[nodiscard]] std::optional<Time> next_deadline() const;

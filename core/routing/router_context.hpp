@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/routing/router.hpp"
 #include "core/routing/session_table.hpp"
@@ -16,6 +17,7 @@ struct RouterContext {
   SessionTable sessions;
   Stats stats;
   StoreState store = StoreState::up;  // until told otherwise
+  std::vector<ConnId> ended;          // sessions whose end was decided in this turn: released at its end
 
   [[nodiscard]] Time now() const { return ports.clock.now(); }
   [[nodiscard]] const Limits& limits() const { return options.limits; }

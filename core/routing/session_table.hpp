@@ -26,7 +26,11 @@ struct Session {
     held,       // ours, with `epoch`
     unclaimed,  // the store was down: claimed again when it is back
   };
-  enum class Phase : std::uint8_t { open, closing };  // closing: gets no more messages
+  enum class Phase : std::uint8_t {
+    open,
+    answering,  // its client has said goodbye: it gets the answers that it waits for, and nothing else
+    closing,    // gets nothing more
+  };
 
   Session(ConnId id_, ClientId client_, Framing framing_, OutboxRules& rules)
       : id(id_), client(std::move(client_)), framing(framing_), outbox(rules) {}
@@ -36,8 +40,10 @@ struct Session {
   Framing framing;
   Claim claim = Claim::asked;
   Phase phase = Phase::open;
-  bool has_been_held = false;  // the claim has stood once: the client is back in its rooms
-  bool are_rooms_due = false;  // to be asserted again, once the claim is
+  bool has_been_held = false;     // the claim has stood once: the client is back in its rooms
+  bool are_rooms_due = false;     // to be asserted again, once the claim is
+  bool is_released = false;       // its row and its places in rooms are given back
+  std::uint32_t answers_due = 0;  // commands with an id that are not answered yet
   Outbox outbox;
   Frame preface;  // goes out before everything else: the answer to the upgrade
   Epoch epoch;    // granted by the directory; 0 before

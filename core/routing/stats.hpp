@@ -53,6 +53,7 @@ struct Stats {
   std::uint64_t slow_dropped = 0;      // messages that outboxes gave up for slow readers, by any policy
   std::uint64_t slow_told = 0;         // times that a reader was told how many it missed
   std::uint64_t slow_disconnects = 0;  // connections closed with 1013
+  std::uint64_t lost_at_close = 0;     // messages that waited for a connection when it ended, and went with it
   std::uint64_t rate_limited_client = 0;
   std::uint64_t rate_limited_room = 0;
   // rooms
@@ -120,6 +121,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"slow_dropped", &Stats::slow_dropped},
     {"slow_told", &Stats::slow_told},
     {"slow_disconnects", &Stats::slow_disconnects},
+    {"lost_at_close", &Stats::lost_at_close},
     {"rate_limited_client", &Stats::rate_limited_client},
     {"rate_limited_room", &Stats::rate_limited_room},
     {"room_joins", &Stats::room_joins},

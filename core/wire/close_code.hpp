@@ -31,6 +31,13 @@ enum class CloseCode : std::uint16_t {
   idle = 4040,             // nothing heard for too long: reconnect when there is something to say
 };
 
+/// True if a connection that is closed with `code` gets what waits for it first. Not with those that end a connection
+/// against its reader: a newer one took over, it reads too slowly, it asked for too much, an operator wants it gone.
+[[nodiscard]] constexpr bool lets_queue_go_first(CloseCode code) {
+  return code != CloseCode::policy && code != CloseCode::try_again_later && code != CloseCode::replaced &&
+         code != CloseCode::rate_limited;
+}
+
 /// True if RFC 6455 section 7.4 lets `code` stand in a close frame that a peer sends.
 [[nodiscard]] bool is_valid_on_wire(std::uint16_t code);
 

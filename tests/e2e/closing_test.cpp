@@ -1,0 +1,145 @@
+// How servers and connections end, over real processes: signals, a server that stood still, sockets without end.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/raw_socket.hpp"
+#include "tests/support/redis_server.hpp"
+#include "tests/support/ws_client.hpp"
+#include "tests/support/wsr_server.hpp"
+
+namespace {
+
+using namespace wsr::test;
+using namespace std::chrono_literals;
+
+constexpr int clients = 10;
+
+}  // namespace
+
+TEST_CASE("a server that stood still takes no client away from where it has gone meanwhile") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer still({.name = "still", .store = redis.url()});
+  WsrServer other({.name = "other", .store = redis.url()});
+  WsClient sender(other.port(), "sender");
+
+  still.process().signal(SIGSTOP);
+  // Half of them give up with a FIN, half with a reset, half of their hosts just vanish: their sockets stay open.
+  std::vector<RawSocket> vanished;
+  for (int n = 0; n < clients; ++n) {
+    RawSocket attempt(still.port());
+    attempt.send(upgrade_request(fmt::format("c{}", n)));
+    if (n % 3 == 0) vanished.push_back(std::move(attempt));
+    if (n % 3 == 1) attempt.reset();
+  }
+  std::vector<WsClient> moved;
+  for (int n = 0; n < clients; ++n) moved.emplace_back(other.port(), fmt::format("c{}", n));
+  still.process().signal(SIGCONT);
+  // Whoever asked and is still there hears that it came too late.
+  for (auto& attempt : vanished) {
+    CHECK_THAT(attempt.head(), Catch::Contains(" 101 "));
+    CHECK(attempt.close_code() == 4009);
+  }
+  for (int n = 0; n < clients; ++n) {
+    CHECK(moved[static_cast<std::size_t>(n)].is_open());
+    CHECK(sender.send(fmt::format("c{}", n), "1").at("state") == "delivered");
+    CHECK(moved[static_cast<std::size_t>(n)].message().data == "1");
+  }
+  CHECK(still.stats().at("displaced") == still.stats().at("claims_superseded"));
+}
+
+TEST_CASE("a client that asked a server while it stood still, and waits, is welcomed when it goes on") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer still({.name = "still", .store = redis.url()});
+  WsrServer other({.name = "other", .store = redis.url()});
+  WsClient sender(other.port(), "sender");
+  WsClient old(other.port(), "patient");
+  still.process().signal(SIGSTOP);
+  RawSocket patient(still.port());
+  patient.send(upgrade_request("patient"));
+  still.process().signal(SIGCONT);
+  CHECK_THAT(patient.head(), Catch::Contains(" 101 "));
+  const auto welcome = patient.frame();
+  REQUIRE(welcome);
+  CHECK_THAT(welcome->payload, Catch::Contains("welcome"));
+  CHECK(old.close_code() == 4009);
+  CHECK(sender.send("patient", "1").at("state") == "delivered");
+}
+
+TEST_CASE("SIGHUP is a stop in good order, also behind another signal, and nohup keeps it away") {
+  {
+    WsrServer server({.more = {"--drain", "2s"}});
+    WsClient client(server.port(), "ada");
+    server.process().signal(SIGHUP);
+    CHECK(client.close_code() == 1001);
+    const auto end = server.process().wait(7s);
+    REQUIRE(end);
+    CHECK(end->exit_code == 0);
+  }
+  {
+    WsrServer server({.more = {"--drain", "2s"}});
+    RawSocket silent(server.port());
+    silent.upgrade("ada");  // does not answer its close: the stop takes a while
+    server.process().signal(SIGTERM);
+    CHECK(wait_until([&] { return server.ready() == 503; }, 1'500ms));
+    server.process().signal(SIGHUP);
+    server.process().signal(SIGHUP);
+    CHECK(silent.close_code() == 1001);
+    const auto end = server.process().wait(7s);
+    REQUIRE(end);
+    CHECK(end->exit_code == 0);
+  }
+  {
+    const auto ignored = ::signal(SIGHUP, SIG_IGN);  // as nohup does; the child inherits it
+    WsrServer server({});
+    ::signal(SIGHUP, ignored);
+    server.process().signal(SIGHUP);
+    WsClient client(server.port(), "ada");
+    CHECK(client.send("ada", "1").at("state") == "delivered");
+    CHECK(server.is_running());
+  }
+}
+
+TEST_CASE("a second SIGTERM ends a stop at once") {
+  WsrServer server({.more = {"--drain", "30s"}});
+  RawSocket silent(server.port());
+  silent.upgrade("ada");
+  server.process().signal(SIGTERM);
+  REQUIRE(wait_until([&] { return server.process().err().find("quit immediately") != std::string::npos; }, 5s));
+  server.process().signal(SIGTERM);
+  const auto end = server.process().wait(2s);
+  REQUIRE(end);
+  CHECK(end->exit_code == 130);
+}
+
+TEST_CASE("silent sockets beyond the descriptors: probes are answered, the store is kept, clients come and go") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer server({.store = redis.url(), .more = {"--connections-max", "20"}});
+  WsClient client(server.port(), "ada");
+  const auto before = open_descriptors(server.process().pid());
+  std::vector<RawSocket> silent;
+  for (int n = 0; n < 400; ++n) silent.emplace_back(server.port());
+  for (int n = 0; n < 5; ++n) {
+    CHECK(server.get("/healthz").status == 200);
+    CHECK(server.ready() == 200);
+    CHECK(client.send("ada", "1").at("state") == "delivered");
+    WsClient other(server.port(), "bob");
+    CHECK(other.send("ada", "2").at("state") == "delivered");
+  }
+  CHECK(open_descriptors(server.process().pid()) < before + 60);
+}
