@@ -151,12 +151,14 @@ class Judge:
                 and any(a.at > message.word_at + self.allow.late + self.slack for a in message.arrivals))
 
     def takeover(self) -> Iterator[Finding]:
-        """What is submitted after a welcome has been read arrives on no older connection of that client."""
+        """What is submitted after a welcome has been read arrives on no older connection of that client. While the store
+        is away, or has lost its memory, nobody can know of the older one: such welcomes are excused."""
         for message in self.direct():
             for arrival in message.arrivals:
                 newer = self.current(message.to, message.at)
                 if arrival.connection.client == message.to and newer is not None \
-                        and arrival.connection.number < newer.number and newer.welcomed < message.at:
+                        and arrival.connection.number < newer.number and newer.welcomed < message.at \
+                        and self.is_calm("redis", newer.began, message.at, self.allow.after_store):
                     yield Finding("takeover", f"read on #{arrival.connection.number}, welcomed on #{newer.number} "
                                               f"{message.at - newer.welcomed:.3f} s before: {self.story(message)}")
 

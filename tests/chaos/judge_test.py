@@ -151,6 +151,12 @@ class TheJudge(unittest.TestCase):
         self.play.second.arrivals[0].connection = self.play.bob
         self.finds("takeover")
 
+    def test_excuses_it_when_the_store_had_forgotten_the_older_connection(self):
+        self.play.bob.ended = 26.0
+        self.play.second.arrivals[0].connection = self.play.bob
+        self.play.faults("redis", "flush", 18.0, 18.0)
+        self.finds()
+
     def test_finds_a_connected_client_that_is_not_reached(self):
         self.play.first.word = "unknown"
         self.play.first.arrivals.clear()
