@@ -239,12 +239,6 @@ class Relay:
     def mend(self) -> None:
         self._is_dead = False
 
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for pair in list(self._pairs):
-            pair.abort()
-
 
 class _Pair:
     def __init__(self, relay: Relay) -> None:
@@ -324,7 +318,6 @@ class Lab:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.is_kept = keep is not None
         self.processes: list[Process] = []
-        self.relays: list[Relay] = []
 
     def now(self) -> float:
         return time.monotonic() - self.began
@@ -334,8 +327,6 @@ class Lab:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for relay in self.relays:
-            relay.stop()
         for process in self.processes:
             process.kill()  # one that was stopped, too
         if not self.is_kept:
@@ -354,7 +345,7 @@ class Lab:
         return server
 
     async def relay(self, target: int) -> Relay:
+        """It ends with the loop that it was made on."""
         relay = Relay(target)
         await relay.start()
-        self.relays.append(relay)
         return relay
