@@ -403,9 +403,8 @@ def both(values: list[float]) -> str:
 
 
 def table(results: dict[str, list[Figures]]) -> str:
-    lines = ["| fault | moved client reached after its welcome, s: median client | slowest | everybody reachable after the "
-             "fault, s | slowest welcome, s | delivered | offline | unknown | dropped | lost silently | `offline` while "
-             "connected | further |",
+    lines = ["| fault | moved client reached, median | moved client reached, slowest | everybody reachable | slowest welcome "
+             "| delivered | offline | unknown | dropped | lost silently | `offline` while connected | further |",
              "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|"]
     for name, runs in results.items():
         told = {word: sum(count for run in runs for w, count in run.told.items() if w.split("(")[0] == word)
