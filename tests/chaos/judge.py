@@ -17,6 +17,7 @@ from journal import Connection, Journal, Message, Outage
 class Allowances:
     """How late things may be, in seconds. They are for a busy machine; no rule judges speed."""
     round_trip: float = 1.0  # between a word and the death of the connection that it was about
+    lease: float = 6.0
     settle: float = 2.0  # a client welcomed for this long is reached whatever other servers do
     after_store: float = 9.0  # a lease, a sweep and some: until the store knows everybody again
     after_thaw: float = 4.0  # a server that stood still has renewed and claimed by then
@@ -63,8 +64,9 @@ class Judge:
                        for outage in self.outages_of.get(target, ()))
 
     def deaths(self, connection: Connection) -> Iterator[float]:
-        """When the connection broke: as its client saw it, and as its server did."""
-        if connection.ended is not None:
+        """When the connection broke: as its client saw it, and as its server did. One that was closed because its server
+        stops got everything before the close frame."""
+        if connection.ended is not None and connection.code != 1001:
             yield connection.ended
         yield from (outage.start for outage in self.outages_of.get(connection.server, ())
                     if outage.kind in ("kill", "freeze", "power") and outage.start >= connection.began)
@@ -126,10 +128,24 @@ class Judge:
 
     def is_excused(self, message: Message) -> bool:
         """A connection of the recipient died within a round trip of the word."""
-        bound = self.allow.round_trip + self.slack
+        until = message.word_at + self.allow.round_trip + self.slack
         return any(connection.welcomed is not None and connection.welcomed <= message.word_at
-                   and any(abs(death - message.word_at) <= bound for death in self.deaths(connection))
+                   and any(self.earliest_delivery(message, connection) <= death <= until
+                           for death in self.deaths(connection))
                    for connection in self.of_client.get(message.to, ()))
+
+    def earliest_delivery(self, message: Message, connection: Connection) -> float:
+        """A round trip before the word. While something on the way stands still a round trip lasts as long as that; but a
+        server that stood still beyond its lease must look at its connections before it delivers to them."""
+        bound = self.allow.round_trip + self.slack
+        since = message.word_at - bound
+        for target in {"redis", message.sender.server, connection.server}:
+            for outage in self.outages_of.get(target, ()):
+                end = message.word_at if outage.end is None else outage.end
+                is_a_doze = outage.kind == "freeze" and end - outage.start < self.allow.lease
+                if (is_a_doze or target != connection.server) and outage.start <= message.word_at and end >= message.word_at - bound:
+                    since = min(since, outage.start - bound)
+        return since
 
     def delivered_unread(self) -> Iterator[Message]:
         return (message for message in self.direct() if message.word == "delivered" and not message.arrivals)

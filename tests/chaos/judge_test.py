@@ -118,6 +118,40 @@ class TheJudge(unittest.TestCase):
         self.play.faults("s2", "kill", 5.3, 7.0)
         self.finds()
 
+    def test_does_not_excuse_it_when_the_server_said_goodbye(self):
+        self.play.first.arrivals.clear()
+        self.play.faults("s2", "stop", 5.1, 7.0)
+        self.play.bob.ended, self.play.bob.code = 5.3, 1001
+        self.finds("lost")
+
+    def test_excuses_it_when_the_word_was_held_up_with_the_store(self):
+        self.play.first.arrivals.clear()
+        self.play.first.word_at = 8.1
+        self.play.faults("redis", "stall", 5.1, 8.0)
+        self.play.bob.ended, self.play.bob.code = 5.3, None
+        self.finds()
+
+    def test_excuses_it_when_the_connection_died_while_its_server_dozed(self):
+        self.play.first.arrivals.clear()
+        self.play.first.word_at = 8.1
+        self.play.faults("s2", "freeze", 4.9, 8.0)
+        self.play.bob.ended, self.play.bob.code = 5.3, None
+        self.finds()
+
+    def test_does_not_excuse_it_when_its_server_was_killed_long_before(self):
+        self.play.first.arrivals.clear()
+        self.play.first.word_at = 8.1
+        self.play.faults("s2", "kill", 5.1, 9.0)
+        self.play.bob.ended, self.play.bob.code = 5.1, 1006
+        self.finds("lost")
+
+    def test_does_not_excuse_it_when_its_server_stood_still_beyond_its_lease(self):
+        self.play.first.arrivals.clear()
+        self.play.first.word_at = 12.1
+        self.play.faults("s2", "freeze", 4.9, 12.0)
+        self.play.bob.ended, self.play.bob.code = 7.0, None
+        self.finds("lost")
+
     def test_does_not_excuse_it_when_the_connection_was_dead_long_before(self):
         self.play.first.arrivals.clear()
         self.play.bob.ended, self.play.bob.code = 2.5, None
