@@ -457,15 +457,18 @@ class World:
 
 
 class Faults:
-    """Draws faults and carries them out. At least one server is untouched at any time; Redis has one fault at a time."""
+    """Draws faults and carries them out. At most two servers are hurt at a time, and Redis has one fault at a time. The
+    last server is never killed nor stopped: its memory is looked at over the whole run."""
 
     KINDS = ("kill", "freeze", "stop", "doze", "redis restart", "flush", "full", "stall")
+    MORE = ("evict",)
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.rng = random.Random(f"faults of {seed}")
         self.hurt: set[Server] = set()
         self.is_redis_hurt = False
+        self.kinds = [*self.KINDS, *world.options.more]
         self.running: set[asyncio.Task] = set()
 
     async def play(self, seconds: float) -> None:
@@ -474,13 +477,13 @@ class Faults:
         kinds: list[str] = []
         while self.world.now() < end:
             self.world.must_go_on()
-            kinds = kinds or self.rng.sample(self.KINDS, len(self.KINDS))
+            kinds = kinds or self.rng.sample(self.kinds, len(self.kinds))
             kind = kinds.pop()
             if kind in ("kill", "freeze", "stop", "doze"):
-                victim = self.rng.choice(self.world.servers)
+                victim = self.rng.choice(self.world.servers[:-1] if kind in ("kill", "stop") else self.world.servers)
                 # What is drawn does not depend on what is free, so that a seed gives the same faults again.
                 draw = self.rng.random()
-                if victim not in self.hurt and len(self.hurt) < SERVERS - 2:
+                if victim not in self.hurt and len(self.hurt) < 2:
                     self.start(self.hurt_server(kind, victim, draw))
             else:
                 draw = self.rng.random()
@@ -547,6 +550,12 @@ class Faults:
             elif kind == "flush":
                 world.say("FLUSHALL")
                 await redis.ask("FLUSHALL")
+            elif kind == "evict":
+                keys = sorted(await redis.ask("KEYS", "*"))
+                lost = self.rng.sample(keys, int(len(keys) * draw))
+                world.say(f"Redis evicts {len(lost)} of {len(keys)} keys")
+                if lost:
+                    await redis.ask("DEL", *lost)
             elif kind == "full":
                 world.say(f"Redis is full for {2 + 5 * draw:.1f} s")
                 await redis.ask("CONFIG", "SET", "maxmemory", "1")
@@ -610,6 +619,7 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", help="of faults and clients (default: by the clock)")
     parser.add_argument("--wsr", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--clients", type=int, default=400)
+    parser.add_argument("--more", action="append", default=[], choices=Faults.MORE, help="a further kind of fault")
     parser.add_argument("--folder", required=True, help="for logs and the journal")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="do not judge resident memory")
     options = parser.parse_args()

@@ -19,8 +19,8 @@ class Allowances:
     round_trip: float = 1.0  # between a word and the death of the connection that it was about
     lease: float = 6.0
     settle: float = 2.0  # a client welcomed for this long is reached whatever other servers do
-    after_store: float = 9.0  # a lease, a sweep and some: until the store knows everybody again
-    after_thaw: float = 4.0  # a server that stood still has renewed and claimed by then
+    after_store: float = 9.0  # a lease, a sweep and some: until a store that lost its memory knows everybody again
+    after_thaw: float = 4.0  # a server or a store that stood still is as before
     word: float = 9.0  # the longest wait for a word: a deadline of 5 s and the way
     late: float = 0.5  # between reading a word here and reading its message there
 
@@ -62,6 +62,14 @@ class Judge:
         """No fault of `target` touches [since, until], counting `after` seconds behind its end."""
         return not any(outage.start <= until and (outage.end is None or outage.end + after >= since)
                        for outage in self.outages_of.get(target, ()))
+
+    def is_store_calm(self, since: float, until: float) -> bool:
+        """Whether the store knew everybody: it was there, and had not lost its memory a moment ago."""
+        return not any(outage.start <= until and (outage.end is None or outage.end + self.after(outage) >= since)
+                       for outage in self.outages_of.get("redis", ()))
+
+    def after(self, outage: Outage) -> float:
+        return self.allow.after_thaw if outage.kind == "stall" else self.allow.after_store
 
     def deaths(self, connection: Connection) -> Iterator[float]:
         """When the connection broke: as its client saw it, and as its server did. One that was closed because its server
@@ -174,7 +182,7 @@ class Judge:
                 newer = self.current(message.to, message.at)
                 if arrival.connection.client == message.to and newer is not None \
                         and arrival.connection.number < newer.number and newer.welcomed < message.at \
-                        and self.is_calm("redis", newer.began, message.at, self.allow.after_store):
+                        and self.is_store_calm(newer.began, message.at):
                     yield Finding("takeover", f"read on #{arrival.connection.number}, welcomed on #{newer.number} "
                                               f"{message.at - newer.welcomed:.3f} s before: {self.story(message)}")
 
@@ -183,7 +191,7 @@ class Judge:
         for message in self.direct():
             if message.word in (None, "delivered") or self.held(message) is None:
                 continue
-            if not self.is_calm("redis", message.at, message.word_at, self.allow.after_store):
+            if not self.is_store_calm(message.at, message.word_at):
                 continue
             if message.word == "offline":
                 yield Finding("offline while connected", self.story(message))
