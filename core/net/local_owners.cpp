@@ -19,8 +19,10 @@ void LocalOwners::on_claimed(Ticket ticket, const Claimed& claimed) {
   if (asked == asked_.end()) return;
   const Place place = asked->second;
   asked_.erase(asked);
-  if (claimed.result == Errc::superseded || claimed.result == Errc::capacity) return forget(place.shard, place.conn);
-  if (claimed.result != Errc::ok) return;  // the store is away: the attachment stands, as far as this server knows
+  if (claimed.result == Errc::superseded) return forget(place.shard, place.conn);
+  // The store is away or full: the attachment stands, as far as this server knows. A newcomer that is turned away is
+  // forgotten when its connection closes.
+  if (claimed.result != Errc::ok) return;
   const auto client = clients_.find(place);
   if (client != clients_.end()) by_client_.find(client->second)->second.epoch = claimed.epoch;
 }

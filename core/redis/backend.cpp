@@ -20,7 +20,7 @@ class Backend final : public wsr::Backend, private ConnectionEvents {
 public:
   Backend(asio::io_context& io, Options options, AnswerSink& answers, BusListener& listener)
       : options_(std::move(options)),
-        keys_(options_.prefix),
+        keys_(options_.prefix, options_.address.db),
         listener_(listener),
         commands_(io, options_, Connection::Role::commands, *this),
         subscriber_(io, options_, keys_, answers, listener),
@@ -49,7 +49,10 @@ public:
   }
 
 private:
-  void on_ready() override { tell(StoreState::up); }
+  void on_ready() override {
+    if (told_) view_.doubt();  // not at the first connect: nobody has lost anything by it
+    tell(StoreState::up);
+  }
   void on_lost() override { tell(StoreState::down); }
   void tell(StoreState state) {
     if (told_ == state) return;

@@ -46,9 +46,13 @@ private:
   struct Listing;
   struct Paging;
 
-  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply);
+  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply, bool is_indexed);
+  void end_claim(std::uint64_t place, const ClaimRequest& request, Claimed claimed);
   /// Removes an entry whose row is gone; puts it back if the same attachment has been claimed again meanwhile.
   void unindex(const ClientId& client, const Attachment& at, std::function<void()> done);
+  /// Nobody was found. ok: that is so; `unavailable`: the store refuses writes or has just come back, so that servers
+  /// which live may be without lease or row.
+  void believe_absence(std::function<void(Errc)> done);
   void on_rows(std::uint64_t place, const ClientId& client, const Reply& reply);
   /// Asks for the leases of those servers that are not known to live; then `done` with the ones that do live.
   void ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done);

@@ -34,6 +34,7 @@ namespace scripts {
 const Script claim{std::string{lua::claim}};
 const Script renew{std::string{lua::renew}};
 const Script register_server{std::string{lua::register_server}};
+const Script index_add{std::string{lua::index_add}};
 const Script sweep_begin{std::string{lua::sweep_begin}};
 const Script sweep_page{std::string{lua::sweep_page}};
 const Script sweep_row{std::string{lua::sweep_row}};
@@ -59,19 +60,13 @@ const Script table_count = table_script(lua::table_count);
 const Script table_page = table_script(lua::table_page);
 
 std::span<const Script* const> all() {
-  static constexpr std::array<const Script*, 26> list = {&claim,           &renew,
-                                                         &register_server, &sweep_begin,
-                                                         &sweep_page,      &sweep_row,
-                                                         &sweep_end,       &counter_add_bounded,
-                                                         &table_declare,   &table_set,
-                                                         &table_get,       &table_del,
-                                                         &table_incr,      &table_compare_and_set,
-                                                         &table_count,     &table_page,
-                                                         &room_join,       &room_leave,
-                                                         &room_drop,       &room_page,
-                                                         &room_info,       &room_find,
-                                                         &client_join,     &client_leave,
-                                                         &client_sweep,    &rate_take};
+  static constexpr std::array<const Script*, 27> list = {
+      &index_add,    &claim,      &renew,     &register_server,     &sweep_begin,
+      &sweep_page,   &sweep_row,  &sweep_end, &counter_add_bounded, &table_declare,
+      &table_set,    &table_get,  &table_del, &table_incr,          &table_compare_and_set,
+      &table_count,  &table_page, &room_join, &room_leave,          &room_drop,
+      &room_page,    &room_info,  &room_find, &client_join,         &client_leave,
+      &client_sweep, &rate_take};
   return list;
 }
 

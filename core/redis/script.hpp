@@ -15,7 +15,7 @@ struct Script {
 };
 
 namespace scripts {
-extern const Script claim, renew, register_server, sweep_begin, sweep_page, sweep_row, sweep_end;
+extern const Script claim, renew, register_server, index_add, sweep_begin, sweep_page, sweep_row, sweep_end;
 extern const Script room_join, room_leave, room_drop, room_page, room_info, room_find;
 extern const Script client_join, client_leave, client_sweep, rate_take;
 extern const Script counter_add_bounded, table_declare;

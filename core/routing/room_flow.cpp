@@ -246,7 +246,7 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
   if (owners.result != Errc::ok) {
     if (flow.stay != 0) {
       unfinished_devices_.insert_or_assign({flow.client, flow.room}, flow.stay);
-      retry_later();
+      retry_after_refusal();
     }
     return finish(number, RoomDone{owners.result, 0, 0, store_sentence(owners.result)});
   }
@@ -512,7 +512,7 @@ void RoomFlow::on_dropped(std::uint64_t number, const Left& left) {
   // Whatever the store's reason was: until this is done the roster lists somebody who is not there.
   Drop& what = node.mapped();
   unfinished_drops_.insert_or_assign({what.at.conn, what.room}, std::move(what));
-  retry_later();
+  retry_after_refusal();
 }
 
 void RoomFlow::retry_later() {

@@ -235,6 +235,8 @@ private:
   void try_join_later(const Session& session, const LocalRoom& room, RoomMember& member);
   void join_again(Session& session, const LocalRoom& room, RoomMember& member);
   void retry_later();
+  /// The store refuses: what is unfinished rests for retry_every.
+  void retry_after_refusal() { retry_at_ = context_.now() + retry_every; }
   void retry();
   void retry_joins();
   void retry_drops();

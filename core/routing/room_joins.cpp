@@ -330,6 +330,7 @@ void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view d
       if (member->holder == number) hand_over(*member, flow, std::exchange(flow.held, {}), next);
     } else if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
       postpone_join(number, *member, *session);
+      if (has_unfinished()) retry_after_refusal();
     } else if (has_left || !flow.is_again) {
       release_own_leaves(*session, flow, every_version);
       end_membership(*room, *session);

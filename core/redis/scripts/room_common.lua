@@ -65,6 +65,7 @@ local function remove(client, channel, kind, is_going)
     if is_going(device) then gone[#gone + 1] = device.at else stay[#stay + 1] = device end
   end
   if #gone == 0 then return {0, size(), version()} end
+  redis.call('PERSIST', members)  -- behind it a full store takes the rest as well: a leave gives memory back
   for _, at in ipairs(gone) do count(at, -1) end
   if #stay > 0 then
     write(client, stay)
