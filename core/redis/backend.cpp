@@ -1,6 +1,7 @@
 // The two connections and the ports, put together. This is the only file that knows all of them.
 #include "core/redis/backend.hpp"
 
+#include <string>
 #include <utility>
 
 #include "core/redis/bus.hpp"
@@ -44,6 +45,7 @@ public:
   wsr::Rates& rates() override { return rates_; }
   wsr::Tables& tables() override { return tables_; }
   void end_turn() override {
+    rosters_.flush();
     commands_.flush();
     subscriber_.flush();
   }
@@ -75,6 +77,14 @@ private:
 };
 
 }  // namespace
+
+BatchKeys bind_keys(BatchKeys keys, std::string_view prefix, unsigned db) {
+  // Behind a zero byte, which no secret that people write contains: no two pairs of secret and fabric give one key.
+  for (BatchKey& key : keys.keys) {
+    key.secret.append(1, '\0').append(std::to_string(db)).append(1, '\0').append(prefix);
+  }
+  return keys;
+}
 
 std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options, AnswerSink& answers,
                                            BusListener& listener) {

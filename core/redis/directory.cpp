@@ -343,6 +343,72 @@ void Directory::held(Ticket ticket, const ServerId& server, std::string_view cur
       });
 }
 
+void Directory::missing(Ticket ticket, const Held& expected) {
+  struct Look {
+    Held expected;
+    std::vector<bool> rows, places;  // found missing, in part or whole
+  };
+  if (expected.rows.empty() && expected.places.empty()) {
+    return connection_.later([this, ticket] { answers_.on_answer(ticket, Held{}); });
+  }
+  auto look = std::make_shared<Look>();
+  look->expected = expected;
+  look->rows.resize(expected.rows.size());
+  look->places.resize(expected.places.size());
+  auto batch = std::make_shared<Batch>([this, ticket, look](Errc result) {
+    Held missing;
+    missing.result = result;
+    for (std::size_t i = 0; result == Errc::ok && i < look->rows.size(); ++i) {
+      if (look->rows[i]) missing.rows.push_back(look->expected.rows[i]);
+    }
+    for (std::size_t i = 0; result == Errc::ok && i < look->places.size(); ++i) {
+      if (look->places[i]) missing.places.push_back(look->expected.places[i]);
+    }
+    answers_.on_answer(ticket, std::move(missing));
+  });
+  const auto ask_index = [this, &batch](const std::string& index, const std::vector<std::string>& entries,
+                                        std::vector<bool>& marks) {
+    if (entries.empty()) return;
+    std::vector<std::string_view> words{"SMISMEMBER", index};
+    words.insert(words.end(), entries.begin(), entries.end());
+    connection_.send(words, batch->each([&marks](const Reply& reply) {
+      for (std::size_t i = 0; i < marks.size(); ++i) {
+        if (reply[i].integer() == 0) marks[i] = true;
+      }
+    }));
+  };
+  std::vector<std::string> entries;
+  for (const auto& [client, at] : expected.rows) entries.push_back(index_entry(client, at));
+  if (!entries.empty()) ask_index(keys_.index(expected.rows.front().at.server), entries, look->rows);
+  entries.clear();
+  for (const auto& [room, client, at] : expected.places) entries.push_back(room_index_entry(room, client, at));
+  if (!entries.empty()) ask_index(keys_.room_index(expected.places.front().at.server), entries, look->places);
+  for (std::size_t i = 0; i < expected.rows.size(); ++i) {
+    const auto& [client, at] = expected.rows[i];
+    connection_.send({"HEXISTS", keys_.own(client), at.str()}, batch->each([look, i](const Reply& reply) {
+      if (reply.integer() == 0) look->rows[i] = true;
+    }));
+  }
+  for (std::size_t i = 0; i < expected.places.size(); ++i) {
+    const auto& [room, client, at] = expected.places[i];
+    const RoomKeys keys = keys_.room(room);
+    connection_.send({"HGET", keys.members, client.view()}, batch->each([look, i](const Reply& reply) {
+      const auto devices = parse_devices(reply.text());
+      const Attachment& mine = look->expected.places[i].at;
+      if (std::none_of(devices.begin(), devices.end(), [&](const auto& device) { return device.first == mine; })) {
+        look->places[i] = true;
+      }
+    }));
+    connection_.send({"ZSCORE", keys.names, client.view()}, batch->each([look, i](const Reply& reply) {
+      if (reply.is_nil()) look->places[i] = true;
+    }));
+    connection_.send({"HEXISTS", keys_.client_rooms(client), client_room(room, at)},
+                     batch->each([look, i](const Reply& reply) {
+                       if (reply.integer() == 0) look->places[i] = true;
+                     }));
+  }
+}
+
 void Directory::counts(Ticket ticket) {
   connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, ticket](const Reply& reply) {
     const auto servers = server_ids(reply);

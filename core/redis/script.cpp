@@ -46,6 +46,7 @@ const Script room_page = room_script(lua::room_page);
 const Script room_info = room_script(lua::room_info);
 const Script room_find = room_script(lua::room_find);
 const Script client_join{std::string{lua::client_join}};
+const Script client_replace{std::string{lua::client_replace}};
 const Script client_leave{std::string{lua::client_leave}};
 const Script client_sweep{std::string{lua::client_sweep}};
 const Script rate_take{std::string{lua::rate_take}};
@@ -60,13 +61,14 @@ const Script table_count = table_script(lua::table_count);
 const Script table_page = table_script(lua::table_page);
 
 std::span<const Script* const> all() {
-  static constexpr std::array<const Script*, 27> list = {
-      &index_add,    &claim,      &renew,     &register_server,     &sweep_begin,
-      &sweep_page,   &sweep_row,  &sweep_end, &counter_add_bounded, &table_declare,
-      &table_set,    &table_get,  &table_del, &table_incr,          &table_compare_and_set,
-      &table_count,  &table_page, &room_join, &room_leave,          &room_drop,
-      &room_page,    &room_info,  &room_find, &client_join,         &client_leave,
-      &client_sweep, &rate_take};
+  static constexpr std::array<const Script*, 28> list = {
+      &client_replace,  &index_add,           &claim,         &renew,
+      &register_server, &sweep_begin,         &sweep_page,    &sweep_row,
+      &sweep_end,       &counter_add_bounded, &table_declare, &table_set,
+      &table_get,       &table_del,           &table_incr,    &table_compare_and_set,
+      &table_count,     &table_page,          &room_join,     &room_leave,
+      &room_drop,       &room_page,           &room_info,     &room_find,
+      &client_join,     &client_leave,        &client_sweep,  &rate_take};
   return list;
 }
 

@@ -160,9 +160,9 @@ private:
   std::uint64_t probe_nonce_ = 0;    // the last one sent
   std::uint64_t probe_heard_ = 0;    // the newest one heard
   std::uint32_t probes_unheard_ = 0;
-  bool has_heard_ = false;       // anything on the inbox, since the last probe was sent
-  bool is_unlistened_ = false;   // the store says that nobody is subscribed to the inbox
-  std::uint32_t remakes_ = 0;    // of the subscriber, since something was heard
+  bool has_heard_ = false;            // anything on the inbox, since the last probe was sent
+  bool is_unlistened_ = false;        // the store says that nobody is subscribed to the inbox
+  std::uint32_t remakes_ = 0;         // of the subscriber, since something was heard
   std::optional<Time> subscribe_at_;  // the subscription was refused: asked again then
   Duration subscribe_wait_{};
   std::optional<Time> sweeps_from_;  // until then servers without lease are left alone

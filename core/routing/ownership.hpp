@@ -4,9 +4,9 @@
 //                  │  └─superseded─▶ close 4009   │ ok
 //                  └─store down─▶ unclaimed ──────┴─ claimed again once the store is back
 //
-// A store that refuses (it is full, it cannot write) is like one that is down: whoever is connected stays, whoever comes
-// begins unclaimed, and the claims are made again every refused_pause. A bound that somebody has set (capacity) refuses
-// newcomers only.
+// A store that refuses (it is full, it cannot write) is like one that is down: whoever is connected stays, whoever
+// comes begins unclaimed, and the claims are made again every refused_pause. A bound that somebody has set (capacity)
+// refuses newcomers only.
 //
 // With an owner_ttl rows expire by themselves: in every third of it each is claimed anew, one after the other and at an
 // even pace, whatever else is claimed again meanwhile.
@@ -51,6 +51,8 @@ public:
   Ownership(RouterContext& context, OwnershipEvents& events) : context_(context), events_(events) {}
 
   void claim(Session& session);
+  /// The store has lost the row.
+  void claim_again(Session& session) { ask(session); }
   void release(const Session& session);
   /// Claims every session again, with its old epoch, reassert_batch at a time.
   void reassert();
@@ -90,8 +92,8 @@ private:
   std::uint32_t walk_slot_ = 0;   // the next session to claim again
   std::optional<Time> walk_at_;
   std::optional<Time> pause_until_;  // the store refuses: no walk begins before
-  std::optional<Time> follow_at_;  // several devices: all rows once more
-  std::uint32_t renew_slot_ = 0;   // owner_ttl: the next session to renew
+  std::optional<Time> follow_at_;    // several devices: all rows once more
+  std::uint32_t renew_slot_ = 0;     // owner_ttl: the next session to renew
   std::optional<Time> renew_at_;
   Time renewed_at_{};  // up to then all is renewed that was due
   Duration renewal_every_{};

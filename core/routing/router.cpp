@@ -35,7 +35,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
         rooms(context, delivery, admission, channels, *this),
         fanout(context, delivery, channels, rooms,
                [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); }),
-        audit(context, rooms) {}
+        audit(context, rooms, ownership) {}
 
   // ---- what the parts report
   void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) override {
@@ -249,6 +249,7 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
   session->outbox.hold();
   state_->flow.on_client_here(client.view());
   state_->ownership.claim(*session);
+  state_->audit.on_opened();
   return id;
 }
 
@@ -345,6 +346,7 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
   if (auto* left = std::get_if<Left>(&answer)) {
     return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
   }
+  if (auto* info = std::get_if<RoomInfo>(&answer)) return state.rooms.on_confirmed(call.number, *info);
   if (auto* page = std::get_if<RosterPage>(&answer)) return state.rooms.on_page(call.number, *page);
   if (auto* taken = std::get_if<Taken>(&answer)) return state.admission.on_taken(call.number, *taken);
   if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
