@@ -32,6 +32,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr unsigned shards_max = 128;
+constexpr auto verify_every = std::chrono::seconds{5};       // Limits::verify_every with a store that may evict rows
 constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
 constexpr std::size_t outbox_bytes_min = 1024;
 constexpr std::size_t memory_bytes_min = 1024 * 1024;
@@ -400,6 +401,10 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.limits.room_rate.burst = o.room_burst;
   options.limits.over_rate = o.over_rate == "close" ? Limits::OverRate::close : Limits::OverRate::refuse;
   options.keys = parse_bus_keys(o.bus_keys);
+  if (o.store != "memory") {
+    options.limits.verify_every = verify_every;
+    options.keys = redis::bind_keys(std::move(options.keys), o.prefix, redis::Address::parse(o.store).value().db);
+  }
   options.lease = o.lease;
   options.probe_every = o.probe;
   options.ping_every = o.ping;

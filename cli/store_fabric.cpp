@@ -265,7 +265,9 @@ private:
 }  // namespace
 
 std::unique_ptr<FabricClient> make_store_fabric(const FabricOptions& options) {
-  auto fabric = std::make_unique<StoreFabric>(redis_options(options), parse_bus_keys(options.bus_keys));
+  auto store = redis_options(options);
+  auto keys = redis::bind_keys(parse_bus_keys(options.bus_keys), store.prefix, store.address.db);
+  auto fabric = std::make_unique<StoreFabric>(std::move(store), std::move(keys));
   fabric->start();
   return fabric;
 }

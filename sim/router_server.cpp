@@ -329,6 +329,7 @@ void RouterServer::on_bus_message(const Channel& channel, std::string_view, std:
   if (channel.kind != ChannelKind::inbox) return;
   const auto header = peek_batch(payload);
   if (header && header->to_shard == probe_shard) return keeper_.on_probe(payload);
+  keeper_.on_heard();
   work_.begin_batch(router_ports_.counts().all, payload.size());
   ++counts_.batches_in;
   router_.on_batch(id_.view(), payload);

@@ -164,6 +164,15 @@ Held OwnerDirectory::held(const ServerId& server, StoreTime now) const {
   return held;
 }
 
+Held OwnerDirectory::missing(const Held& expected, StoreTime now) const {
+  Held missing;
+  for (const Held::Row& row : expected.rows) {
+    const Place place = find(row.client, row.at);
+    if (place == none || slots_[place].expires_at <= now) missing.rows.push_back(row);
+  }
+  return missing;
+}
+
 std::uint64_t OwnerDirectory::stored_rows(const ServerId& server, StoreTime now) const {
   const auto found = servers_.find(server);
   std::uint64_t rows = 0;

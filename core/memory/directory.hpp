@@ -46,6 +46,8 @@ public:
   [[nodiscard]] OwnerCounts counts(StoreTime now) const;
   /// All of the server's rows in one page; the places are RosterSet's.
   [[nodiscard]] Held held(const ServerId& server, StoreTime now) const;
+  /// The rows of `expected` that are not there.
+  [[nodiscard]] Held missing(const Held& expected, StoreTime now) const;
   /// The server's rows that have not expired, whether they count or not. O(its rows).
   [[nodiscard]] std::uint64_t stored_rows(const ServerId& server, StoreTime now) const;
 

@@ -306,6 +306,7 @@ void Hub::on_inbox(std::string_view payload) {
   const auto header = peek_batch(payload);
   if (!header) return shards_.empty() ? void() : shards_[0]->take_batch(std::string(payload), {});  // counts it as bad
   if (header->to_shard == probe_shard) return on_probe_batch(payload);
+  keeper_.on_heard();
   if (header->to_shard < shards_.size()) shards_[header->to_shard]->take_batch(std::string(payload), {});
 }
 

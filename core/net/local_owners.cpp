@@ -19,8 +19,10 @@ std::optional<std::string> LocalOwners::on_claimed(Ticket ticket, const Claimed&
   if (asked == asked_.end()) return std::nullopt;
   const Place place = asked->second;
   asked_.erase(asked);
-  if (claimed.result == Errc::superseded || claimed.result == Errc::capacity) forget(place.shard, place.conn);
-  if (claimed.result != Errc::ok) return std::nullopt;  // the store is away: the attachment stands, as far as this server knows
+  if (claimed.result == Errc::superseded) forget(place.shard, place.conn);
+  // The store is away or full: the attachment stands, as far as this server knows. A newcomer that is turned away is
+  // forgotten when its connection closes.
+  if (claimed.result != Errc::ok) return std::nullopt;
   const auto client = clients_.find(place);
   if (client == clients_.end()) return std::nullopt;
   by_client_.find(client->second)->second.epoch = claimed.epoch;

@@ -20,6 +20,12 @@ constexpr std::uint64_t registry_readers = 64;
 
 constexpr Duration retry_after = std::chrono::milliseconds{200};  // a renewal that failed or found a sweep under way
 
+// A subscription that the store refuses (an ACL) is asked for again at this pace, doubling.
+constexpr Duration subscribe_wait_min = std::chrono::milliseconds{200};
+constexpr Duration subscribe_wait_max = std::chrono::seconds{2};
+
+constexpr std::uint32_t remakes_max = 3;  // doublings of the patience: with the defaults 24 s at most
+
 Readiness::Light light_if(bool is_green) { return is_green ? Readiness::Light::green : Readiness::Light::red; }
 
 void keep_earlier(std::optional<Time>& deadline, Time at) {
@@ -37,7 +43,8 @@ Ticket Keeper::ticket(Call call) {
 
 void Keeper::start() {
   phase_ = Phase::running;
-  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+  subscribe_wait_ = subscribe_wait_min;
+  subscribe();
   renew();
 }
 
@@ -115,6 +122,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
   }
   const bool is_missing = renewed.before == Renewed::Before::missing;
   const bool is_lost = had_lease_ && (is_missing || is_renewal_unknown_);
+  if (is_lost) sweeps_from_ = clock_.now() + std::chrono::duration_cast<Duration>(options_.lease) / 3;
   is_renewal_unknown_ = false;
   had_lease_ = true;
   if (is_lost) {
@@ -187,7 +195,8 @@ void Keeper::on_servers(const Servers& servers) {
     const bool is_expired = row.lease == ServerRow::Lease::expired;
     const bool is_unknown = row.lease_left == lease_unknown;
     leases.emplace_back(row.server, is_expired ? now : now + (is_unknown ? options_.lease : row.lease_left));
-    if (row.lease == ServerRow::Lease::expired && !is_guest) dead_.insert(row.server);
+    const bool may_sweep = !is_guest && (!sweeps_from_ || *sweeps_from_ <= now);
+    if (is_expired && may_sweep) dead_.insert(row.server);
   }
   std::sort(listed.begin(), listed.end());
   std::sort(leases.begin(), leases.end());
@@ -225,11 +234,16 @@ void Keeper::on_swept(const Swept& swept) {
 void Keeper::probe() {
   const Time now = clock_.now();
   probe_at_ = now + std::chrono::duration_cast<Duration>(options_.probe_every);
-  probes_unheard_ = probe_heard_ == probe_nonce_ ? 0 : probes_unheard_ + 1;
+  const bool is_heard = std::exchange(has_heard_, false) || probe_heard_ == probe_nonce_;
+  probes_unheard_ = is_heard ? 0 : probes_unheard_ + 1;
+  if (is_heard) remakes_ = 0;
   if (probes_unheard_ >= options_.probes_max) {
     if (readiness_.inbox == Readiness::Light::green) ++figures_.times_deaf;
     set_light(&Readiness::inbox, Readiness::Light::red);
+  }
+  if (probes_unheard_ >= patience()) {
     probes_unheard_ = 0;
+    remakes_ = std::min(remakes_ + 1, remakes_max);
     bus_.resubscribe();
   }
   ++probe_nonce_;
@@ -239,6 +253,16 @@ void Keeper::probe() {
   const auto store_ms = std::chrono::duration_cast<std::chrono::milliseconds>(store_time(now).time_since_epoch());
   bus_.publish(ticket(Call::probe), Channel{ChannelKind::inbox, options_.self.str()},
                batch.finish(options_.keys, options_.self.view(), store_ms));
+}
+
+std::uint32_t Keeper::patience() const {
+  return is_unlistened_ ? options_.probes_max : (2 * options_.probes_max) << remakes_;
+}
+
+void Keeper::on_heard() {
+  if (phase_ != Phase::running) return;
+  has_heard_ = true;
+  set_light(&Readiness::inbox, Readiness::Light::green);
 }
 
 void Keeper::on_probe(std::string_view bytes) {
@@ -251,7 +275,7 @@ void Keeper::on_probe(std::string_view bytes) {
   if (entry == nullptr || entry->nonce <= probe_heard_ || entry->nonce > probe_nonce_) return;
   ++figures_.probes_heard;
   probe_heard_ = entry->nonce;
-  set_light(&Readiness::inbox, Readiness::Light::green);
+  on_heard();
 }
 
 // ---------------------------------------------------------------- inputs
@@ -266,13 +290,25 @@ void Keeper::on_answer(Ticket ticket, Answer&& answer) {
   }
   if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(*servers);
   if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
-  if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
-    if (subscribed->result == Errc::ok) {
-      probe_at_ = clock_.now();
-    } else {
-      bus_.subscribe(this->ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
-    }
+  if (auto* subscribed = std::get_if<Subscribed>(&answer)) return on_subscribed(*subscribed);
+  if (auto* published = std::get_if<Published>(&answer)) {
+    is_unlistened_ = published->result == Errc::ok && published->receivers == 0;
   }
+}
+
+void Keeper::subscribe() {
+  subscribe_at_.reset();
+  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+}
+
+void Keeper::on_subscribed(const Subscribed& subscribed) {
+  if (subscribed.result == Errc::ok) {
+    subscribe_wait_ = subscribe_wait_min;
+    probe_at_ = clock_.now();
+    return;
+  }
+  subscribe_at_ = clock_.now() + subscribe_wait_;
+  subscribe_wait_ = std::min(subscribe_wait_ * 2, subscribe_wait_max);
 }
 
 void Keeper::on_resubscribed() {
@@ -303,12 +339,13 @@ void Keeper::on_time() {
   }
   if (renew_at_ && *renew_at_ <= now) renew();
   if (probe_at_ && *probe_at_ <= now) probe();
+  if (subscribe_at_ && *subscribe_at_ <= now) subscribe();
 }
 
 std::optional<Time> Keeper::next_deadline() const {
   if (phase_ != Phase::running) return std::nullopt;
   std::optional<Time> next = renew_at_;
-  for (const auto& at : {probe_at_, lease_until_}) {
+  for (const auto& at : {probe_at_, lease_until_, subscribe_at_}) {
     if (at) keep_earlier(next, *at);
   }
   return next;

@@ -12,8 +12,14 @@
 // some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
 // later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the
 // store forgot us, or that we were too slow: all claims are re-asserted. So they are after a renewal whose answer was
-// lost: it may have been the one that found the lease missing. Each probe_every it sends a batch to its own inbox;
-// three in a row unheard and it is deaf: readiness red, loss counted, subscriber re-made.
+// lost: it may have been the one that found the lease missing. A server that was itself without lease sweeps nobody for
+// a third of a lease: whatever kept it from renewing may have kept the others, too.
+//
+// Each probe_every it sends a batch to its own inbox. Whatever comes on the inbox is heard; after probes_max probes
+// without a sound it is deaf: readiness red, loss counted. Slow is not deaf: if the store says that somebody listens to
+// the inbox, what was sent may still be on its way, and a new connection would throw it away. So the subscriber is
+// re-made at once only when nobody listens, else after twice as many probes; and each time in vain, after twice as many
+// again.
 //
 // A server that stood still for longer than its lease (SIGSTOP, a paused VM, a host that ran out of memory) does not know
 // what became of its clients meanwhile. beat() finds the gap in the own clock before anything else is done; then the
@@ -119,6 +125,8 @@ public:
   void on_answer(Ticket ticket, Answer&& answer);
   /// A batch addressed to probe_shard of this server.
   void on_probe(std::string_view bytes);
+  /// Anything else on the inbox: whatever it is, this server is not deaf.
+  void on_heard();
   void on_resubscribed();
   void on_store_state(StoreState state);
   void on_time();
@@ -151,6 +159,9 @@ private:
   [[nodiscard]] bool is_reading_due() const;
   void set_light(Readiness::Light Readiness::*which, Readiness::Light light);
   void on_swept(const Swept& swept);
+  void on_subscribed(const Subscribed& subscribed);
+  void subscribe();
+  [[nodiscard]] std::uint32_t patience() const;
   void note_offset(Time sent, StoreTime store_now);
   [[nodiscard]] Ticket ticket(Call call);
 
@@ -175,6 +186,12 @@ private:
   std::uint64_t probe_nonce_ = 0;    // the last one sent
   std::uint64_t probe_heard_ = 0;    // the newest one heard
   std::uint32_t probes_unheard_ = 0;
+  bool has_heard_ = false;            // anything on the inbox, since the last probe was sent
+  bool is_unlistened_ = false;        // the store says that nobody is subscribed to the inbox
+  std::uint32_t remakes_ = 0;         // of the subscriber, since something was heard
+  std::optional<Time> subscribe_at_;  // the subscription was refused: asked again then
+  Duration subscribe_wait_{};
+  std::optional<Time> sweeps_from_;  // until then servers without lease are left alone
   std::uint64_t calls_ = 0;
   bool had_lease_ = false;
   bool has_been_up_ = false;         // the store: what it did not answer before was no renewal

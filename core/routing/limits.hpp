@@ -57,6 +57,10 @@ struct Limits {
   std::chrono::milliseconds owner_ttl{0};
   std::uint32_t reassert_batch = 256;  // claims re-asserted per pace step: a healed store is not flooded
   Duration reassert_pace = std::chrono::milliseconds{5};
+  /// Each connection's row and places are looked for in the store about once in this time, or as fast as verify_batch
+  /// of them each 20 ms allow; what is missing is claimed again. 0: never, for a store that loses nothing by itself.
+  Duration verify_every{0};
+  std::uint32_t verify_batch = 200;
   std::uint32_t link_in_flight_max = 32;  // batches published and not yet answered, per link
 };
 

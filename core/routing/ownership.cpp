@@ -119,16 +119,27 @@ void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
       ++context_.stats.claims_superseded;
       return events_.on_claim_refused(*session, Errc::superseded, "a newer connection of this client took over");
     case Errc::unavailable:
+      pause_until_ = context_.now() + refused_pause;
+      return postpone(*session);
     case Errc::timeout:
-      // The connection stays: clients of this server still reach it, and it is claimed when the store is back.
-      ++context_.stats.claims_failed;
-      session->claim = Session::Claim::unclaimed;
-      if (context_.store == StoreState::up) walk(Walk::unclaimed);
-      return events_.on_claim_postponed(*session);
+      return postpone(*session);
     default:
+      // It has been welcomed, and what it is refused now it has had before: it stays, and asks again.
+      if (!session->outbox.is_held()) {
+        pause_until_ = context_.now() + refused_pause;
+        return postpone(*session);
+      }
       ++context_.stats.claims_failed;
       return events_.on_claim_refused(*session, claimed.result, claimed.detail);
   }
+}
+
+// The connection stays: clients of this server still reach it, and it is claimed when the store takes the claim.
+void Ownership::postpone(Session& session) {
+  ++context_.stats.claims_failed;
+  session.claim = Session::Claim::unclaimed;
+  if (context_.store == StoreState::up) walk(Walk::unclaimed);
+  events_.on_claim_postponed(session);
 }
 
 void Ownership::on_released(std::uint64_t number, const Released& released) {
@@ -143,6 +154,7 @@ void Ownership::on_released(std::uint64_t number, const Released& released) {
     releases_to_retry_.pop_front();
   }
   releases_to_retry_.push_back(std::move(node.mapped()));
+  if (released.result == Errc::unavailable) pause_until_ = context_.now() + refused_pause;
   if (context_.store == StoreState::up) walk(Walk::unclaimed);
 }
 
@@ -159,7 +171,10 @@ std::uint32_t Ownership::retry_releases() {
 void Ownership::reassert() { walk(Walk::all); }
 
 // What has expired while the store was away is claimed again.
-void Ownership::on_store_up() { walk(renew_at_ ? Walk::rows : Walk::unclaimed); }
+void Ownership::on_store_up() {
+  pause_until_.reset();
+  walk(renew_at_ ? Walk::rows : Walk::unclaimed);
+}
 
 std::optional<Time> Ownership::next_deadline() const {
   std::optional<Time> next;
@@ -191,6 +206,10 @@ void Ownership::on_time() {
 void Ownership::go_on() {
   walk_at_.reset();
   if (context_.store == StoreState::down) return;  // on_store_up() goes on
+  if (walk_slot_ == 0 && pause_until_ && *pause_until_ > context_.now()) {
+    walk_at_ = pause_until_;
+    return;
+  }
   std::uint32_t claimed = retry_releases();
   const std::uint32_t slots = walk_ == Walk::none ? 0 : context_.sessions.slots_end();
   for (; walk_slot_ < slots && claimed < context_.limits().reassert_batch; ++walk_slot_) {

@@ -4,6 +4,10 @@
 //                  │  └─superseded─▶ close 4009   │ ok
 //                  └─store down─▶ unclaimed ──────┴─ claimed again once the store is back
 //
+// A store that refuses (it is full, it cannot write) is like one that is down: whoever is connected stays, whoever
+// comes begins unclaimed, and the claims are made again every refused_pause. A bound that somebody has set (capacity)
+// refuses newcomers only.
+//
 // With an owner_ttl rows expire by themselves: in every third of it each is claimed anew, one after the other and at an
 // even pace, whatever else is claimed again meanwhile.
 //
@@ -54,6 +58,8 @@ public:
   Ownership(RouterContext& context, OwnershipEvents& events) : context_(context), events_(events) {}
 
   void claim(Session& session);
+  /// The store has lost the row.
+  void claim_again(Session& session) { ask(session); }
   enum class When : std::uint8_t { now, later };  // later: with release_now()
   void release(const Session& session, When when);
   /// Makes a release that was put off; no effect if there is none.
@@ -81,8 +87,10 @@ private:
   };
   void ask(Session& session);
   void ask(Release release);
+  void postpone(Session& session);
   void walk(Walk what);
   void go_on();
+  static constexpr Duration refused_pause = std::chrono::milliseconds{500};
   static constexpr Duration follow_after = std::chrono::seconds{3};  // re-assertion and audit of all servers
 
   void renew();
@@ -98,8 +106,9 @@ private:
   Walk walk_again_ = Walk::none;  // asked for during a walk: what it has passed may be meant, too
   std::uint32_t walk_slot_ = 0;   // the next session to claim again
   std::optional<Time> walk_at_;
-  std::optional<Time> follow_at_;  // several devices: all rows once more
-  std::uint32_t renew_slot_ = 0;   // owner_ttl: the next session to renew
+  std::optional<Time> pause_until_;  // the store refuses: no walk begins before
+  std::optional<Time> follow_at_;    // several devices: all rows once more
+  std::uint32_t renew_slot_ = 0;     // owner_ttl: the next session to renew
   std::optional<Time> renew_at_;
   Time renewed_at_{};  // up to then all is renewed that was due
   Duration renewal_every_{};

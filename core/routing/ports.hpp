@@ -195,6 +195,9 @@ public:
   /// about how many; "0" begins.
   virtual void held(Ticket ticket, const ServerId& server, std::string_view cursor,
                     std::uint32_t count) = 0;  // -> Held
+  /// Which of these the store does not have, or not in full: a store that is short of memory may have evicted them, and
+  /// people delete keys. REQUIRES: rows and places of one server. Work: O(rows and places), a few reads each.
+  virtual void missing(Ticket ticket, const Held& expected) = 0;  // -> Held
   virtual void renew(Ticket ticket, const ServerId& server, const ServerInfo& info,
                      std::chrono::milliseconds lease) = 0;  // -> Renewed
   /// Gives the lease up at once and removes the server from the registry (a graceful stop).

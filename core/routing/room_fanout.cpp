@@ -16,6 +16,9 @@ std::chrono::milliseconds millis(StoreTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
 }
 
+/// A message waits this long at most between its signature and the channel, in a busy sender and a busy store.
+constexpr std::chrono::seconds signed_before_max{2};
+
 /// One message in the forms that the sessions of this shard want, each encoded when it is first asked for.
 class SharedFrame {
 public:
@@ -200,7 +203,11 @@ void RoomFanout::on_event(std::string_view name, std::string_view bytes, std::ui
   if (room != nullptr && room->channel != LocalRoom::Channel::held) room = nullptr;
   if (const auto* message = std::get_if<RoomMessage>(&event)) return take(room, name, *message, parts);
   if (const auto* presence = std::get_if<PresenceEvent>(&event)) {
-    if (room != nullptr) take(*room, *presence);
+    if (!is_believable(*presence)) {
+      ++context_.stats.bad_batches;
+    } else if (room != nullptr) {
+      take(*room, *presence);
+    }
     return;
   }
   ++context_.stats.bad_batches;
@@ -214,8 +221,11 @@ void RoomFanout::take(LocalRoom* room, std::string_view name, const RoomMessage&
   }
   const ShardAddress sender{*server, message.from_shard};
   std::uint64_t connections = 0;
+  if (room != nullptr && !note_heard(*room, message, sender)) {
+    ++context_.stats.bad_batches;
+    return;
+  }
   if (room != nullptr && room->is_used()) {
-    note_heard(*room, message, sender);
     text_.clear();
     append_room_message(text_, name, message.from, message.data);
     SharedFrame frame(text_);
@@ -245,13 +255,25 @@ void RoomFanout::take(LocalRoom* room, std::string_view name, const RoomMessage&
   tell_(sender, receipt);
 }
 
-void RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender) {
+bool RoomFanout::is_believable(const PresenceEvent& event) const {
+  const auto latest = (context_.ports.clock.store_now() + version_ahead_max).time_since_epoch().count();
+  return event.version <= static_cast<std::uint64_t>(std::max<std::int64_t>(latest, 0));
+}
+
+bool RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender) {
   auto heard = std::find_if(room.heard.begin(), room.heard.end(),
                             [&sender](const LocalRoom::Heard& each) { return each.sender == sender; });
   if (heard == room.heard.end()) {
+    const bool is_old = message.time.count() != 0 && message.time + signed_before_max < millis(room.held_since);
+    if (is_old) return false;
     if (room.heard.size() >= LocalRoom::heard_max) room.heard.erase(room.heard.begin());
     room.heard.push_back({sender, message.base, message.seq + 1});
-    return;
+    return true;
+  }
+  // Another numbering begins at the store's time, so above all that came before. Without a base nothing is numbered.
+  const bool is_numbered = message.base != 0;
+  if (is_numbered && (message.base < heard->base || (message.base == heard->base && message.seq < heard->next))) {
+    return false;
   }
   if (heard->base == message.base && message.seq > heard->next) {
     ++context_.stats.room_gaps;
@@ -259,6 +281,7 @@ void RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const S
   }
   heard->base = message.base;
   heard->next = message.seq + 1;
+  return true;
 }
 
 void RoomFanout::tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version) {
@@ -359,7 +382,7 @@ void RoomFanout::on_time() {
     impatient_.erase(impatient_.begin());
     Pushed& pushed = pushes_.at(number);
     pushed.ask_at = Time{};
-    context_.ports.rosters.info(Call{CallKind::room, number}.ticket(), RoomName::trusted(pushed.room));
+    context_.ports.rosters.info(Call{CallKind::publish, number}.ticket(), RoomName::trusted(pushed.room));
   }
   while (!deadlines_.empty() && deadlines_.begin()->first <= context_.now()) {
     const std::uint64_t number = deadlines_.begin()->second;

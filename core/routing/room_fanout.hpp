@@ -12,6 +12,9 @@
 // order (G7). A message is encoded once a shard and its bytes are shared by all outboxes. At most once (G6): a push
 // that the store has not answered is not repeated.
 //
+// What is heard twice is delivered once, and presence events that no roster can have made are dropped: with --bus-key
+// whoever can only PUBLISH repeats nothing and breaks no room.
+//
 // A roster with more than presence_events_max clients speaks in counts: at most one each presence_count_every.
 //
 // Thread-safety: none; part of one Router. Bounds: pushes that wait for their receipts: room_flows_max.
@@ -106,7 +109,10 @@ private:
   void take(LocalRoom* room, std::string_view name, const RoomMessage& message, std::uint32_t parts);
   void take(LocalRoom& room, const PresenceEvent& event);
   void tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version);
-  void note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
+  /// False: it has been heard before. Its sender's shard numbers what it publishes in a room and never repeats it.
+  [[nodiscard]] bool note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
+  /// Far above the store's clock there is no version: the event was not published by a roster.
+  [[nodiscard]] bool is_believable(const PresenceEvent& event) const;
   void tell_presence(LocalRoom& room, std::string_view event, std::string_view client, std::uint64_t size,
                      std::uint64_t version);
 

@@ -52,7 +52,7 @@ struct Router::State final : WordSink,
         fanout(context, delivery, channels, rooms,
                [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); },
                [this](const ServerId& server) { return flow.leased_until(server); }),
-        audit(context, rooms) {}
+        audit(context, rooms, ownership) {}
 
   // ---- what the parts report
   void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) override {
@@ -349,6 +349,7 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
     return Error{Errc::capacity, std::string(held_reason)};
   }
   state_->ownership.claim(*session);
+  state_->audit.on_opened();
   return id;
 }
 
@@ -489,7 +490,9 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
     return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
   }
   if (auto* page = std::get_if<RosterPage>(&answer)) return state.rooms.on_page(call.number, *page);
-  if (auto* info = std::get_if<RoomInfo>(&answer)) return state.fanout.on_info(call.number, *info);
+  if (auto* info = std::get_if<RoomInfo>(&answer)) {
+    return is_room ? state.rooms.on_confirmed(call.number, *info) : state.fanout.on_info(call.number, *info);
+  }
   if (auto* taken = std::get_if<Taken>(&answer)) return state.admission.on_taken(call.number, *taken);
   if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
     return state.channels.on_subscribed(call.number, *subscribed);

@@ -44,6 +44,7 @@ struct Stats {
   std::uint64_t displaced = 0;  // connections of this shard told 4009
   std::uint64_t takeovers_unanswered = 0;  // replaced connections whose server did not answer within its lease
   std::uint64_t reasserted = 0;
+  std::uint64_t rows_put_back = 0, places_put_back = 0;      // that the store had lost of connections that are here
   std::uint64_t rows_taken_back = 0, places_taken_back = 0;  // that the store still had of connections that are gone
   std::uint64_t releases = 0;
   std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
@@ -112,6 +113,8 @@ inline constexpr StatsFigure stats_figures[] = {
     {"displaced", &Stats::displaced},
     {"takeovers_unanswered", &Stats::takeovers_unanswered},
     {"reasserted", &Stats::reasserted},
+    {"rows_put_back", &Stats::rows_put_back},
+    {"places_put_back", &Stats::places_put_back},
     {"rows_taken_back", &Stats::rows_taken_back},
     {"places_taken_back", &Stats::places_taken_back},
     {"releases", &Stats::releases},

@@ -1,6 +1,7 @@
 #include "core/wire/room_envelope.hpp"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -113,12 +114,17 @@ RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::
   const bool is_signed = (flags & signed_flag) != 0;
   if (is_signed && keys.keys.empty()) return wrong("the message is signed, but this server has no --bus-key");
   if (!is_signed && !keys.keys.empty()) return wrong("the message is not signed, but this server has a --bus-key");
+  std::chrono::milliseconds signed_at{0};
   if (is_signed) {
+    codec::Reader head = reader;
+    (void)head.text();  // the key's id
+    signed_at = std::chrono::milliseconds{head.number(std::numeric_limits<std::int64_t>::max())};
     if (auto error = codec::verify("the message", bytes, reader, keys, channel, now)) {
       return RoomEventError{std::move(*error)};
     }
   }
   RoomMessage message;
+  message.time = signed_at;
   message.skips_client = (flags & skips_client_flag) != 0;
   message.from_server = reader.text();
   message.from_shard = reader.number_of<std::uint16_t>();

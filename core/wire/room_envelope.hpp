@@ -34,6 +34,8 @@ struct RoomMessage {
   std::uint64_t seq = 0;        // base, base + 1, ... for each message of this sender's shard to this room
   std::string_view from;        // client id; may be empty
   std::string_view data;        // one JSON value, byte for byte
+  /// When it was signed, on the store's clock; 0: it is not signed.
+  std::chrono::milliseconds time{0};
 };
 
 struct PresenceEvent {

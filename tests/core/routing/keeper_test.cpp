@@ -40,6 +40,7 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void held(Ticket, const ServerId&, std::string_view, std::uint32_t) override {
     FAIL("a keeper does not look for rows");
   }
+  void missing(Ticket, const Held&) override { FAIL("a keeper does not look for rows"); }
   void renew(Ticket t, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {
     calls.emplace_back(t, "renew");
   }
@@ -112,6 +113,10 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void hear() {
     keeper.on_probe(probes.back());
     (void)take("publish");
+  }
+  /// What the store says of the last probe: how many listen.
+  void published(std::uint64_t receivers) {
+    keeper.on_answer(Ticket{std::uint64_t{6} << 48}, Published{Errc::ok, receivers});
   }
   void pass(Duration duration) {  // to every deadline on the way
     const Time end = time + duration;
@@ -280,9 +285,10 @@ TEST_CASE("a server that is being swept waits for the sweep's end and then claim
   CHECK(world.reassertions == 1);
 }
 
-TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made anew - heard again: ready") {
+TEST_CASE("three probes unheard and nobody listens: deaf, red, the subscription is made anew - heard again: ready") {
   World world;
   world.start();
+  world.published(0);
   world.pass(1'400ms);
   CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
   world.pass(700ms);
@@ -294,6 +300,89 @@ TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made a
   world.keeper.on_time();
   world.keeper.on_probe(world.probes.back());
   CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE(
+    "an inbox that somebody listens to is made anew after six probes, and each time in vain after twice as many") {
+  World world;
+  world.start();
+  world.published(1);
+  world.pass(2'100ms);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::red);
+  CHECK(world.keeper.figures().times_deaf == 1);
+  CHECK(world.resubscriptions == 0);
+  world.pass(1'500ms);
+  CHECK(world.resubscriptions == 1);
+  world.pass(5'900ms);
+  CHECK(world.resubscriptions == 1);
+  world.pass(200ms);
+  CHECK(world.resubscriptions == 2);
+  CHECK(world.keeper.figures().times_deaf == 1);
+}
+
+TEST_CASE("a server whose probes are late by any time is not deaf") {
+  World world;
+  world.start();
+  world.published(1);
+  const auto lag = GENERATE(600ms, 1'000ms, 2'300ms);
+  std::deque<std::pair<Time, std::string>> under_way;
+  std::size_t sent = world.probes.size();
+  const Time end = world.time + 20s;
+  while (world.time < end) {
+    world.pass(100ms);
+    for (; sent < world.probes.size(); ++sent) under_way.emplace_back(world.time + lag, world.probes[sent]);
+    for (; !under_way.empty() && under_way.front().first <= world.time; under_way.pop_front()) {
+      world.keeper.on_probe(under_way.front().second);
+    }
+  }
+  CHECK(world.resubscriptions == 0);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE("whatever comes on the inbox is heard") {
+  World world;
+  world.start();
+  for (int i = 0; i < 20; ++i) {
+    world.pass(500ms);
+    world.keeper.on_heard();
+  }
+  CHECK(world.keeper.figures().times_deaf == 0);
+  CHECK(world.resubscriptions == 0);
+}
+
+TEST_CASE("a subscription that is refused is asked for again at a pace that slows down") {
+  World world;
+  world.keeper.start();
+  world.measure();
+  int asked = 0;
+  for (const auto wait : {200ms, 400ms, 800ms, 1'600ms, 2'000ms, 2'000ms}) {
+    world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{Errc::unavailable});
+    world.pass(wait - 10ms);
+    CHECK_FALSE(world.has("subscribe me~1"));
+    world.pass(20ms);
+    CHECK(world.has("subscribe me~1"));
+    ++asked;
+  }
+  CHECK(asked == 6);
+  world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{});
+  world.keeper.on_time();
+  world.hear();
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE("a server that was without lease itself sweeps nobody until others have had the time to come back") {
+  World world;
+  world.start();
+  const ServerId dead = ServerId::trusted("dead~1");
+  world.time = *world.keeper.next_deadline();
+  world.pass(2s);
+  world.renewed(Renewed::Before::missing);
+  world.listed({row(dead, ServerRow::Lease::expired)});
+  CHECK_FALSE(world.has("sweep dead~1"));
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({row(dead, ServerRow::Lease::expired)});
+  CHECK(world.has("sweep dead~1"));
 }
 
 TEST_CASE("a probe of another server, an old one and a forged one are not heard") {

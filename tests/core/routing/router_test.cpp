@@ -532,6 +532,114 @@ TEST_CASE("a full owner table closes with 4013 and tells an embedding applicatio
   CHECK(world.owned == std::vector<Errc>{Errc::capacity});
 }
 
+TEST_CASE("a connection that has been welcomed stays whatever its claim is refused for later, and asks again") {
+  World world;
+  const ConnId conn = world.connect(ada);
+  const auto result = GENERATE(Errc::capacity, Errc::unavailable, Errc::forbidden, Errc::internal);
+  for (int round = 0; round < 3; ++round) {
+    if (round == 0) world.router.reassert();
+    world.claims.clear();
+    world.pass(600ms);
+    REQUIRE(world.claims.size() == 1);
+    world.router.on_answer(world.claims[0].first, Claimed{result, {}, {}, "no"});
+  }
+  CHECK(world.closed.empty());
+  world.claims.clear();
+  world.pass(600ms);
+  REQUIRE(world.claims.size() == 1);
+  world.router.on_answer(world.claims[0].first, Claimed{Errc::ok, Epoch{9}, {}, {}, {}});
+  world.claims.clear();
+  world.pass(5s);
+  CHECK(world.claims.empty());
+  CHECK(world.router.outbox(conn) != nullptr);
+}
+
+TEST_CASE("a store that refuses all claims is asked at a pace, not all the time") {
+  World world;
+  for (int i = 0; i < 10; ++i) world.connect(ClientId::trusted("c" + std::to_string(i)));
+  world.claims.clear();
+  world.router.reassert();
+  std::size_t asked = 0;
+  for (int step = 0; step < 500; ++step) {
+    world.pass(10ms);
+    for (const auto& [ticket, claim] : std::exchange(world.claims, {})) {
+      ++asked;
+      world.router.on_answer(ticket, Claimed{Errc::unavailable, {}, {}, "OOM"});
+    }
+  }
+  CHECK(asked >= 10 * 5);
+  CHECK(asked <= 10 * 12);
+  CHECK(world.closed.empty());
+}
+
+TEST_CASE("connections are looked for in the store all the time, and what is missing is claimed and joined again") {
+  RouterOptions options = World::defaults();
+  options.limits.verify_every = 5s;
+  options.limits.verify_batch = 2;
+  World world(options);
+  const RoomName hall = RoomName::trusted("hall");
+  const ConnId conn = world.connect_into(ada, hall);
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+  const ConnId second = world.connect(bob);
+  world.claims.clear();
+  world.joins.clear();
+  world.pass(4'900ms);
+  CHECK(world.verified.empty());
+  world.pass(200ms);
+  REQUIRE(world.verified.size() == 2);  // two batches
+  CHECK(world.verified[0].second.rows.size() == 1);
+  CHECK(world.verified[0].second.places.size() == 1);
+  CHECK(world.verified[1].second.rows[0].client == bob);
+  for (const auto& [ticket, expected] : std::exchange(world.verified, {})) world.router.on_answer(ticket, Held{});
+  CHECK(world.claims.empty());
+  CHECK(world.joins.empty());
+
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.on_answer(world.verified[1].first, Held{.rows = world.verified[1].second.rows});
+  REQUIRE(world.claims.size() == 1);
+  CHECK(world.claims[0].second.at.conn == second);
+  CHECK(world.claims[0].second.epoch_min.value != 0);
+  world.verified.clear();
+  world.router.on_answer(world.claims[0].first, Claimed{Errc::ok, Epoch{50}, {}, {}, {}});
+
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.on_answer(world.verified[0].first, Held{.result = Errc::unavailable});  // says nothing
+  CHECK(world.joins.empty());
+  world.verified.clear();
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.closed(second);  // has gone while the store was asked
+  world.claims.clear();
+  world.router.on_answer(world.verified[1].first, Held{.rows = world.verified[1].second.rows});
+  CHECK(world.claims.empty());
+  CHECK(world.router.stats().rows_put_back == 1);
+  CHECK(world.router.outbox(conn) != nullptr);
+}
+
+TEST_CASE("a place in a room that the store has lost is joined again") {
+  RouterOptions options = World::defaults();
+  options.limits.verify_every = 5s;
+  World world(options);
+  world.connect_into(ada, RoomName::trusted("hall"));
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+  world.joins.clear();
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 1);
+  world.router.on_answer(world.verified[0].first, Held{.places = world.verified[0].second.places});
+  REQUIRE(world.joins.size() == 1);
+  CHECK(world.join_requests.back().stay == 10);
+  CHECK(world.router.stats().places_put_back == 1);
+}
+
+TEST_CASE("without verify_every the store is not asked for single rows") {
+  World world;
+  world.connect(ada);
+  world.pass(1min);
+  CHECK(world.verified.empty());
+}
+
 TEST_CASE("a kick for a connection id that is gone closes nobody who has its slot now") {
   World world;
   const ConnId first = world.connect(ada);
