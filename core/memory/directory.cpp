@@ -188,6 +188,7 @@ Renewed OwnerDirectory::renew(const ServerId& id, const ServerInfo& info, std::c
   server.id = id;
   const bool was_held = server.held_until > now;
   server.info = info;
+  server.info.lease = lease;
   server.renewed_at = now;
   server.held_until = now + lease;
   return {Errc::ok, was_held ? Renewed::Before::held : Renewed::Before::missing, now};

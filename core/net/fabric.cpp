@@ -9,6 +9,7 @@
 #include "core/net/asio.hpp"
 #include "core/net/hub.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/version.hpp"
 
 namespace wsr::net {
 namespace {
@@ -111,7 +112,7 @@ struct Fabric::State {
         role(options.role),
         hub(context,
             HubOptions{.self = options.id,
-                       .info = ServerInfo{.url = options.url},
+                       .info = ServerInfo{.url = options.url, .version = std::string(version())},
                        .policy = options.policy,
                        .keys = options.keys,
                        .lease = options.lease,

@@ -80,6 +80,8 @@ Json server_json(const ServerRow& row, StoreTime now) {
           {"url", row.info.url},
           {"connections", row.info.connections},
           {"shards", row.info.shards},
+          {"version", row.info.version},
+          {"lease_ms", row.info.lease.count()},
           {"lease", row.lease == ServerRow::Lease::held ? "held" : "expired"},
           {"renewed_at", iso_time(row.renewed_at)},
           {"renewed_ms_ago", duration_cast<milliseconds>(now - row.renewed_at).count()}};

@@ -16,6 +16,7 @@
 #include "core/net/hub.hpp"
 #include "core/net/listener.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/version.hpp"
 
 namespace wsr::net {
 namespace {
@@ -119,15 +120,16 @@ void Server::State::build() {
         fmt::format(fmt::runtime(address.is_v6() ? "http://[{}]:{}" : "http://{}:{}"), address.to_string(), port);
   }
 
-  hub = std::make_unique<Hub>(main_loop(),
-                              HubOptions{.self = options.id,
-                                         .info = ServerInfo{.url = options.url, .shards = options.shards},
-                                         .policy = options.policy,
-                                         .keys = options.keys,
-                                         .lease = options.lease,
-                                         .probe_every = options.probe_every,
-                                         .linger = lingers(options.limits)},
-                              make_backend);
+  hub = std::make_unique<Hub>(
+      main_loop(),
+      HubOptions{.self = options.id,
+                 .info = ServerInfo{.url = options.url, .shards = options.shards, .version = std::string(version())},
+                 .policy = options.policy,
+                 .keys = options.keys,
+                 .lease = options.lease,
+                 .probe_every = options.probe_every,
+                 .linger = lingers(options.limits)},
+      make_backend);
   auto limits = options.limits;
   limits.sessions_max = std::min(limits.sessions_max, shared.connections_max);
   for (std::size_t i = 0; i < units.size(); ++i) {

@@ -23,8 +23,12 @@ StoreTime from_millis(std::int64_t value) { return StoreTime{std::chrono::millis
 /// What TIME answers.
 StoreTime store_time(const Reply& reply) { return from_micros(reply[0].integer() * 1'000'000 + reply[1].integer()); }
 
-std::string info_text(const ServerInfo& info) {
-  const nlohmann::json json{{"url", info.url}, {"connections", info.connections}, {"shards", info.shards}};
+std::string info_text(const ServerInfo& info, std::chrono::milliseconds lease) {
+  const nlohmann::json json{{"url", info.url},
+                            {"connections", info.connections},
+                            {"shards", info.shards},
+                            {"version", info.version},
+                            {"lease_ms", lease.count()}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -36,7 +40,14 @@ void read_lease(std::string_view text, ServerRow& row) {
     const auto found = json.find(name);
     return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
   };
-  if (const auto url = json.find("url"); url != json.end() && url->is_string()) row.info.url = url->get<std::string>();
+  const auto text_of_field = [&json](const char* name) -> std::string {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  constexpr std::uint64_t lease_ms_max = 24 * 3'600'000;  // a day: no server of ours has a longer one
+  row.info.url = text_of_field("url");
+  row.info.version = text_of_field("version");
+  row.info.lease = std::chrono::milliseconds{std::min(number("lease_ms"), lease_ms_max)};
   row.info.connections = number("connections");
   row.info.shards = static_cast<std::uint32_t>(number("shards"));
   if (const auto renewed = number("renewed_us"); renewed != 0) {
@@ -445,7 +456,7 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
   const auto asked_at = SteadyClock::now();
   auto renewed = std::make_shared<Renewed>();
   connection_.eval(scripts::renew, {keys_.lease(server), keys_.sweep(server)},
-                   {text_of(std::int64_t{lease.count()}), info_text(info)},
+                   {text_of(std::int64_t{lease.count()}), info_text(info, lease)},
                    [this, server, renewed, asked_at, lease](const Reply& reply) {
                      renewed->result = reply.result();
                      if (renewed->result != Errc::ok) return view_.doubt();

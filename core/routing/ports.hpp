@@ -88,6 +88,8 @@ struct ServerInfo {
   std::string url;  // where its HTTP API listens; empty for one that only sends
   std::uint64_t connections = 0;
   std::uint32_t shards = 1;
+  std::string version;                 // of its program; empty: it did not say (an older server)
+  std::chrono::milliseconds lease{0};  // its length: the store notes that of the last renewal; 0: an older server
 };
 struct Renewed {
   Errc result = Errc::ok;  // ok | conflict (being swept: try again soon) | unavailable | timeout
