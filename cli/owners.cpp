@@ -154,7 +154,7 @@ ExitCode servers(FabricClient& fabric, const OwnersOptions& options) {
   const auto servers = fabric.servers();
   Json json = Json::array();
   std::vector<std::vector<std::string>> lines{
-      {"SERVER", "URL", "VERSION", "CONNECTIONS", "SHARDS", "LEASE", "RENEWED"}};
+      {"SERVER", "URL", "VERSION", "BUS", "CONNECTIONS", "SHARDS", "LEASE", "RENEWED"}};
   for (const auto& row : servers.rows) {
     const auto age = std::chrono::duration_cast<milliseconds>(servers.now - row.renewed_at).count();
     const auto* lease = row.lease == ServerRow::Lease::held ? "held" : "expired";
@@ -163,10 +163,12 @@ ExitCode servers(FabricClient& fabric, const OwnersOptions& options) {
                     {"connections", row.info.connections},
                     {"shards", row.info.shards},
                     {"version", row.info.version},
+                    {"bus_version", row.info.bus_version},
                     {"lease", lease},
                     {"lease_ms", row.info.lease.count()},
                     {"renewed_ms_ago", age}});
     lines.push_back({row.server.str(), shown(row.info.url), shown(row.info.version),
+                     row.info.bus_version == 0 ? "-" : std::to_string(row.info.bus_version),
                      std::to_string(row.info.connections), std::to_string(row.info.shards), lease,
                      fmt::format("{:.1f} s ago", double(age) / 1000)});
   }

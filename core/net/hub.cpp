@@ -21,6 +21,8 @@ constexpr auto stop_phase_max = std::chrono::seconds{1};
 Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend)
     : io_(io),
       options_(std::move(options)),
+      log_(options_.log),
+      skew_(options_.keys.keys.empty() ? VersionSkew::Keys::none : VersionSkew::Keys::some),
       inlet_(io, [](Task&& task) { task(); }),
       backend_(make_backend(io, *this, *this)),
       keeper_directory_(*this, keeper_tag, Place::hub_thread),
@@ -179,6 +181,7 @@ void Hub::arm_timer() {
     look_at_clock();
     keeper_.set_connections(connections.load(std::memory_order_relaxed));
     keeper_.on_time();
+    end_version_skew();
     after_keeper();
   }));
 }
@@ -279,7 +282,10 @@ void Hub::on_answer(Ticket ticket, Answer&& answer) {
   }
   if (const auto* claimed = std::get_if<Claimed>(&answer)) {
     const auto client = owners_.on_claimed(ticket, *claimed);
-    if (client && !claimed->displaced.empty()) tell_moved(tag, *client);
+    if (client && !claimed->displaced.empty()) {
+      tell_moved(tag, *client);
+      if (options_.on_takeover) options_.on_takeover(*client);
+    }
   }
   answer_shard(tag, inner, std::move(answer));
 }
@@ -297,6 +303,7 @@ void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
 
 void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
   look_at_clock();
+  look_at_version(channel, payload);
   if (channel.kind == ChannelKind::inbox) return on_inbox(payload);
   if (channel.kind == ChannelKind::room) return on_room(channel.name, payload);
   subscriptions_.deliver(channel.name, pattern, payload);
@@ -345,17 +352,39 @@ void Hub::on_reassert() {
   for (auto* shard : shards_) shard->take_reassert();
 }
 
+void Hub::look_at_version(const Channel& channel, std::string_view payload) {
+  const auto version = VersionSkew::foreign(channel.kind, payload);
+  if (!version) return;
+  const Readiness before = readiness();
+  const auto news = skew_.hear(*version, clock_now());
+  if (news == VersionSkew::News::none) return;
+  const auto* where = channel.kind == ChannelKind::inbox ? "the inbox" : "the channel of a room";
+  log_.on_version_heard(*version, batch_version, where, news == VersionSkew::News::begun);
+  log_.on_readiness(before, readiness());
+}
+
+void Hub::end_version_skew() {
+  const Readiness before = readiness();
+  const auto version = skew_.on_time(clock_now());
+  if (!version) return;
+  log_.on_version_over(*version);
+  log_.on_readiness(before, readiness());
+}
+
 void Hub::on_server_gone(const ServerId& server) {
+  log_.on_server_gone(server);
   for (auto* shard : shards_) shard->take_server_gone(server);
 }
 
 void Hub::on_readiness(const Readiness& readiness) {
+  const Readiness before = this->readiness();
   const auto bit = [](Readiness::Light light, unsigned place) {
     return light == Readiness::Light::green ? 1U << place : 0U;
   };
   readiness_bits_.store(
       static_cast<std::uint8_t>(bit(readiness.store, 0) | bit(readiness.lease, 1) | bit(readiness.inbox, 2)),
       std::memory_order_release);
+  log_.on_readiness(before, this->readiness());
 }
 
 Readiness Hub::readiness() const {
@@ -363,7 +392,13 @@ Readiness Hub::readiness() const {
   const auto light = [bits](unsigned place) {
     return (bits >> place & 1U) != 0 ? Readiness::Light::green : Readiness::Light::red;
   };
-  return Readiness{light(0), light(1), light(2), is_draining_.load(std::memory_order_acquire)};
+  const std::uint8_t foreign = skew_.heard();
+  return Readiness{light(0),
+                   light(1),
+                   light(2),
+                   is_draining_.load(std::memory_order_acquire),
+                   foreign == 0 ? Readiness::Light::green : Readiness::Light::red,
+                   foreign};
 }
 
 }  // namespace wsr::net

@@ -25,11 +25,13 @@
 
 #include "core/net/alive.hpp"
 #include "core/net/asio.hpp"
+#include "core/net/hub_log.hpp"
 #include "core/net/hub_ports.hpp"
 #include "core/net/inlet.hpp"
 #include "core/net/local_owners.hpp"
 #include "core/net/server.hpp"
 #include "core/net/subscriptions.hpp"
+#include "core/net/version_skew.hpp"
 #include "core/routing/keeper.hpp"
 
 namespace wsr::net {
@@ -49,6 +51,9 @@ struct HubOptions {
   std::chrono::milliseconds probe_every{500};
   std::chrono::milliseconds linger{0};  // see KeeperOptions
   KeeperOptions::Role role = KeeperOptions::Role::server;
+  LogSink log = {};
+  /// A client of this server has replaced a connection, here or elsewhere. On the hub's thread.
+  std::function<void(std::string_view client)> on_takeover = {};
 };
 
 class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock {
@@ -131,6 +136,12 @@ private:
   void on_awake() override;
   /// Before every other input: has the process stood still?
   void look_at_clock();
+  void on_listed(const Servers& servers) override { skew_.see(servers, options_.self); }
+  void on_server_expired(const ServerId& server) override { log_.on_server_expired(server); }
+  void on_swept_server(const ServerId& server, const Swept& swept) override { log_.on_swept(server, swept); }
+  /// Tells of a message that is written in another version of the bus' format.
+  void look_at_version(const Channel& channel, std::string_view payload);
+  void end_version_skew();
   [[nodiscard]] Time now() const override { return clock_now(); }
   [[nodiscard]] StoreTime store_now() const override { return keeper_.store_time(clock_now()); }
 
@@ -149,6 +160,8 @@ private:
   asio::io_context& io_;
   HubOptions options_;
   Alive alive_;
+  HubLog log_;
+  VersionSkew skew_;
   Inlet<Task> inlet_;
   std::vector<Shard*> shards_;
   LocalOwners owners_;

@@ -139,6 +139,7 @@ void Connection::end_greeting(const Reply& pong) {
   }
   state_ = State::ready;
   ready_at_ = SteadyClock::now();
+  if (!last_logged_.empty()) log(LogLevel::info, "store_back", "the store " + options_.address.str() + " answers again");
   last_logged_.clear();
   events_.on_ready();
 }
@@ -160,8 +161,9 @@ void Connection::note_refusal(const Reply& reply) {
 
 void Connection::warn_of_eviction(const Reply& reply) {
   if (reply.size() != 2 || !reply[1].text().starts_with("allkeys")) return;
-  log("the store " + options_.address.str() + " has maxmemory-policy " + std::string{reply[1].text()} +
-      ": when its memory is full it evicts rows of clients that are connected; set it to noeviction");
+  log(LogLevel::warning, "eviction_policy",
+      "the store " + options_.address.str() + " has maxmemory-policy " + std::string{reply[1].text()} +
+          ": when its memory is full it evicts rows of clients that are connected; set it to noeviction");
 }
 
 void Connection::send(std::span<const std::string_view> words, Callback callback) {
@@ -282,7 +284,7 @@ void Connection::lose(const std::string& why, Errc code) {
   if (const std::string sentence = "the store " + options_.address.str() + " is lost: " + why;
       sentence != last_logged_) {
     last_logged_ = sentence;
-    log(sentence);
+    log(LogLevel::error, "store_lost", sentence);
   }
   close_stream();
   if (state_ == State::ready && SteadyClock::now() - ready_at_ >= stable_after) backoff_ = options_.backoff_min;
@@ -330,8 +332,13 @@ void Connection::retry_later() {
   });
 }
 
-void Connection::log(const std::string& sentence) {
-  if (options_.log) options_.log(sentence);
+void Connection::log(LogLevel level, std::string_view event, const std::string& sentence) {
+  const std::string_view role = role_ == Role::commands ? "commands" : "subscriber";
+  options_.log(LogEvent{.level = level,
+                        .name = event,
+                        .text = sentence,
+                        .fields = {{"connection", std::string(role)}},
+                        .subject = std::string(role)});
 }
 
 std::uint64_t Connection::random() {

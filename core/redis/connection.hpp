@@ -106,7 +106,9 @@ private:
   void fail_pending(Errc code, const std::string& why);
   void close_stream();
   void retry_later();
-  void log(const std::string& sentence);
+  /// For people: an event of this connection. A sentence alone is a refusal (`store_refuses`).
+  void log(LogLevel level, std::string_view event, const std::string& sentence);
+  void log(const std::string& sentence) { log(LogLevel::error, "store_refuses", sentence); }
   [[nodiscard]] std::uint64_t random();
 
   asio::io_context& io_;

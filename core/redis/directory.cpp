@@ -24,11 +24,9 @@ StoreTime from_millis(std::int64_t value) { return StoreTime{std::chrono::millis
 StoreTime store_time(const Reply& reply) { return from_micros(reply[0].integer() * 1'000'000 + reply[1].integer()); }
 
 std::string info_text(const ServerInfo& info, std::chrono::milliseconds lease) {
-  const nlohmann::json json{{"url", info.url},
-                            {"connections", info.connections},
-                            {"shards", info.shards},
-                            {"version", info.version},
-                            {"lease_ms", lease.count()}};
+  const nlohmann::json json{{"url", info.url},         {"connections", info.connections},
+                            {"shards", info.shards},   {"bus_version", info.bus_version},
+                            {"version", info.version}, {"lease_ms", lease.count()}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -46,6 +44,7 @@ void read_lease(std::string_view text, ServerRow& row) {
   };
   constexpr std::uint64_t lease_ms_max = 24 * 3'600'000;  // a day: no server of ours has a longer one
   row.info.url = text_of_field("url");
+  row.info.bus_version = static_cast<std::uint32_t>(number("bus_version"));
   row.info.version = text_of_field("version");
   row.info.lease = std::chrono::milliseconds{std::min(number("lease_ms"), lease_ms_max)};
   row.info.connections = number("connections");

@@ -230,9 +230,9 @@ void Subscriber::refuse(Expected expected, const Reply& reply) {
     refused_.insert(expected.name);
     arm_retry();
     const std::string why{reply.error()};
-    if (options_.log && why != last_refusal_) {
-      options_.log("the store " + options_.address.str() + " refuses to subscribe to " + expected.name.second + ": " +
-                   why + " (it is asked again every " + std::to_string(retry_max.count() / 1000) + " s)");
+    if (why != last_refusal_) {
+      options_.log({LogLevel::error, "subscription_refused", "the store " + options_.address.str() + " refuses to subscribe to " + expected.name.second + ": " +
+                   why + " (it is asked again every " + std::to_string(retry_max.count() / 1000) + " s)"});
     }
     last_refusal_ = why;
   }

@@ -184,6 +184,7 @@ void Keeper::on_servers(const Servers& servers) {
     has_read_failed_ = true;
     return;
   }
+  events_.on_listed(servers);
   std::vector<ServerId> listed;
   std::vector<Leases::Entry> leases;
   listed.reserve(servers.rows.size());
@@ -197,6 +198,7 @@ void Keeper::on_servers(const Servers& servers) {
     leases.emplace_back(row.server, is_expired ? now : now + (is_unknown ? options_.lease : row.lease_left));
     const bool may_sweep = !is_guest && (!sweeps_from_ || *sweeps_from_ <= now);
     if (is_expired && may_sweep) dead_.insert(row.server);
+    if (is_expired && !is_guest) events_.on_server_expired(row.server);
   }
   std::sort(listed.begin(), listed.end());
   std::sort(leases.begin(), leases.end());
@@ -222,6 +224,7 @@ void Keeper::on_swept(const Swept& swept) {
     ++figures_.sweeps;
     figures_.rows_swept += swept.rows_removed;
     figures_.memberships_swept += swept.memberships_removed;
+    events_.on_swept_server(*server, swept);
     if (std::erase(known_, *server) != 0) events_.on_server_gone(*server);
   } else if (swept.result == Errc::conflict) {
     ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells

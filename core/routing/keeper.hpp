@@ -73,8 +73,11 @@ struct Readiness {
   Light lease = Light::red;  // held, by our own clock
   Light inbox = Light::red;  // the last probes were heard
   bool is_draining = false;  // the server is stopping, said by its driver
+  Light bus_version = Light::green;  // nobody is heard who speaks another version of the bus' format
+  std::uint8_t foreign_version = 0;  // that version, while the light is red
   [[nodiscard]] bool is_ready() const {
-    return store == Light::green && lease == Light::green && inbox == Light::green && !is_draining;
+    return store == Light::green && lease == Light::green && inbox == Light::green && !is_draining &&
+           bus_version == Light::green;
   }
   auto operator<=>(const Readiness&) const = default;
 };
@@ -89,6 +92,13 @@ public:
   /// After Pulse::woken: the lease has been renewed, and on_reassert() was called if it had been lost; or the store does
   /// not answer, and the server goes on as in any outage.
   virtual void on_awake() = 0;
+  // What people want to know; nothing depends on it.
+  virtual void on_listed(const Servers& servers) { static_cast<void>(servers); }  // the registry was read
+  virtual void on_server_expired(const ServerId& server) { static_cast<void>(server); }
+  virtual void on_swept_server(const ServerId& server, const Swept& swept) {
+    static_cast<void>(server);
+    static_cast<void>(swept);
+  }
 };
 
 class Keeper {

@@ -50,6 +50,11 @@ struct Limits {
 
   RateLimit client_rate;  // sends and pushes of one client, wherever it is connected
   RateLimit room_rate;    // pushes into one room, by anybody
+  // What the other work of one client may cost, as its shard counts it: far above what programs do, far below what
+  // hurts.
+  RateLimit join_rate{200, std::chrono::seconds{1}, 2'000};  // joins; at once: twice as many as rooms_per_client_max
+  RateLimit leave_rate{200, std::chrono::seconds{1}, 2'000};
+  RateLimit members_rate{50, std::chrono::seconds{1}, 500};                           // pages of members
   enum class OverRate : std::uint8_t { refuse, close } over_rate = OverRate::refuse;  // close: 4029
 
   /// How long an owner row stays in the store after its last claim, which is made again each third of that; 0: until

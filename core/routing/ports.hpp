@@ -88,7 +88,8 @@ struct ServerInfo {
   std::string url;  // where its HTTP API listens; empty for one that only sends
   std::uint64_t connections = 0;
   std::uint32_t shards = 1;
-  std::string version;                 // of its program; empty: it did not say (an older server)
+  std::uint32_t bus_version = 0;       // of the format of batches that it speaks; 0: it did not say
+  std::string version = {};            // of its program; empty: it did not say (an older server)
   std::chrono::milliseconds lease{0};  // its length: the store notes that of the last renewal; 0: an older server
 };
 struct Renewed {

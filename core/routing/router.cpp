@@ -24,6 +24,12 @@ namespace {
 constexpr std::string_view replaced_reason = "a newer connection of this client took over";
 constexpr std::string_view held_reason = "this server has stood still and is busy with what came meanwhile: try again in a second";
 
+std::string rate_sentence(const RateLimit& limit, std::string_view what, std::chrono::microseconds retry_after) {
+  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(retry_after).count();
+  return std::to_string(limit.count) + " " + std::string(what) + " in " + std::to_string(limit.window.count()) +
+         " ms is reached: try again in " + std::to_string(wait_ms) + " ms";
+}
+
 }  // namespace
 
 struct Router::State final : WordSink,
@@ -230,11 +236,34 @@ struct Router::State final : WordSink,
     if (const auto room = RoomName::check(command.room.view()); room.code != Errc::ok) {
       return delivery.complain(session, command.id.view(), to_string(room.code), "\"room\": " + room.message);
     }
+    if (!is_within_rate(session, command)) return;
     if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
     admission.submit(utterance(session, command, Utterance::Kind::push, command.room.view()));
+  }
+
+  /// False, and the client has been told, if it asks for more of this than its rate allows.
+  bool is_within_rate(Session& session, const Command& command) {
+    using Work = Admission::Work;
+    if (command.op == Command::Op::push) return true;  // admission has the messages
+    const Work work = command.op == Command::Op::join    ? Work::join
+                      : command.op == Command::Op::leave ? Work::leave
+                                                         : Work::members;
+    const Taken taken = admission.price(work, session.client.view());
+    if (taken.result == Errc::ok) return true;
+    ++(work == Work::join    ? context.stats.rate_limited_joins
+       : work == Work::leave ? context.stats.rate_limited_leaves
+                             : context.stats.rate_limited_members);
+    const std::string_view what = work == Work::join ? "joins" : work == Work::leave ? "leaves" : "pages of members";
+    const std::string sentence =
+        "the client's limit of " + rate_sentence(admission.limit_of(work), what, taken.retry_after);
+    delivery.complain(session, command.id.view(), to_string(Errc::rate_limited), sentence, taken.retry_after);
+    if (context.limits().over_rate == Limits::OverRate::close) {
+      delivery.close(session, CloseCode::rate_limited, sentence);
+    }
+    return false;
   }
 
   static Utterance utterance(const Session& session, const Command& command, Utterance::Kind kind,
@@ -283,7 +312,7 @@ struct Router::State final : WordSink,
     if (session == nullptr || session->phase == Session::Phase::closing) return;
     // A send that waits for its word has it by now, and only one limit can be meant.
     if (said.kind == Utterance::Kind::push || said.wait == Wait::not_at_all) {
-      delivery.complain(*session, said.id, to_string(code), sentence);
+      delivery.complain(*session, said.id, to_string(code), sentence, refused.retry_after);
       if (said.wait == Wait::for_word) delivery.answered(*session);
     }
     if (code == Errc::rate_limited && context.limits().over_rate == Limits::OverRate::close) {
@@ -300,11 +329,9 @@ struct Router::State final : WordSink,
     }
     const bool is_client = refused.why == Why::client_rate;
     const RateLimit& limit = is_client ? context.limits().client_rate : context.limits().room_rate;
-    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(refused.retry_after).count();
     return std::string(is_client ? "the client's limit of "
                                  : "the limit of room " + std::string(said.target) + " of ") +
-           std::to_string(limit.count) + " messages in " + std::to_string(limit.window.count()) +
-           " ms is reached: try again in " + std::to_string(wait_ms) + " ms";
+           rate_sentence(limit, "messages", refused.retry_after);
   }
 
   RouterContext context;
@@ -397,6 +424,11 @@ std::uint32_t Router::answers_due(ConnId conn) const {
 Outbox* Router::outbox(ConnId conn) {
   Session* session = state_->context.sessions.find(conn);
   return session == nullptr ? nullptr : &session->outbox;
+}
+
+std::string_view Router::client_of(ConnId conn) const {
+  const Session* session = state_->context.sessions.find(conn);
+  return session == nullptr ? std::string_view() : session->client.view();
 }
 
 std::size_t Router::connection_count() const { return state_->context.sessions.size(); }

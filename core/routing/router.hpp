@@ -114,6 +114,8 @@ public:
   void closed(ConnId conn);
   /// What waits for this connection; nullptr once it is closed.
   [[nodiscard]] Outbox* outbox(ConnId conn);
+  /// Whose connection it is; empty: nobody's. The text stands as long as the connection does.
+  [[nodiscard]] std::string_view client_of(ConnId conn) const;
   [[nodiscard]] std::size_t connection_count() const;
 
   // ---- the application

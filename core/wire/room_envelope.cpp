@@ -98,6 +98,16 @@ std::string encode_presence(const PresenceEvent& event) {
   return out.append(event.client);
 }
 
+std::optional<std::uint8_t> foreign_room_version(std::string_view bytes) {
+  if (bytes.size() >= 2 && bytes.front() == magic) {
+    const auto spoken = static_cast<std::uint8_t>(bytes[1]);
+    return spoken == version ? std::nullopt : std::optional(spoken);
+  }
+  const bool is_presence = bytes.size() >= 3 && bytes[0] == presence_head[0] && bytes[2] == presence_head[2];
+  if (!is_presence || bytes[1] < '0' || bytes[1] > '9' || bytes[1] == presence_head[1]) return std::nullopt;
+  return static_cast<std::uint8_t>(bytes[1] - '0');
+}
+
 RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::string_view channel,
                             std::chrono::milliseconds now) {
   if (bytes.size() > batch_bytes_limit) return wrong("a room's message is above the limit of a batch");

@@ -59,6 +59,9 @@ using RoomEvent = std::variant<RoomMessage, PresenceEvent, RoomEventError>;
                                               std::string_view channel, std::chrono::milliseconds time);
 [[nodiscard]] std::string encode_presence(const PresenceEvent& event);
 
+/// The version of a message or presence event that is none of ours; nullopt for anything else.
+[[nodiscard]] std::optional<std::uint8_t> foreign_room_version(std::string_view bytes);
+
 /// Views point into `bytes`.
 [[nodiscard]] RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::string_view channel,
                                           std::chrono::milliseconds now);
