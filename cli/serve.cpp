@@ -221,8 +221,8 @@ private:
       if (!is_first && !(signal == SIGHUP && is_stopping_)) std::_Exit(exit_by_signal);
       if (is_first) {
         is_stopping_ = true;
-        log_.write({LogLevel::info, "stopping",
-                    "clients are told to reconnect; send the signal again to quit immediately"});
+        log_.write(
+            {LogLevel::info, "stopping", "clients are told to reconnect; send the signal again to quit immediately"});
         server_.stop();
       }
       wait();

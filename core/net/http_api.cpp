@@ -139,12 +139,9 @@ Json stats_json(const ServerId& self, const ServerStats& stats) {
 std::string_view light(Readiness::Light light) { return light == Readiness::Light::green ? "green" : "red"; }
 
 HttpResponse readiness_answer(const Readiness& readiness) {
-  Json body{{"ready", readiness.is_ready()},
-            {"store", light(readiness.store)},
-            {"lease", light(readiness.lease)},
-            {"inbox", light(readiness.inbox)},
-            {"draining", readiness.is_draining},
-            {"bus_version", light(readiness.bus_version)}};
+  Json body{{"ready", readiness.is_ready()},     {"store", light(readiness.store)},
+            {"lease", light(readiness.lease)},   {"inbox", light(readiness.inbox)},
+            {"draining", readiness.is_draining}, {"bus_version", light(readiness.bus_version)}};
   if (readiness.foreign_version != 0) {
     body["bus_version_spoken"] = batch_version;
     body["bus_version_heard"] = readiness.foreign_version;

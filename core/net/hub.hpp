@@ -186,7 +186,7 @@ private:
   std::atomic<std::int64_t> offset_us_{0};
   std::atomic<std::int64_t> store_error_us_{0};
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-  std::optional<Time> looked_at_;            // at the clock
+  std::optional<Time> looked_at_;                    // at the clock
   std::atomic<std::int64_t> awake_until_ns_{never};  // without a beat until then the process has stood still
   std::atomic<std::uint64_t> times_woken_{0};
 };

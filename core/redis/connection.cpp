@@ -139,7 +139,8 @@ void Connection::end_greeting(const Reply& pong) {
   }
   state_ = State::ready;
   ready_at_ = SteadyClock::now();
-  if (!last_logged_.empty()) log(LogLevel::info, "store_back", "the store " + options_.address.str() + " answers again");
+  if (!last_logged_.empty())
+    log(LogLevel::info, "store_back", "the store " + options_.address.str() + " answers again");
   last_logged_.clear();
   events_.on_ready();
 }

@@ -231,8 +231,9 @@ void Subscriber::refuse(Expected expected, const Reply& reply) {
     arm_retry();
     const std::string why{reply.error()};
     if (why != last_refusal_) {
-      options_.log({LogLevel::error, "subscription_refused", "the store " + options_.address.str() + " refuses to subscribe to " + expected.name.second + ": " +
-                   why + " (it is asked again every " + std::to_string(retry_max.count() / 1000) + " s)"});
+      options_.log({LogLevel::error, "subscription_refused",
+                    "the store " + options_.address.str() + " refuses to subscribe to " + expected.name.second + ": " +
+                        why + " (it is asked again every " + std::to_string(retry_max.count() / 1000) + " s)"});
     }
     last_refusal_ = why;
   }

@@ -21,9 +21,9 @@
 // re-made at once only when nobody listens, else after twice as many probes; and each time in vain, after twice as many
 // again.
 //
-// A server that stood still for longer than its lease (SIGSTOP, a paused VM, a host that ran out of memory) does not know
-// what became of its clients meanwhile. beat() finds the gap in the own clock before anything else is done; then the
-// lease is renewed, and until the answer is there (on_awake()) the shards hold their inputs.
+// A server that stood still for longer than its lease (SIGSTOP, a paused VM, a host that ran out of memory) does not
+// know what became of its clients meanwhile. beat() finds the gap in the own clock before anything else is done; then
+// the lease is renewed, and until the answer is there (on_awake()) the shards hold their inputs.
 //
 // It also keeps the offset between the local clock and the store's: of the last eight renewals the one
 // with the shortest round trip counts; its error is at most half that round trip.
@@ -69,10 +69,10 @@ inline constexpr std::uint16_t probe_shard = 0xFFFF;
 
 struct Readiness {
   enum class Light : std::uint8_t { green, red };
-  Light store = Light::red;  // the command path answers
-  Light lease = Light::red;  // held, by our own clock
-  Light inbox = Light::red;  // the last probes were heard
-  bool is_draining = false;  // the server is stopping, said by its driver
+  Light store = Light::red;          // the command path answers
+  Light lease = Light::red;          // held, by our own clock
+  Light inbox = Light::red;          // the last probes were heard
+  bool is_draining = false;          // the server is stopping, said by its driver
   Light bus_version = Light::green;  // nobody is heard who speaks another version of the bus' format
   std::uint8_t foreign_version = 0;  // that version, while the light is red
   [[nodiscard]] bool is_ready() const {
@@ -89,8 +89,8 @@ public:
   virtual void on_server_gone(const ServerId& server) = 0;    // its lease ran out and it has been swept, or it resigned
   virtual void on_readiness(const Readiness& readiness) = 0;  // whenever it changes
   virtual void on_leases(const Leases& leases) = 0;           // the registry has been read
-  /// After Pulse::woken: the lease has been renewed, and on_reassert() was called if it had been lost; or the store does
-  /// not answer, and the server goes on as in any outage.
+  /// After Pulse::woken: the lease has been renewed, and on_reassert() was called if it had been lost; or the store
+  /// does not answer, and the server goes on as in any outage.
   virtual void on_awake() = 0;
   // What people want to know; nothing depends on it.
   virtual void on_listed(const Servers& servers) { static_cast<void>(servers); }  // the registry was read
@@ -193,8 +193,8 @@ private:
   std::optional<Time> beat_at_;      // the last beat
   Ticket renew_ticket_{};            // of the renewal that is out
   bool is_waking_ = false;
-  std::uint64_t probe_nonce_ = 0;    // the last one sent
-  std::uint64_t probe_heard_ = 0;    // the newest one heard
+  std::uint64_t probe_nonce_ = 0;  // the last one sent
+  std::uint64_t probe_heard_ = 0;  // the newest one heard
   std::uint32_t probes_unheard_ = 0;
   bool has_heard_ = false;            // anything on the inbox, since the last probe was sent
   bool is_unlistened_ = false;        // the store says that nobody is subscribed to the inbox

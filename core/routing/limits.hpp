@@ -30,10 +30,10 @@ struct Limits {
   Duration receipt_timeout = std::chrono::seconds{5};  // of pushes and commands carried out elsewhere
   /// From the submission of a message: it is not delivered later, anywhere, and what still waits is dropped(expired).
   Duration send_deadline = std::chrono::seconds{5};
-  /// Then, if no receipt has come, the outcome is `unknown`: half a second for a receipt's way back, and for two servers
-  /// whose store clocks differ.
+  /// Then, if no receipt has come, the outcome is `unknown`: half a second for a receipt's way back, and for two
+  /// servers whose store clocks differ.
   Duration outcome_grace = std::chrono::milliseconds{500};
-  Duration account_every = std::chrono::seconds{1};    // how often a receiver tells a sender how far it is
+  Duration account_every = std::chrono::seconds{1};  // how often a receiver tells a sender how far it is
   /// A peer that has not answered the oldest batch for this long and has not spoken since is suspect: who sends to its
   /// clients looks them up first. An account is due after account_every.
   Duration silent_after = std::chrono::milliseconds{1'500};

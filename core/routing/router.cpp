@@ -22,7 +22,8 @@ namespace wsr {
 namespace {
 
 constexpr std::string_view replaced_reason = "a newer connection of this client took over";
-constexpr std::string_view held_reason = "this server has stood still and is busy with what came meanwhile: try again in a second";
+constexpr std::string_view held_reason =
+    "this server has stood still and is busy with what came meanwhile: try again in a second";
 
 std::string rate_sentence(const RateLimit& limit, std::string_view what, std::chrono::microseconds retry_after) {
   const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(retry_after).count();
@@ -55,9 +56,10 @@ struct Router::State final : WordSink,
         admission(context, *this),
         channels(context, *this),
         rooms(context, delivery, admission, channels, *this),
-        fanout(context, delivery, channels, rooms,
-               [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); },
-               [this](const ServerId& server) { return flow.leased_until(server); }),
+        fanout(
+            context, delivery, channels, rooms,
+            [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); },
+            [this](const ServerId& server) { return flow.leased_until(server); }),
         audit(context, rooms, ownership) {}
 
   // ---- what the parts report
@@ -113,9 +115,7 @@ struct Router::State final : WordSink,
     if (const auto* answer = std::get_if<EntryRoomAnswer>(&entry)) return rooms.on_answer(*answer);
   }
 
-  void on_displaced(const Attachment& at) override {
-    flow.kick(at, CloseCode::replaced, replaced_reason);
-  }
+  void on_displaced(const Attachment& at) override { flow.kick(at, CloseCode::replaced, replaced_reason); }
 
   void on_claim_held(Session& session, const std::vector<RoomName>& room_names,
                      std::vector<Attachment> displaced) override {
@@ -534,9 +534,8 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
 // Beyond the bound of held inputs a batch is lost like one that the bus lost: the next one's number says so.
 void Router::on_batch(std::string_view channel, std::string_view bytes) {
   if (!state_->held.is_holding()) return state_->flow.on_batch(channel, bytes);
-  (void)state_->held.keep(bytes.size(), [this, channel = std::string(channel), bytes = std::string(bytes)] {
-    on_batch(channel, bytes);
-  });
+  (void)state_->held.keep(
+      bytes.size(), [this, channel = std::string(channel), bytes = std::string(bytes)] { on_batch(channel, bytes); });
 }
 
 void Router::on_room_event(std::string_view room, std::string_view bytes, std::uint32_t parts) {

@@ -150,7 +150,8 @@ public:
   void on_server_gone(const ServerId& server);
   /// The registry, as it was read last: servers without a lease are not published to.
   void on_leases(const Leases& leases);
-  /// The client has connected to another shard of this server and was elsewhere before: a route there is looked up anew.
+  /// The client has connected to another shard of this server and was elsewhere before: a route there is looked up
+  /// anew.
   void on_client_moved(std::string_view client);
   /// The process has stood still for longer than its lease: who of its clients is still here nobody knows. What comes
   /// from clients, from the bus and from the application waits, in its order, and connections that open are claimed

@@ -41,7 +41,7 @@ struct Stats {
   std::uint64_t claims_superseded = 0;
   std::uint64_t claims_renewed = 0;  // made again because rows expire (owner_ttl), or to follow other devices
   std::uint64_t claims_failed = 0;
-  std::uint64_t displaced = 0;  // connections of this shard told 4009
+  std::uint64_t displaced = 0;             // connections of this shard told 4009
   std::uint64_t takeovers_unanswered = 0;  // replaced connections whose server did not answer within its lease
   std::uint64_t reasserted = 0;
   std::uint64_t rows_put_back = 0, places_put_back = 0;      // that the store had lost of connections that are here
