@@ -1032,3 +1032,53 @@ TEST_CASE("releases that the store did not take are made again at the pace of cl
   }
   CHECK(world.claims.empty());  // nobody's connection is claimed for it
 }
+
+TEST_CASE("joins, leaves and pages of members have a price each, and who pays for them is the client") {
+  RouterOptions options = World::defaults();
+  options.limits.join_rate = {1, 10s, 2};
+  options.limits.leave_rate = {1, 10s, 1};
+  options.limits.members_rate = {1, 10s, 1};
+  World world(options);
+  const ConnId first = world.connect(ada), another = world.connect(bob);
+  (void)world.read(first);
+  (void)world.read(another);
+  const auto say = [&](ConnId conn, const std::string& op, const std::string& room) {
+    world.router.text(conn, R"({"op":")" + op + R"(","room":")" + room + R"(","id":"i"})");
+  };
+  const auto refusals = [&](ConnId conn) {
+    std::size_t count = 0;
+    for (const std::string& text : world.read(conn)) {
+      if (text.find(R"("code":"rate_limited")") == std::string::npos) continue;
+      ++count;
+      CHECK(text.find(R"("retry_after_ms":10000)") != std::string::npos);
+      CHECK(text.find("try again in 10000 ms") != std::string::npos);
+    }
+    return count;
+  };
+  for (const char* room : {"one", "two", "three"}) say(first, "join", room);
+  CHECK(refusals(first) == 1);
+  CHECK(world.router.stats().rate_limited_joins == 1);
+  say(another, "join", "one");
+  CHECK(refusals(another) == 0);
+  for (const char* room : {"one", "two"}) say(first, "leave", room);
+  CHECK(world.router.stats().rate_limited_leaves == 1);
+  for (const char* room : {"one", "two", "three"}) say(first, "members", room);
+  CHECK(world.router.stats().rate_limited_members == 2);
+  CHECK(refusals(first) == 3);
+  // Messages are none of these.
+  world.router.text(first, R"({"op":"send","to":"bob","data":1})");
+  CHECK(world.read(another).size() == 1);
+}
+
+TEST_CASE("with over_rate close a client above the price of joins is closed with 4029") {
+  RouterOptions options = World::defaults();
+  options.limits.join_rate = {1, 10s, 1};
+  options.limits.over_rate = Limits::OverRate::close;
+  World world(options);
+  const ConnId conn = world.connect(ada);
+  for (const char* room : {"one", "two"}) {
+    world.router.text(conn, std::string(R"({"op":"join","room":")") + room + R"("})");
+  }
+  REQUIRE(world.closed.size() == 1);
+  CHECK(world.closed[0] == std::pair{conn, std::uint16_t{4029}});
+}
