@@ -67,8 +67,16 @@ std::chrono::microseconds ConnectRates::wait(std::string_view client, Time now) 
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(client);
   if (found == names_.end() || !found->second.has_lost || !limits_.takeover.is_on()) return {};
-  TokenBucket asked = found->second.bucket;
-  return asked.take(limits_.takeover, ticks(now)).retry_after;
+  Name& name = found->second;
+  TokenBucket asked = name.bucket;
+  const Taken taken = asked.take(limits_.takeover, ticks(now));
+  const bool is_last = taken.result == Errc::ok && asked.take(limits_.takeover, ticks(now)).result != Errc::ok;
+  if (taken.result == Errc::ok && !is_last) return {};
+  // The token is spent by the takeover, a moment later: several that wait for it must not all come in on it.
+  const auto closed = std::chrono::ceil<std::chrono::microseconds>(name.next_at - now);
+  if (taken.result != Errc::ok || closed.count() > 0) return std::max(taken.retry_after, closed);
+  name.next_at = now + limits_.takeover.window / limits_.takeover.count;
+  return {};
 }
 
 Refusal ConnectRates::refusal_of_fight(std::string_view client, std::chrono::microseconds retry_after) const {

@@ -61,6 +61,7 @@ private:
   struct Name {
     TokenBucket bucket;
     bool has_lost = false;  // its last connection here was replaced
+    Time next_at{};         // before then nobody else gets the last token
     Time at{};              // of the last change
   };
   [[nodiscard]] Name& name_of(std::string_view client, Time now);

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/net/shard.hpp"
+#include "core/wire/room_envelope.hpp"
 
 namespace wsr::net {
 namespace {
@@ -358,8 +359,9 @@ void Hub::look_at_version(const Channel& channel, std::string_view payload) {
   const Readiness before = readiness();
   const auto news = skew_.hear(*version, clock_now());
   if (news == VersionSkew::News::none) return;
-  const auto* where = channel.kind == ChannelKind::inbox ? "the inbox" : "the channel of a room";
-  log_.on_version_heard(*version, batch_version, where, news == VersionSkew::News::begun);
+  const bool is_inbox = channel.kind == ChannelKind::inbox;
+  log_.on_version_heard(*version, is_inbox ? batch_version : room_version,
+                        is_inbox ? "the inbox" : "the channel of a room", news == VersionSkew::News::begun);
   log_.on_readiness(before, readiness());
 }
 

@@ -19,6 +19,11 @@ std::uint64_t seed_of(const Options& options, Connection::Role role) {
 
 std::string_view first_word(std::string_view error) { return error.substr(0, error.find(' ')); }
 
+/// Without the arguments that a store repeats when it does not know a command: of AUTH they are the password.
+std::string without_arguments(std::string_view error) {
+  return std::string(error.substr(0, error.find(", with args beginning with")));
+}
+
 /// A line that breaks sooner does not count as one that worked: its backoff goes on.
 constexpr std::chrono::seconds stable_after{1};
 
@@ -103,7 +108,7 @@ void Connection::on_open() {
 void Connection::greet() {
   const Address& address = options_.address;
   const auto required = [this](const Reply& reply) {
-    if (reply.result() != Errc::ok && refusal_.empty()) refusal_ = reply.error();
+    if (reply.result() != Errc::ok && refusal_.empty()) refusal_ = without_arguments(reply.error());
   };
   // Older stores and restrictive ACLs may refuse the optional ones; NOAUTH shows in the PING.
   const auto optional = [](const Reply&) {};
@@ -131,7 +136,7 @@ void Connection::greet() {
 void Connection::end_greeting(const Reply& pong) {
   if (state_ != State::greeting) return;  // lost meanwhile
   // MISCONF (its disk is full) refuses pings and writes: it still reads, publishes and subscribes.
-  if (refusal_.empty() && pong.is_error() && !pong.is_error("MISCONF")) refusal_ = pong.error();
+  if (refusal_.empty() && pong.is_error() && !pong.is_error("MISCONF")) refusal_ = without_arguments(pong.error());
   if (!refusal_.empty()) {
     const auto hint = hint_for(refusal_);
     return lose("it refuses us: " + refusal_ + (hint.empty() ? "" : " (") + std::string{hint} +
@@ -151,13 +156,13 @@ void Connection::note_trial(const Reply& reply) {
   for (const std::string_view word : {"MISCONF", "NOPERM", "OOM", "BUSY", "NOREPLICAS"}) {
     if (first_word(error) == word) return note_refusal(reply);  // it may be over soon, and reading goes on
   }
-  if (refusal_.empty()) refusal_ = error;
+  if (refusal_.empty()) refusal_ = without_arguments(error);
 }
 
 void Connection::note_refusal(const Reply& reply) {
   const std::string_view error = reply.error();
   if (!refusals_.emplace(first_word(error)).second) return;
-  log("the store " + options_.address.str() + " refuses commands: " + std::string{error});
+  log("the store " + options_.address.str() + " refuses commands: " + without_arguments(error));
 }
 
 void Connection::warn_of_eviction(const Reply& reply) {

@@ -12,7 +12,7 @@ namespace wsr {
 namespace {
 
 constexpr char magic = 'R';
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = room_version;
 constexpr std::uint8_t signed_flag = 1;
 constexpr std::uint8_t skips_client_flag = 2;
 constexpr std::string_view presence_head = "P1 ";

@@ -24,6 +24,8 @@
 
 namespace wsr {
 
+inline constexpr std::uint8_t room_version = 1;  // of the format of messages; a server refuses every other one
+
 struct RoomMessage {
   std::string_view from_server;
   std::uint16_t from_shard = 0;

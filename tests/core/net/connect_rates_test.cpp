@@ -74,6 +74,22 @@ TEST_CASE("a name that always comes back and throws the other out waits once its
   CHECK(desk.rates.wait("other", at(0ms)).count() == 0);
 }
 
+TEST_CASE("of many that wait for the last token of a name one comes in") {
+  Desk desk;
+  for (int i = 0; i < 4; ++i) {
+    (void)desk.rates.on_replaced("twin", at(0ms));
+    desk.rates.on_takeover("twin", at(0ms));
+  }
+  (void)desk.rates.on_replaced("twin", at(0ms));
+  REQUIRE(desk.rates.wait("twin", at(0ms)) == 1s);
+  int in = 0;
+  for (int tab = 0; tab < 10; ++tab) in += desk.rates.wait("twin", at(1'000ms)).count() == 0 ? 1 : 0;
+  CHECK(in == 1);
+  desk.rates.on_takeover("twin", at(1'001ms));
+  (void)desk.rates.on_replaced("twin", at(1'001ms));
+  for (int tab = 0; tab < 10; ++tab) CHECK(desk.rates.wait("twin", at(1'002ms)).count() > 0);
+}
+
 TEST_CASE("a client that moves to and fro and leaves its places by itself never waits") {
   Desk desk;
   for (int i = 0; i < 200; ++i) {
