@@ -66,7 +66,7 @@ std::optional<Refusal> ConnectRates::refusal(std::string_view client, const asio
 std::chrono::microseconds ConnectRates::wait(std::string_view client, Time now) {
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(client);
-  if (found == names_.end() || !found->second.has_lost || !limits_.takeover.is_on()) return {};
+  if (found == names_.end() || !limits_.takeover.is_on()) return {};
   Name& name = found->second;
   TokenBucket asked = name.bucket;
   const Taken taken = asked.take(limits_.takeover, ticks(now));

@@ -136,6 +136,7 @@ void Hub::look_at_clock() {
   looked_at_ = beat;
   const bool has_woken = keeper_.beat() == Keeper::Pulse::woken;
   if (has_woken) {
+    log_.on_woken();
     const std::uint64_t times = times_woken_.fetch_add(1, std::memory_order_acq_rel) + 1;
     for (auto* shard : shards_) shard->take_woken(times);
   }
@@ -350,6 +351,7 @@ void Hub::on_store_state(StoreState state) {
 // ---------------------------------------------------------------- what the Keeper reports
 
 void Hub::on_reassert() {
+  log_.on_reassert();
   for (auto* shard : shards_) shard->take_reassert();
 }
 

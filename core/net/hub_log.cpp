@@ -38,6 +38,15 @@ void HubLog::on_readiness(const Readiness& before, const Readiness& after) {
   }
 }
 
+void HubLog::on_woken() {
+  sink_({LogLevel::warning, "woken",
+         "this process has stood still for longer than its lease bears: it renews it before it goes on"});
+}
+
+void HubLog::on_reassert() {
+  sink_({LogLevel::info, "reassert", "after trouble with the store all clients of this server are claimed again"});
+}
+
 void HubLog::on_server_expired(const ServerId& server) {
   if (expired_.size() >= expired_max) expired_.clear();
   if (!expired_.insert(server).second) return;

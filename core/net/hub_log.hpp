@@ -21,6 +21,8 @@ public:
 
   /// Nothing is said before the first time that all lights were green: the start says what is missing.
   void on_readiness(const Readiness& before, const Readiness& after);
+  void on_woken();
+  void on_reassert();
   void on_server_expired(const ServerId& server);
   void on_swept(const ServerId& server, const Swept& swept);
   void on_server_gone(const ServerId& server);
