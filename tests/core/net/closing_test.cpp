@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr unsigned text_frame = 0x81, close_frame = 0x88;
+constexpr int small_window = 64 * 1024;  // of a reader whose server is to fall behind
 
 std::string masked(unsigned first, std::string_view payload) {
   std::string frame(1, static_cast<char>(first));
@@ -269,8 +270,8 @@ TEST_CASE("a reader that stalls for longer than a close takes reads why it is cl
   strict.limits.slow_policy = SlowPolicy::disconnect;
   strict.limits.outbox_bytes_max = 1024 * 1024;
   RunningServer server(strict);
-  auto slow = Peer::client(server.port(), "slow", 4096);
-  auto replaced = Peer::client(server.port(), "replaced", 4096);
+  auto slow = Peer::client(server.port(), "slow", small_window);
+  auto replaced = Peer::client(server.port(), "replaced", small_window);
   Client writer(server.port(), "/chat?user=writer");
   (void)writer.next();
   fill(writer, "slow", 100);     // more than the kernel and the outbox hold
@@ -342,8 +343,12 @@ TEST_CASE("a stop turns readiness red, goes on delivering, and tells its clients
   std::vector<std::thread> readers;
   for (std::size_t n = 0; n < clients; ++n) {
     readers.emplace_back([&, n] {
-      for (const auto& frame : peers[n].all_frames()) last[n] = frame;
+      while (auto frame = peers[n].frame()) {
+        last[n] = *frame;
+        if (frame->opcode == 8) break;
+      }
       told[n] = std::chrono::steady_clock::now();
+      peers[n].end();
     });
   }
   std::string red, upgrade;
@@ -371,7 +376,7 @@ TEST_CASE("a client that is far behind is told 1001 behind all of its messages, 
   patient.drain_within = 10'000ms;
   patient.limits.outbox_bytes_max = 8 * 1024 * 1024;
   RunningServer server(patient);
-  auto slow = Peer::client(server.port(), "slow", 4096);
+  auto slow = Peer::client(server.port(), "slow", small_window);
   {
     Client writer(server.port(), "/chat?user=writer");
     (void)writer.next();
