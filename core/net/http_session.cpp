@@ -136,7 +136,10 @@ void HttpSession::take(std::string_view bytes) try {
 }
 
 /// Nothing that was foreseen: counted, for whoever runs the server to report.
-void HttpSession::note_failure(const std::string&) { ++gate_.figures.http_failures; }
+void HttpSession::note_failure(const std::string& what) {
+  ++gate_.figures.http_failures;
+  gate_.options().log({LogLevel::error, "request_failed", "the server failed at a request: " + what});
+}
 
 /// False: the request is refused. `behind`: what has come of its body.
 bool HttpSession::on_head(std::string_view behind) {
@@ -148,7 +151,9 @@ bool HttpSession::on_head(std::string_view behind) {
   is_foreign_host_ = !host.empty() && !gate_.shared().hosts.is_ours(host, address);
   // Of an upgrade the page that asks may say more, see decide_upgrade().
   if (is_foreign_host_ && !is_upgrade(upgrade_request(), upgrade_rules())) {
-    refuse(foreign_host(host), Persistence::close);
+    const auto refusal = foreign_host(host);
+    gate_.options().log({LogLevel::warning, "host_refused", refusal.message, {{"host", std::string(host)}}});
+    refuse(refusal, Persistence::close);
     return false;
   }
   set_deadline(gate_.options().body_within);
@@ -216,10 +221,27 @@ UpgradeRules HttpSession::upgrade_rules() const {
 }
 
 void HttpSession::route_upgrade() {
-  auto decision = decide_upgrade(upgrade_request(), upgrade_rules());
-  if (auto* upgrade = std::get_if<Upgrade>(&decision)) return accept(std::move(*upgrade));
+  const auto request = upgrade_request();
+  auto decision = decide_upgrade(request, upgrade_rules());
+  if (auto* upgrade = std::get_if<Upgrade>(&decision)) {
+    error_code error;
+    const auto peer = socket_.remote_endpoint(error);
+    if (error) return drop();
+    auto refused = gate_.shared().connects.refusal(upgrade->client ? upgrade->client->view() : std::string_view(),
+                                                   peer.address(), clock_now());
+    if (!refused) return accept(std::move(*upgrade));
+    ++gate_.figures.connects_refused;
+    decision = std::move(*refused);
+  }
+  const auto& refusal = std::get<Refusal>(decision);
+  if (refusal.status == 403) {
+    gate_.options().log({LogLevel::warning,
+                         "origin_refused",
+                         refusal.message,
+                         {{"origin", std::string(request.origin)}, {"host", std::string(request.host)}}});
+  }
   ++gate_.figures.upgrades_refused;
-  refuse(std::get<Refusal>(decision), Persistence::keep);
+  refuse(refusal, Persistence::keep);
 }
 
 void HttpSession::accept(Upgrade upgrade) {
@@ -234,10 +256,7 @@ void HttpSession::accept(Upgrade upgrade) {
                   Persistence::close);
   }
   if (upgrade.kind == Upgrade::Kind::chat) {
-    // Written by the connection, once the claim is answered.
-    const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), std::move(permit_),
-                           upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_, leftover);
+    return open_chat(upgrade.client ? *upgrade.client : gate_.make_guest(), Duration{0});
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),
@@ -253,6 +272,30 @@ void HttpSession::accept(Upgrade upgrade) {
                     });
 }
 
+void HttpSession::open_chat(const ClientId& client, Duration waited) {
+  // A name that is fought over gets its next connection only when its bucket has a token (connect_rates.hpp).
+  const auto wait = gate_.shared().connects.wait(client.view(), clock_now());
+  if (wait.count() == 0) {
+    // Written by the connection, once the claim is answered.
+    const auto leftover = hand_over();
+    return gate_.open_chat(std::move(socket_), std::move(permit_), client, handshake_, leftover);
+  }
+  if (waited + wait > ConnectRates::wait_max) {
+    ++gate_.figures.connects_refused;
+    ++gate_.figures.upgrades_refused;
+    return refuse(gate_.shared().connects.refusal_of_fight(client.view(), wait), Persistence::keep);
+  }
+  if (waited.count() == 0) ++gate_.figures.takeovers_braked;
+  if (!brake_) brake_.emplace(socket_.get_executor());
+  brake_->expires_after(wait);
+  brake_->async_wait([self = shared_from_this(), client, waited = waited + wait](error_code error) {
+    if (error || self->phase_ != Phase::answering) return;
+    // Who has given up meanwhile takes nobody's place.
+    if (has_peer_ended(self->socket_.native_handle())) return self->drop();
+    self->open_chat(client, waited);
+  });
+}
+
 std::string_view HttpSession::hand_over() {
   leave();
   return pending_;
@@ -265,7 +308,8 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
   response.status = refusal.status;
   if (refusal.status == 405) response.allow = "GET";
   if (refusal.status == 503) response.retry_after = retry_after;
-  response.body = error_json(refusal.code, refusal.message);
+  if (refusal.retry_after.count() > 0) response.retry_after = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after);
+  response.body = error_json(refusal.code, refusal.message, refusal.retry_after);
   answer(std::move(response), persistence);
 }
 

@@ -65,6 +65,7 @@ private:
   [[nodiscard]] UpgradeRules upgrade_rules() const;
   void route_upgrade();
   void accept(Upgrade upgrade);
+  void open_chat(const ClientId& client, Duration waited);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
   void leave();
@@ -87,6 +88,7 @@ private:
   std::string head_out_;  // being written, as is handshake_
   std::string body_out_;
   std::string handshake_;  // the 101
+  std::optional<SteadyTimer> brake_;  // of a connection whose name is fought over
   std::size_t charged_ = 0;
   std::uint16_t own_port_ = 0;  // that the connection came to
   Phase phase_ = Phase::reading;

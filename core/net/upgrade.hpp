@@ -5,6 +5,7 @@
 // Thread-safety: pure functions. Errors: a Refusal has the status and a sentence that says what to change.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ struct Refusal {
   unsigned status = 400;
   std::string code;
   std::string message;
+  std::chrono::milliseconds retry_after{0};  // Retry-After and "retry_after_ms"; 0: neither
 };
 
 /// True if the request asks for a WebSocket at all, or for a path that is nothing else.
@@ -58,7 +60,8 @@ struct Refusal {
 /// For a request whose Host is not one of this server's names.
 [[nodiscard]] Refusal foreign_host(std::string_view host);
 
-/// {"error":{"code":...,"message":...}}
-[[nodiscard]] std::string error_json(std::string_view code, std::string_view message);
+/// {"error":{"code":...,"message":...}}, with "retry_after_ms" unless that is 0.
+[[nodiscard]] std::string error_json(std::string_view code, std::string_view message,
+                                     std::chrono::milliseconds retry_after = {});
 
 }  // namespace wsr::net

@@ -40,8 +40,10 @@ public:
   }
   void servers(std::function<void(Servers)> reply) override {
     Servers servers{result, StoreTime(std::chrono::seconds(10)), {}};
-    servers.rows.push_back(
-        {self_, {"http://127.0.0.1:9090", 5, 2}, StoreTime(std::chrono::seconds(9)), ServerRow::Lease::held});
+    servers.rows.push_back({self_,
+                            {"http://127.0.0.1:9090", 5, 2, 1, "3.1.4", std::chrono::seconds(6)},
+                            StoreTime(std::chrono::seconds(9)),
+                            ServerRow::Lease::held});
     reply(servers);
   }
   void kick(const Attachment& at, CloseCode code, std::string_view) override { kicked.emplace_back(at, code); }

@@ -203,6 +203,8 @@ TEST_CASE("counts, servers and statistics are told") {
   CHECK(servers["servers"][0]["url"] == "http://127.0.0.1:9090");
   CHECK(servers["servers"][0]["renewed_ms_ago"] == 1'000);
   CHECK(servers["servers"][0]["lease"] == "held");
+  CHECK(servers["servers"][0]["lease_ms"] == 6'000);
+  CHECK(servers["servers"][0]["version"] == "3.1.4");
   const auto stats = json::parse(a.ask("GET", "/api/stats").body);
   CHECK(stats["sent"] == 10);
   CHECK(stats["connections"] == 7);
