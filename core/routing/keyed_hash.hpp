@@ -5,7 +5,7 @@
 // drawn once a process by a server, fixed in the simulator and in tests.
 //
 // Thread-safety: set_hash_key() before the first table that is to have the key, on any thread.
-// Cost:          about 8 ns for a name of 16 bytes, 4 ns more than the unkeyed std::hash.
+// Cost:          13 ns for a name of 16 bytes, 9 ns more than the unkeyed std::hash.
 #pragma once
 
 #include <cstddef>
