@@ -77,8 +77,10 @@ public:
     for (const auto& row : answer.at("servers")) {
       ServerRow server;
       server.server = ServerId::trusted(row.at("server").get<std::string>());
-      server.info = {row.at("url").get<std::string>(), row.at("connections").get<std::uint64_t>(),
-                     row.at("shards").get<std::uint32_t>()};
+      server.info = {
+          row.at("url").get<std::string>(),      row.at("connections").get<std::uint64_t>(),
+          row.at("shards").get<std::uint32_t>(), row.value("bus_version", std::uint32_t{0}),
+          row.value("version", std::string()),   std::chrono::milliseconds(row.value("lease_ms", std::int64_t{0}))};
       server.lease = row.at("lease") == "held" ? ServerRow::Lease::held : ServerRow::Lease::expired;
       // Only the age crosses the wire exactly: the epoch of `now` does not matter to a reader.
       server.renewed_at = servers.now - std::chrono::milliseconds(row.at("renewed_ms_ago").get<std::int64_t>());

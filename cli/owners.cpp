@@ -153,7 +153,8 @@ ExitCode servers(FabricClient& fabric, const OwnersOptions& options) {
   using std::chrono::milliseconds;
   const auto servers = fabric.servers();
   Json json = Json::array();
-  std::vector<std::vector<std::string>> lines{{"SERVER", "URL", "CONNECTIONS", "SHARDS", "LEASE", "RENEWED"}};
+  std::vector<std::vector<std::string>> lines{
+      {"SERVER", "URL", "VERSION", "BUS", "CONNECTIONS", "SHARDS", "LEASE", "RENEWED"}};
   for (const auto& row : servers.rows) {
     const auto age = std::chrono::duration_cast<milliseconds>(servers.now - row.renewed_at).count();
     const auto* lease = row.lease == ServerRow::Lease::held ? "held" : "expired";
@@ -161,10 +162,15 @@ ExitCode servers(FabricClient& fabric, const OwnersOptions& options) {
                     {"url", row.info.url},
                     {"connections", row.info.connections},
                     {"shards", row.info.shards},
+                    {"version", row.info.version},
+                    {"bus_version", row.info.bus_version},
                     {"lease", lease},
+                    {"lease_ms", row.info.lease.count()},
                     {"renewed_ms_ago", age}});
-    lines.push_back({row.server.str(), shown(row.info.url), std::to_string(row.info.connections),
-                     std::to_string(row.info.shards), lease, fmt::format("{:.1f} s ago", double(age) / 1000)});
+    lines.push_back({row.server.str(), shown(row.info.url), shown(row.info.version),
+                     row.info.bus_version == 0 ? "-" : std::to_string(row.info.bus_version),
+                     std::to_string(row.info.connections), std::to_string(row.info.shards), lease,
+                     fmt::format("{:.1f} s ago", double(age) / 1000)});
   }
   if (options.json) {
     print(json);

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -17,6 +18,8 @@
 #include <tuple>
 
 #include "cli/identity.hpp"
+#include "cli/log.hpp"
+#include "cli/log_line.hpp"
 #include "cli/options.hpp"
 #include "cli/run_file.hpp"
 #include "cli/store_log.hpp"
@@ -24,6 +27,7 @@
 #include "cli/web/page.hpp"
 #include "core/net/home_page.hpp"
 #include "core/net/memory_backend.hpp"
+#include "core/net/version.hpp"
 #include "core/redis/backend.hpp"
 
 namespace wsr::cli {
@@ -32,6 +36,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr unsigned shards_max = 128;
+constexpr auto verify_every = std::chrono::seconds{5};       // Limits::verify_every with a store that may evict rows
 constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
 constexpr std::size_t outbox_bytes_min = 1024;
 constexpr std::size_t memory_bytes_min = 1024 * 1024;
@@ -117,8 +122,17 @@ void check_rooms_and_rates(const ServeOptions& o) {
             fmt::format("--{0}-burst needs --{0}-rate: without a rate there is no limit", name));
     require(burst <= burst_max, fmt::format("--{}-burst must be at most {}", name, burst_max));
   }
-  require(o.over_rate == "refuse" || o.client_rate.is_on() || o.room_rate.is_on(),
-          "--over-rate needs --client-rate or --room-rate: without a rate there is no limit");
+  const bool has_rate = o.client_rate.is_on() || o.room_rate.is_on() || o.join_rate.is_on() || o.leave_rate.is_on() ||
+                        o.members_rate.is_on();
+  require(o.over_rate == "refuse" || has_rate,
+          "--over-rate needs --client-rate, --room-rate, --join-rate, --leave-rate or --members-rate: without a rate "
+          "there is no limit");
+  for (const auto& [name, burst] :
+       {std::pair{"connect", o.connect_burst}, std::pair{"address", o.address_burst},
+        std::pair{"takeover", o.takeover_burst}, std::pair{"join", o.join_burst.value_or(0)},
+        std::pair{"leave", o.leave_burst.value_or(0)}, std::pair{"members", o.members_burst}}) {
+    require(burst <= burst_max, fmt::format("--{}-burst must be at most {}", name, burst_max));
+  }
 }
 
 SlowPolicy slow_policy(const std::string& name) {
@@ -181,10 +195,11 @@ void raise_descriptor_limit() {
 /// stays ignored.
 class Signals {
 public:
-  explicit Signals(net::Server& server) : server_(server), signals_(io_, SIGINT, SIGTERM) {
+  Signals(net::Server& server, Log& log) : server_(server), log_(log), signals_(io_, SIGINT, SIGTERM), tick_(io_) {
     struct sigaction hangup {};
     if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) signals_.add(SIGHUP);
     wait();
+    tick();
     thread_ = std::thread([this] { io_.run(); });
   }
   ~Signals() {
@@ -206,28 +221,84 @@ private:
       if (!is_first && !(signal == SIGHUP && is_stopping_)) std::_Exit(exit_by_signal);
       if (is_first) {
         is_stopping_ = true;
-        std::cerr << "wsr: stopping: clients are told to reconnect; send the signal again to quit immediately"
-                  << std::endl;
+        log_.write(
+            {LogLevel::info, "stopping", "clients are told to reconnect; send the signal again to quit immediately"});
         server_.stop();
       }
       wait();
     });
   }
 
+  void tick() {
+    tick_.expires_after(std::chrono::seconds{1});
+    tick_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      log_.tick();
+      tick();
+    });
+  }
+
   net::Server& server_;
+  Log& log_;
   std::atomic<bool> is_serving_ = false;
   bool is_stopping_ = false;  // of the thread
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
+  boost::asio::steady_timer tick_;  // of the log, which says what has repeated
   std::thread thread_;
 };
 
+Log::Options log_options(const ServeOptions& o, const net::ServerOptions& server) {
+  Log::Options options;
+  options.format = o.log_format == "json" ? LogFormat::json : LogFormat::text;
+  options.level = o.log_level == "debug"     ? LogLevel::debug
+                  : o.log_level == "warning" ? LogLevel::warning
+                  : o.log_level == "error"   ? LogLevel::error
+                                             : LogLevel::info;
+  options.server = server.id.str();
+  for (const BatchKey& key : server.keys.keys) options.secrets.push_back(key.secret);
+  if (o.store != "memory") options.secrets.push_back(redis::Address::parse(o.store).value().password);
+  return options;
+}
+
+/// What runs, with the settings that decide what becomes of messages. No secret is among them.
+LogEvent started(const net::ServerOptions& o, const std::string& url) {
+  const auto rate = [](const RateLimit& limit) {
+    return limit.is_on() ? fmt::format("{} burst {}", format_rate(limit), limit.capacity()) : std::string("none");
+  };
+  return {LogLevel::info,
+          "started",
+          fmt::format("wsr {} serves {} with store {}", net::version(), url, o.store),
+          {{"version", std::string(net::version())},
+           {"bus_version", std::to_string(batch_version)},
+           {"url", url},
+           {"store", o.store},
+           {"shards", std::to_string(o.shards)},
+           {"sessions", o.policy == SessionPolicy::multi ? "multi" : "single"},
+           {"signed_bus", o.keys.keys.empty() ? "no" : "yes"},
+           {"lease", format_duration(o.lease)},
+           {"probe", format_duration(o.probe_every)},
+           {"drain", format_duration(o.drain_within)},
+           {"message_max", format_size(o.limits.message_bytes_max)},
+           {"outbox_max", format_size(o.limits.outbox_bytes_max)},
+           {"memory_max", format_size(o.limits.outboxes_bytes_max)},
+           {"slow_consumer", std::string(to_string(o.limits.slow_policy))},
+           {"client_rate", rate(o.limits.client_rate)},
+           {"room_rate", rate(o.limits.room_rate)},
+           {"connect_rate", rate(o.connects.client)},
+           {"address_rate", rate(o.connects.address)},
+           {"takeover_rate", rate(o.connects.takeover)},
+           {"join_rate", rate(o.limits.join_rate)}}};
+}
+
 /// Only a convenience: without it, `wsr send` needs --server.
-std::unique_ptr<RunFile> write_run_file(const std::string& url, const std::string& store, const ServerId& id) {
+std::unique_ptr<RunFile> write_run_file(const std::string& url, const std::string& store, const ServerId& id,
+                                        Log& log) {
   try {
     return std::make_unique<RunFile>(run_directory(Make::yes), own_record(url, store, id.str()));
   } catch (const std::runtime_error& error) {
-    std::cerr << "wsr: warning: " << error.what() << "; wsr send on this machine will need --server\n";
+    log.write({LogLevel::warning, "no_run_file",
+               fmt::format("{}; wsr send on this machine will need --server", error.what())});
     return nullptr;
   }
 }
@@ -358,6 +429,40 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       ->capture_default_str()
       ->check(CLI::IsMember({"refuse", "close"}).description(""))
       ->type_name("refuse|close");
+  const auto priced = [&](const std::string& name, RateLimit& rate, const std::string& what) {
+    add_rate(*command, "--" + name + "-rate", rate, what)->group(group);
+  };
+  const auto burst = [&](const std::string& name, auto& value, const std::string& otherwise) {
+    auto* added = option("--" + name + "-burst", value,
+                         otherwise.empty() ? "Of those, how many at once; 0: as many as in its time"
+                                           : "Of those, how many at once" + otherwise)
+                      ->type_name("N");
+    if (otherwise.empty()) added->capture_default_str();
+  };
+  priced("connect", o.connect_rate, "WebSockets that one client may open on this server; above it 429; 0: any");
+  burst("connect", o.connect_burst, "");
+  priced("address", o.address_rate,
+         "WebSockets that one address may open on this server; above it 429; 0: any. Loopback has no limit");
+  burst("address", o.address_burst, "");
+  priced("takeover", o.takeover_rate,
+         "How often a name that two programs fight over may change hands; above it a connection waits; 0: any");
+  burst("takeover", o.takeover_burst, "");
+  priced("join", o.join_rate, "Joins of one client; above it the error rate_limited; 0: any");
+  burst("join", o.join_burst, " (default: twice --rooms-per-client-max, at least 2000)");
+  priced("leave", o.leave_rate, "Leaves of one client, likewise");
+  burst("leave", o.leave_burst, " (default: twice --rooms-per-client-max, at least 2000)");
+  priced("members", o.members_rate, "Pages of members that one client may ask for, likewise");
+  burst("members", o.members_burst, "");
+
+  group = "Log";
+  option("--log-format", o.log_format, "Lines on stderr: text for people, or JSON, an object a line")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json");
+  option("--log-level", o.log_level, "The least that is logged: debug, info, warning or error")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
+      ->type_name("LEVEL");
   return command;
 }
 
@@ -398,8 +503,26 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.limits.client_rate.burst = o.client_burst;
   options.limits.room_rate = o.room_rate;
   options.limits.room_rate.burst = o.room_burst;
+  const std::uint32_t rooms_twice =
+      std::max(Limits{}.join_rate.burst, static_cast<std::uint32_t>(2 * o.rooms_per_client_max));
+  options.limits.join_rate = o.join_rate;
+  options.limits.join_rate.burst = o.join_burst.value_or(rooms_twice);
+  options.limits.leave_rate = o.leave_rate;
+  options.limits.leave_rate.burst = o.leave_burst.value_or(rooms_twice);
+  options.limits.members_rate = o.members_rate;
+  options.limits.members_rate.burst = o.members_burst;
+  options.connects.client = o.connect_rate;
+  options.connects.client.burst = o.connect_burst;
+  options.connects.address = o.address_rate;
+  options.connects.address.burst = o.address_burst;
+  options.connects.takeover = o.takeover_rate;
+  options.connects.takeover.burst = o.takeover_burst;
   options.limits.over_rate = o.over_rate == "close" ? Limits::OverRate::close : Limits::OverRate::refuse;
   options.keys = parse_bus_keys(o.bus_keys);
+  if (o.store != "memory") {
+    options.limits.verify_every = verify_every;
+    options.keys = redis::bind_keys(std::move(options.keys), o.prefix, redis::Address::parse(o.store).value().db);
+  }
   options.lease = o.lease;
   options.probe_every = o.probe;
   options.ping_every = o.ping;
@@ -416,30 +539,34 @@ net::ServerOptions server_options(const ServeOptions& o) {
 }
 
 ExitCode run_serve(const ServeOptions& o) {
-  const auto options = server_options(o);
+  auto options = server_options(o);
+  Log log(log_options(o, options));
+  options.log = log.sink();
   std::signal(SIGPIPE, SIG_IGN);  // a client that is gone is an error code of a write, not our end
   raise_descriptor_limit();
   net::set_home_page(std::string(chat_page()));
 
-  StoreLog log;
-  net::Server server(options, backend_of(o, log));
-  Signals signals(server);
+  StoreLog store_log;
+  net::Server server(options, backend_of(o, store_log));
+  Signals signals(server, log);
   try {
     server.start();
   } catch (const std::runtime_error& failed) {
-    throw std::runtime_error(log.explain(failed.what()));
+    throw std::runtime_error(without_secrets(store_log.explain(failed.what()), log_options(o, options).secrets));
   }
-  log.speak();
   const auto address = boost::asio::ip::make_address(options.bind);
   const auto url = http_url(address, server.port());
-  const auto run_file = write_run_file(url, store_text(o), options.id);
+  const auto run_file = write_run_file(url, store_text(o), options.id, log);
   signals.on_serving();
 
   std::cout << fmt::format("wsr {} listens on {} (store {}, {} shard{}): connect to ws{}/chat?user=alice",
                            options.id.view(), url, store_text(o), options.shards, options.shards == 1 ? "" : "s",
                            url.substr(std::string_view("http").size()))
             << std::endl;
+  log.write(started(options, url));
+  store_log.speak(log.sink());
   server.run();
+  log.write({LogLevel::info, "stopped", "the server has stopped"});
   return ExitCode::ok;
 }
 

@@ -49,6 +49,21 @@ struct ServeOptions {
   std::uint32_t client_burst = 0;
   std::uint32_t room_burst = 0;
   std::string over_rate = "refuse";
+  RateLimit connect_rate = net::ConnectLimits{}.client;
+  RateLimit address_rate = net::ConnectLimits{}.address;
+  RateLimit takeover_rate = net::ConnectLimits{}.takeover;
+  RateLimit join_rate = Limits{}.join_rate;
+  RateLimit leave_rate = Limits{}.leave_rate;
+  RateLimit members_rate = Limits{}.members_rate;
+  std::uint32_t connect_burst = connect_rate.burst;
+  std::uint32_t address_burst = address_rate.burst;
+  std::uint32_t takeover_burst = takeover_rate.burst;
+  std::optional<std::uint32_t> join_burst;  // as many as a client that comes into all its rooms, twice
+  std::optional<std::uint32_t> leave_burst;
+  std::uint32_t members_burst = members_rate.burst;
+
+  std::string log_format = "text";
+  std::string log_level = "info";
 
   std::chrono::milliseconds lease{6'000};
   std::chrono::milliseconds probe{500};

@@ -172,7 +172,7 @@ public:
                       presence.client, presence.size, presence.version);
       on_frame(frame);
     };
-    const auto heard_of = log_.count();
+    const auto heard_of = log_.losses();
     auto stands = asked<std::pair<Errc, net::WatchId>>([this, room, handlers = std::move(handlers)](const auto& done) {
       auto id = std::make_shared<net::WatchId>(0);
       *id = fabric_->watch(room, handlers, [done, id](Errc result) { done->set_value({result, *id}); });
@@ -185,7 +185,7 @@ public:
     // A connection that is lost is made anew, but what was said meanwhile is not said again: better to end than to
     // look as if nothing had been said.
     while (!interruption.is_asked_within(watch_look_every)) {
-      if (log_.count() != heard_of) throw std::runtime_error(log_.explain("what happens in the room is not heard"));
+      if (log_.losses() != heard_of) throw std::runtime_error(log_.explain("what happens in the room is not heard"));
     }
     auto ended = asked<bool>([this, watch = id](const auto& done) {
       fabric_->unwatch(watch);
@@ -265,7 +265,9 @@ private:
 }  // namespace
 
 std::unique_ptr<FabricClient> make_store_fabric(const FabricOptions& options) {
-  auto fabric = std::make_unique<StoreFabric>(redis_options(options), parse_bus_keys(options.bus_keys));
+  auto store = redis_options(options);
+  auto keys = redis::bind_keys(parse_bus_keys(options.bus_keys), store.prefix, store.address.db);
+  auto fabric = std::make_unique<StoreFabric>(std::move(store), std::move(keys));
   fabric->start();
   return fabric;
 }

@@ -86,6 +86,10 @@ void RouterServer::resign() {
   end_turn();
 }
 
+void RouterServer::look_at_clock() {
+  if (keeper_.beat() == Keeper::Pulse::woken) router_.hold();
+}
+
 // ---------------------------------------------------------------- turns
 
 void RouterServer::end_turn() {
@@ -172,6 +176,7 @@ void RouterServer::arm_timer() {
 void RouterServer::on_timer(std::uint32_t generation) {
   if (generation != timer_generation_) return;
   armed_at_ = 0;
+  look_at_clock();
   if (const auto at = keeper_.next_deadline(); at && *at <= now()) keeper_.on_time();
   if (const auto at = router_.next_deadline(); at && *at <= now()) router_.on_time();
   if (is_draining_ && keeper_.is_stopped()) is_over_ = true;
@@ -187,6 +192,7 @@ ConnIndex RouterServer::conn_with(ConnId id) const {
 }
 
 void RouterServer::on_accept(ConnIndex index) {
+  look_at_clock();
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
   work_.begin(router_ports_.counts().all);
@@ -209,6 +215,7 @@ void RouterServer::on_accept(ConnIndex index) {
 }
 
 void RouterServer::on_text(ConnIndex index, std::string&& text) {
+  look_at_clock();
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
   work_.begin(router_ports_.counts().all);
@@ -219,6 +226,7 @@ void RouterServer::on_text(ConnIndex index, std::string&& text) {
 }
 
 void RouterServer::on_fin(ConnIndex index) {
+  look_at_clock();
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return parts_.population->server_end_is_over(index);
   work_.begin(router_ports_.counts().all);
@@ -227,6 +235,7 @@ void RouterServer::on_fin(ConnIndex index) {
 }
 
 void RouterServer::on_writable(ConnIndex index) {
+  look_at_clock();
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
   work_.begin(router_ports_.counts().all);
@@ -272,6 +281,7 @@ void RouterServer::close_later(ConnId conn, std::uint16_t code) {
 // ---------------------------------------------------------------- the store
 
 void RouterServer::on_store_event(const Event& event) {
+  look_at_clock();
   if (event.kind == EventKind::store_answer) {
     session_.on_answer(event);
   } else if (event.kind == EventKind::bus_message) {
@@ -319,6 +329,7 @@ void RouterServer::on_bus_message(const Channel& channel, std::string_view, std:
   if (channel.kind != ChannelKind::inbox) return;
   const auto header = peek_batch(payload);
   if (header && header->to_shard == probe_shard) return keeper_.on_probe(payload);
+  keeper_.on_heard();
   work_.begin_batch(router_ports_.counts().all, payload.size());
   ++counts_.batches_in;
   router_.on_batch(id_.view(), payload);

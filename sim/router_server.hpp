@@ -46,6 +46,10 @@ private:
   void on_reassert() override;
   void on_server_gone(const ServerId& server) override;
   void on_readiness(const Readiness& readiness) override;
+  void on_leases(const Leases& leases) override { router_.on_leases(leases); }
+  void on_awake() override { router_.go_on(); }
+  /// Before every input: as core/net, a server that stood still holds what comes until it has its lease again.
+  void look_at_clock();
   void wake(ConnId conn) override;
   void close(ConnId conn, std::uint16_t code, std::string_view reason) override;
   [[nodiscard]] Time now() const override;

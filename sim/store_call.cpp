@@ -33,6 +33,7 @@ void carry_out(Backend& backend, const StoreCall& call, const TableCall::Deliver
                  [&](const OwnerPageCall& c) { backend.directory().page(t, c.cursor, c.count); },
                  [&](const CountsCall&) { backend.directory().counts(t); },
                  [&](const HeldCall& c) { backend.directory().held(t, c.server, c.cursor, c.count); },
+                 [&](const MissingCall& c) { backend.directory().missing(t, c.expected); },
                  [&](const SubscribeCall& c) { backend.bus().subscribe(t, c.channel, c.match); },
                  [&](const UnsubscribeCall& c) { backend.bus().unsubscribe(t, c.channel, c.match); },
                  [&](const JoinRequest& c) { backend.rosters().join(t, c); },
@@ -68,6 +69,7 @@ WSR_ANSWERED_BY(ResignCall, Released);
 WSR_ANSWERED_BY(OwnerPageCall, OwnerPage);
 WSR_ANSWERED_BY(CountsCall, OwnerCounts);
 WSR_ANSWERED_BY(HeldCall, Held);
+WSR_ANSWERED_BY(MissingCall, Held);
 WSR_ANSWERED_BY(SubscribeCall, Subscribed);
 WSR_ANSWERED_BY(UnsubscribeCall, Unsubscribed);
 WSR_ANSWERED_BY(JoinRequest, Joined);
@@ -110,7 +112,7 @@ bool is_change(const StoreRequest& request) {
            std::holds_alternative<RosterPageCall>(request) || std::holds_alternative<RoomInfoCall>(request) ||
            std::holds_alternative<FindCall>(request) || std::holds_alternative<RoomsCall>(request) ||
            std::holds_alternative<PublishCall>(request) || std::holds_alternative<HeldCall>(request) ||
-           is_of_subscriber(request));
+           std::holds_alternative<MissingCall>(request) || is_of_subscriber(request));
 }
 
 bool is_of_subscriber(const StoreRequest& request) {
@@ -135,6 +137,7 @@ std::string describe(const StoreRequest& request) {
           [](const OwnerPageCall&) { return std::string("page of owners"); },
           [](const CountsCall&) { return std::string("counts"); },
           [](const HeldCall& c) { return fmt::format("what is held by {}", c.server.view()); },
+          [](const MissingCall& c) { return fmt::format("which of {} rows are missing", c.expected.rows.size()); },
           [](const SubscribeCall& c) { return fmt::format("subscribe {}", c.channel.name); },
           [](const UnsubscribeCall& c) { return fmt::format("unsubscribe {}", c.channel.name); },
           [](const JoinRequest& c) {

@@ -30,6 +30,9 @@ struct HeldCall {
   std::string cursor;
   std::uint32_t count = 0;
 };
+struct MissingCall {
+  Held expected;
+};
 struct RenewCall {
   ServerId server;
   ServerInfo info;
@@ -85,10 +88,10 @@ struct TableCall {  // of the Tables port: what it brings is a function to be ca
   std::function<void()> fail;
 };
 
-using StoreRequest =
-    std::variant<std::monostate, PublishCall, LookupCall, ClaimRequest, ReleaseCall, RenewCall, ServersCall, SweepCall,
-                 ResignCall, OwnerPageCall, CountsCall, SubscribeCall, UnsubscribeCall, JoinRequest, LeaveRequest,
-                 DropCall, RosterPageCall, RoomInfoCall, FindCall, RoomsCall, TakeCall, HeldCall, TableCall>;
+using StoreRequest = std::variant<std::monostate, PublishCall, LookupCall, ClaimRequest, ReleaseCall, RenewCall,
+                                  ServersCall, SweepCall, ResignCall, OwnerPageCall, CountsCall, SubscribeCall,
+                                  UnsubscribeCall, JoinRequest, LeaveRequest, DropCall, RosterPageCall, RoomInfoCall,
+                                  FindCall, RoomsCall, TakeCall, HeldCall, MissingCall, TableCall>;
 
 struct StoreCall {
   Ticket ticket;

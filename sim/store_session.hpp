@@ -136,6 +136,7 @@ public:
   void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
     call(t, HeldCall{server, std::string(cursor), count});
   }
+  void missing(Ticket t, const Held& expected) override { call(t, MissingCall{expected}); }
   void renew(Ticket t, const ServerId& s, const ServerInfo& info, std::chrono::milliseconds lease) override {
     call(t, RenewCall{s, info, lease});
   }

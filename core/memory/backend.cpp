@@ -140,6 +140,11 @@ public:
     held.places = store_.rosters.held(server);
     answer(ticket, std::move(held));
   }
+  void missing(Ticket ticket, const Held& expected) override {
+    Held missing = store_.directory.missing(expected, store_.now());
+    missing.places = store_.rosters.missing(expected);
+    answer(ticket, std::move(missing));
+  }
   void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override {
     answer(ticket, store_.directory.renew(server, info, lease, store_.now()));
   }

@@ -113,7 +113,7 @@ Released OwnerDirectory::release(const ClientId& client, const Attachment& at, S
 Owners OwnerDirectory::lookup(const ClientId& client, StoreTime now) const {
   Owners owners;
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
-    if (slots_[place].is_seen(now)) owners.rows.push_back(slots_[place].row());
+    if (slots_[place].is_seen(now)) owners.rows.push_back(slots_[place].row(now));
   }
   std::sort(owners.rows.begin(), owners.rows.end(), is_newer);
   return owners;
@@ -124,7 +124,7 @@ std::optional<OwnerRow> OwnerDirectory::newest(const ClientId& client, StoreTime
   for (Place place = clients_.find(client.view()); place != none; place = slots_[place].next_device) {
     const Slot& slot = slots_[place];
     if (!slot.is_seen(now)) continue;
-    if (OwnerRow row = slot.row(); !newest || is_newer(row, *newest)) newest = std::move(row);
+    if (OwnerRow row = slot.row(now); !newest || is_newer(row, *newest)) newest = std::move(row);
   }
   return newest;
 }
@@ -164,6 +164,15 @@ Held OwnerDirectory::held(const ServerId& server, StoreTime now) const {
   return held;
 }
 
+Held OwnerDirectory::missing(const Held& expected, StoreTime now) const {
+  Held missing;
+  for (const Held::Row& row : expected.rows) {
+    const Place place = find(row.client, row.at);
+    if (place == none || slots_[place].expires_at <= now) missing.rows.push_back(row);
+  }
+  return missing;
+}
+
 std::uint64_t OwnerDirectory::stored_rows(const ServerId& server, StoreTime now) const {
   const auto found = servers_.find(server);
   std::uint64_t rows = 0;
@@ -179,6 +188,7 @@ Renewed OwnerDirectory::renew(const ServerId& id, const ServerInfo& info, std::c
   server.id = id;
   const bool was_held = server.held_until > now;
   server.info = info;
+  server.info.lease = lease;
   server.renewed_at = now;
   server.held_until = now + lease;
   return {Errc::ok, was_held ? Renewed::Before::held : Renewed::Before::missing, now};
@@ -198,7 +208,8 @@ Servers OwnerDirectory::servers(StoreTime now) const {
   answer.rows.reserve(servers_.size());
   for (const auto& [id, server] : servers_) {
     const auto lease = server.held_until > now ? ServerRow::Lease::held : ServerRow::Lease::expired;
-    answer.rows.push_back({id, server.info, server.renewed_at, lease});
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(server.held_until - now);
+    answer.rows.push_back({id, server.info, server.renewed_at, lease, left});
   }
   return answer;
 }

@@ -46,6 +46,8 @@ public:
   [[nodiscard]] OwnerCounts counts(StoreTime now) const;
   /// All of the server's rows in one page; the places are RosterSet's.
   [[nodiscard]] Held held(const ServerId& server, StoreTime now) const;
+  /// The rows of `expected` that are not there.
+  [[nodiscard]] Held missing(const Held& expected, StoreTime now) const;
   /// The server's rows that have not expired, whether they count or not. O(its rows).
   [[nodiscard]] std::uint64_t stored_rows(const ServerId& server, StoreTime now) const;
 
@@ -86,6 +88,11 @@ private:
       return conn == where.conn && shard == where.shard && server->id == where.server;
     }
     [[nodiscard]] OwnerRow row() const { return {client, at(), epoch, claimed_at}; }
+    [[nodiscard]] OwnerRow row(StoreTime now) const {  // as a reader gets it
+      OwnerRow row = this->row();
+      row.lease_left = std::chrono::ceil<std::chrono::milliseconds>(server->held_until - now);
+      return row;
+    }
     [[nodiscard]] bool is_seen(StoreTime now) const { return server->held_until > now && expires_at > now; }
   };
   struct ClientOf {

@@ -23,6 +23,10 @@ auto after(const Map& map, std::string_view cursor) {
   return cursor == "0" ? map.begin() : map.upper_bound(Name::trusted(cursor.substr(1)));
 }
 
+std::uint64_t believable(std::uint64_t known_version, StoreTime now) {
+  return known_version > micros(now + version_ahead_max) ? 0 : known_version;
+}
+
 }  // namespace
 
 Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
@@ -33,6 +37,15 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
   if (const Leave* leave = is_new_stay ? leave_since(request) : nullptr) {
     return {Errc::not_found, is_new_room ? 0 : room->second.members.size(), leave->version, "the client has left"};
   }
+  if (!is_new_stay && request.replaces_older) {
+    const Devices& devices = room->second.members.at(request.client);
+    const bool is_older = std::any_of(devices.begin(), devices.end(), [&request](const auto& device) {
+      return device.first != request.at && device.second > request.epoch;
+    });
+    if (is_older) {
+      return {Errc::superseded, room->second.members.size(), room->second.version, "a newer connection is in the room"};
+    }
+  }
   if (is_new_stay && memberships_ >= memberships_max_) {
     return {Errc::capacity, 0, 0,
             "the membership table is full (" + std::to_string(memberships_max_) + " rows): raise --memberships-max"};
@@ -40,7 +53,7 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
   if (is_new_room) {
     room = rooms_.emplace(request.room, Room{}).first;
     // The event below is its first version.
-    room->second.version = std::max({micros(now), version_min_, request.known_version + 1}) - 1;
+    room->second.version = std::max({micros(now), version_min_, believable(request.known_version, now) + 1}) - 1;
   }
   Room& entry = room->second;
   entry.catch_up(request.known_version, now);
@@ -49,6 +62,13 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
   if (is_new) {
     ++entry.servers[request.at.server];
     servers_[request.at.server].emplace(request.room, request.client, request.at);
+  }
+  if (request.replaces_older) {
+    std::vector<Attachment> older;
+    for (const auto& [at, epoch] : entry.members.at(request.client)) {
+      if (at != request.at && epoch < request.epoch) older.push_back(at);
+    }
+    for (const Attachment& at : older) remove(room, request.client, at);
   }
   if (is_new_stay) {
     ++memberships_;
@@ -89,7 +109,8 @@ Left RosterSet::remove_through(const LeaveRequest& request) {
 void RosterSet::remember(const LeaveRequest& request, const Left& left, StoreTime now) {
   // Of a room that is gone: below the version with which it would begin again.
   const std::uint64_t version =
-      left.version != 0 ? left.version : std::max({micros(now), version_min_, request.known_version + 1}) - 1;
+      left.version != 0 ? left.version
+                        : std::max({micros(now), version_min_, believable(request.known_version, now) + 1}) - 1;
   leaves_[{request.room, request.client}] = {version, now};
   leaves_in_order_.push_back({now, {request.room, request.client}});
   while (leaves_in_order_.size() > memberships_max_) forget_oldest_leave();
@@ -199,6 +220,17 @@ std::vector<Held::Place> RosterSet::held(const ServerId& server) const {
   return places;
 }
 
+std::vector<Held::Place> RosterSet::missing(const Held& expected) const {
+  std::vector<Held::Place> missing;
+  for (const Held::Place& place : expected.places) {
+    const auto room = rooms_.find(place.room);
+    const bool is_there = room != rooms_.end() && room->second.members.contains(place.client) &&
+                          room->second.members.at(place.client).contains(place.at);
+    if (!is_there) missing.push_back(place);
+  }
+  return missing;
+}
+
 std::vector<RoomName> RosterSet::rooms_of(const ClientId& client, const Attachment& at) const {
   std::vector<RoomName> rooms;
   const auto found = clients_.find(client);
@@ -210,6 +242,7 @@ std::vector<RoomName> RosterSet::rooms_of(const ClientId& client, const Attachme
 }
 
 void RosterSet::Room::catch_up(std::uint64_t known_version, StoreTime now) {
+  known_version = believable(known_version, now);
   if (known_version > version) version = std::max(micros(now), known_version + 1);
 }
 

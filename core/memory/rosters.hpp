@@ -50,6 +50,8 @@ public:
   [[nodiscard]] RoomPage rooms(std::string_view cursor, std::uint32_t count) const;
   /// What a server holds, in every room.
   [[nodiscard]] std::vector<Held::Place> held(const ServerId& server) const;
+  /// The places of `expected` that are not there.
+  [[nodiscard]] std::vector<Held::Place> missing(const Held& expected) const;
   /// The rooms in which the client stays and this attachment is not listed, by name.
   [[nodiscard]] std::vector<RoomName> rooms_of(const ClientId& client, const Attachment& at) const;
 

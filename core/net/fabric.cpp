@@ -9,6 +9,7 @@
 #include "core/net/asio.hpp"
 #include "core/net/hub.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/version.hpp"
 
 namespace wsr::net {
 namespace {
@@ -110,14 +111,15 @@ struct Fabric::State {
       : io(context),
         role(options.role),
         hub(context,
-            HubOptions{.self = options.id,
-                       .info = ServerInfo{.url = options.url},
-                       .policy = options.policy,
-                       .keys = options.keys,
-                       .lease = options.lease,
-                       .probe_every = options.probe_every,
-                       .linger = std::chrono::ceil<std::chrono::milliseconds>(options.limits.reconnect_grace),
-                       .role = options.role},
+            HubOptions{
+                .self = options.id,
+                .info = ServerInfo{.url = options.url, .bus_version = batch_version, .version = std::string(version())},
+                .policy = options.policy,
+                .keys = options.keys,
+                .lease = options.lease,
+                .probe_every = options.probe_every,
+                .linger = std::chrono::ceil<std::chrono::milliseconds>(options.limits.reconnect_grace),
+                .role = options.role},
             make_backend),
         shard(context, hub, 0, attached, options.limits) {
     attached.bind(shard);

@@ -198,6 +198,9 @@ Connection* Gate::find(ConnId conn) {
 
 void Gate::close(ConnId conn, std::uint16_t code, std::string_view reason) {
   closing_.push_back(Closing{conn, static_cast<CloseCode>(code), std::string(reason)});
+  if (static_cast<CloseCode>(code) == CloseCode::replaced) {
+    closing_.back().reason += shared_.connects.on_replaced(shard_->router().client_of(conn), clock_now());
+  }
 }
 
 void Gate::wake_connection(Connection& connection) {
@@ -330,6 +333,8 @@ void Gate::add_figures(ServerStats& stats) const {
   stats.writes += figures.writes;
   stats.http_requests += figures.http_requests;
   stats.upgrades_refused += figures.upgrades_refused;
+  stats.routing.rate_limited_connects += figures.connects_refused;
+  stats.routing.takeovers_braked += figures.takeovers_braked;
 }
 
 }  // namespace wsr::net

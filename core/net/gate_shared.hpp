@@ -4,16 +4,19 @@
 #include <atomic>
 #include <cstddef>
 
+#include "core/net/connect_rates.hpp"
 #include "core/net/server.hpp"
 #include "core/net/socket_permit.hpp"
 
 namespace wsr::net {
 
 struct GateShared {
-  explicit GateShared(const ServerOptions& server_options) : options(server_options) {}
+  explicit GateShared(const ServerOptions& server_options)
+      : options(server_options), connects(server_options.connects, server_options.log) {}
   const ServerOptions& options;
-  std::size_t connections_max = 0;         // WebSockets: the option, or what the descriptors allow
-  std::size_t sockets_max = 0;             // connections_max, and some that only HTTP may use: probes, the API
+  std::size_t connections_max = 0;  // WebSockets: the option, or what the descriptors allow
+  std::size_t sockets_max = 0;      // connections_max, and some that only HTTP may use: probes, the API
+  ConnectRates connects;
   std::atomic<bool> is_draining{false};    // no new WebSockets; set once, by stop()
   Time drain_until{};                      // then what is left is ended; set before is_draining
   std::atomic<std::size_t> websockets{0};  // open now, over all shards

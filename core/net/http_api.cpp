@@ -17,8 +17,10 @@
 #include "core/net/home_page.hpp"
 #include "core/net/http_parts.hpp"
 #include "core/net/http_rooms.hpp"
+#include "core/net/version.hpp"
 #include "core/wire/client_protocol.hpp"
 #include "core/wire/close_code.hpp"
+#include "core/wire/envelope.hpp"
 #include "core/wire/utf8.hpp"
 
 namespace wsr::net {
@@ -80,6 +82,9 @@ Json server_json(const ServerRow& row, StoreTime now) {
           {"url", row.info.url},
           {"connections", row.info.connections},
           {"shards", row.info.shards},
+          {"version", row.info.version},
+          {"bus_version", row.info.bus_version},
+          {"lease_ms", row.info.lease.count()},
           {"lease", row.lease == ServerRow::Lease::held ? "held" : "expired"},
           {"renewed_at", iso_time(row.renewed_at)},
           {"renewed_ms_ago", duration_cast<milliseconds>(now - row.renewed_at).count()}};
@@ -116,6 +121,7 @@ Json keeper_json(const Keeper::Figures& f) {
 Json stats_json(const ServerId& self, const ServerStats& stats) {
   const auto ended = sum(stats.routing.words);
   Json body = {{"server", self.view()},
+               {"version", version()},
                {"uptime_seconds", stats.uptime_seconds},
                {"connections", stats.connections},
                {"bytes_in", stats.bytes_in},
@@ -133,12 +139,14 @@ Json stats_json(const ServerId& self, const ServerStats& stats) {
 std::string_view light(Readiness::Light light) { return light == Readiness::Light::green ? "green" : "red"; }
 
 HttpResponse readiness_answer(const Readiness& readiness) {
-  return answer({{"ready", readiness.is_ready()},
-                 {"store", light(readiness.store)},
-                 {"lease", light(readiness.lease)},
-                 {"inbox", light(readiness.inbox)},
-                 {"draining", readiness.is_draining}},
-                readiness.is_ready() ? 200 : 503);
+  Json body{{"ready", readiness.is_ready()},     {"store", light(readiness.store)},
+            {"lease", light(readiness.lease)},   {"inbox", light(readiness.inbox)},
+            {"draining", readiness.is_draining}, {"bus_version", light(readiness.bus_version)}};
+  if (readiness.foreign_version != 0) {
+    body["bus_version_spoken"] = batch_version;
+    body["bus_version_heard"] = readiness.foreign_version;
+  }
+  return answer(body, readiness.is_ready() ? 200 : 503);
 }
 
 // ---------------------------------------------------------------- POST /api/send
@@ -345,7 +353,9 @@ void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpRe
   constexpr std::string_view owner_prefix = "/api/owners/";
 
   if (path == "/healthz") {
-    return on_method(request, "GET", reply, [](const Reply& r) { r(answer({{"status", "ok"}})); });
+    return on_method(request, "GET", reply, [](const Reply& r) {
+      r(answer({{"status", "ok"}, {"version", version()}}));
+    });
   }
   if (path == "/readyz") {
     return on_method(request, "GET", reply, [&](const Reply& r) { r(readiness_answer(s.readiness())); });

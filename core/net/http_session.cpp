@@ -139,9 +139,25 @@ void HttpSession::on_request() {
 
 void HttpSession::route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules) {
   auto decision = decide_upgrade(request, rules);
-  if (auto* upgrade = std::get_if<Upgrade>(&decision)) return accept(std::move(*upgrade));
+  if (auto* upgrade = std::get_if<Upgrade>(&decision)) {
+    error_code error;
+    const auto peer = socket_.remote_endpoint(error);
+    if (error) return drop();
+    auto refused = gate_.shared().connects.refusal(upgrade->client ? upgrade->client->view() : std::string_view(),
+                                                   peer.address(), clock_now());
+    if (!refused) return accept(std::move(*upgrade));
+    ++gate_.figures.connects_refused;
+    decision = std::move(*refused);
+  }
+  const auto& refusal = std::get<Refusal>(decision);
+  if (refusal.status == 403) {
+    gate_.options().log({LogLevel::warning,
+                         "origin_refused",
+                         refusal.message,
+                         {{"origin", std::string(request.origin)}, {"host", std::string(request.host)}}});
+  }
   ++gate_.figures.upgrades_refused;
-  refuse(std::get<Refusal>(decision), Persistence::keep);
+  refuse(refusal, Persistence::keep);
 }
 
 void HttpSession::accept(Upgrade upgrade) {
@@ -156,10 +172,7 @@ void HttpSession::accept(Upgrade upgrade) {
                   Persistence::close);
   }
   if (upgrade.kind == Upgrade::Kind::chat) {
-    // Written by the connection, once the claim is answered.
-    const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), std::move(permit_),
-                           upgrade.client ? *upgrade.client : gate_.make_guest(), handshake_, leftover);
+    return open_chat(upgrade.client ? *upgrade.client : gate_.make_guest(), Duration{0});
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),
@@ -172,6 +185,30 @@ void HttpSession::accept(Upgrade upgrade) {
                       }
                       self->gate_.open_watch(std::move(self->socket_), std::move(self->permit_), room, leftover);
                     });
+}
+
+void HttpSession::open_chat(const ClientId& client, Duration waited) {
+  // A name that is fought over gets its next connection only when its bucket has a token (connect_rates.hpp).
+  const auto wait = gate_.shared().connects.wait(client.view(), clock_now());
+  if (wait.count() == 0) {
+    // Written by the connection, once the claim is answered.
+    const auto leftover = hand_over();
+    return gate_.open_chat(std::move(socket_), std::move(permit_), client, handshake_, leftover);
+  }
+  if (waited + wait > ConnectRates::wait_max) {
+    ++gate_.figures.connects_refused;
+    ++gate_.figures.upgrades_refused;
+    return refuse(gate_.shared().connects.refusal_of_fight(client.view(), wait), Persistence::keep);
+  }
+  if (waited.count() == 0) ++gate_.figures.takeovers_braked;
+  if (!brake_) brake_.emplace(socket_.get_executor());
+  brake_->expires_after(wait);
+  brake_->async_wait([self = shared_from_this(), client, waited = waited + wait](error_code error) {
+    if (error || self->phase_ != Phase::answering) return;
+    // Who has given up meanwhile takes nobody's place.
+    if (has_peer_ended(self->socket_.native_handle())) return self->drop();
+    self->open_chat(client, waited);
+  });
 }
 
 std::string_view HttpSession::hand_over() {
@@ -195,7 +232,11 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
   }
   if (refusal.status == 405) response.set(http::field::allow, "GET");
   if (refusal.status == 503) response.set(http::field::retry_after, boost::beast::string_view(retry_after.data(), 1));
-  response.body() = error_json(refusal.code, refusal.message);
+  if (refusal.retry_after.count() > 0) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after).count();
+    response.set(http::field::retry_after, std::to_string(seconds));
+  }
+  response.body() = error_json(refusal.code, refusal.message, refusal.retry_after);
   answer(std::move(response), persistence);
 }
 

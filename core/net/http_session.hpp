@@ -61,6 +61,7 @@ private:
   void on_read_error(error_code error);
   void route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
   void accept(Upgrade upgrade);
+  void open_chat(const ClientId& client, Duration waited);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
   void refuse(const Refusal& refusal, Persistence persistence);
@@ -77,6 +78,7 @@ private:
   std::optional<Parser> parser_;
   std::optional<Response> response_;  // being written
   std::string handshake_;             // the 101, being written
+  std::optional<SteadyTimer> brake_;  // of a connection whose name is fought over
   Phase phase_ = Phase::reading;
   bool is_head_ = false;      // of a HEAD request: the answer's body stays here
   bool keeps_alive_ = false;  // the request allows another one behind it

@@ -5,12 +5,15 @@
 #include <variant>
 
 #include "core/net/shard.hpp"
+#include "core/wire/room_envelope.hpp"
 
 namespace wsr::net {
 namespace {
 
 constexpr int tag_shift = 56;
 constexpr std::uint64_t ticket_mask = (std::uint64_t{1} << tag_shift) - 1;
+// Much less than a gap: with every answer of a busy store it would be too often.
+constexpr auto look_every = std::chrono::milliseconds{100};
 // A store that is away must not hold up the end: what is left is swept by others once the lease has run out.
 constexpr auto stop_phase_max = std::chrono::seconds{1};
 
@@ -19,6 +22,8 @@ constexpr auto stop_phase_max = std::chrono::seconds{1};
 Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend)
     : io_(io),
       options_(std::move(options)),
+      log_(options_.log),
+      skew_(options_.keys.keys.empty() ? VersionSkew::Keys::none : VersionSkew::Keys::some),
       inlet_(io, [](Task&& task) { task(); }),
       backend_(make_backend(io, *this, *this)),
       keeper_directory_(*this, keeper_tag, Place::hub_thread),
@@ -117,6 +122,46 @@ void Hub::end_turn() {
   if (phase_ != Phase::stopped) backend_->end_turn();
 }
 
+void Hub::wake(ShardIndex shard) {
+  post([this, shard] {
+    looked_at_.reset();
+    look_at_clock();
+    if (!keeper_.is_waking()) shards_[shard]->take_awake(times_woken());
+  });
+}
+
+void Hub::look_at_clock() {
+  const Time beat = clock_now();
+  if (looked_at_ && beat - *looked_at_ < look_every) return;
+  looked_at_ = beat;
+  const bool has_woken = keeper_.beat() == Keeper::Pulse::woken;
+  if (has_woken) {
+    log_.on_woken();
+    const std::uint64_t times = times_woken_.fetch_add(1, std::memory_order_acq_rel) + 1;
+    for (auto* shard : shards_) shard->take_woken(times);
+  }
+  // While the lease stands a gap is harmless, and without one the store is what is silent: then only a gap counts.
+  const Time gap_end = beat + keeper_.gap_max();
+  const auto lease_until = keeper_.lease_until();
+  const Time until = lease_until ? std::max(*lease_until, gap_end) : gap_end;
+  const bool is_watched = options_.role == KeeperOptions::Role::server && keeper_.has_had_lease();
+  awake_until_ns_.store(is_watched ? until.time_since_epoch().count() : never, std::memory_order_release);
+  if (has_woken) after_keeper();
+}
+
+bool Hub::has_slept(Time now) const {
+  return now.time_since_epoch().count() > awake_until_ns_.load(std::memory_order_acquire);
+}
+
+void Hub::on_leases(const Leases& leases) {
+  for (auto* shard : shards_) shard->take_leases(leases);
+}
+
+void Hub::on_awake() {
+  const std::uint64_t times = times_woken();
+  for (auto* shard : shards_) shard->take_awake(times);
+}
+
 void Hub::after_keeper() {
   offset_us_.store(keeper_.store_time(Time{}).time_since_epoch().count(), std::memory_order_relaxed);
   store_error_us_.store(keeper_.store_error().count(), std::memory_order_relaxed);
@@ -135,8 +180,10 @@ void Hub::arm_timer() {
   timer_.async_wait(alive_.guard([this](error_code error) {
     if (error) return;  // armed for an earlier deadline meanwhile, or stopped
     armed_at_.reset();
+    look_at_clock();
     keeper_.set_connections(connections.load(std::memory_order_relaxed));
     keeper_.on_time();
+    end_version_skew();
     after_keeper();
   }));
 }
@@ -223,6 +270,7 @@ void Hub::unsubscribe(SubscriptionId id) {
 // ---------------------------------------------------------------- inputs from the backend
 
 void Hub::on_answer(Ticket ticket, Answer&& answer) {
+  look_at_clock();
   const auto tag = static_cast<std::uint8_t>(ticket.value >> tag_shift);
   const Ticket inner{ticket.value & ticket_mask};
   if (tag == keeper_tag) {
@@ -234,8 +282,21 @@ void Hub::on_answer(Ticket ticket, Answer&& answer) {
     if (!call.empty()) call.mapped()(std::move(answer));
     return;
   }
-  if (const auto* claimed = std::get_if<Claimed>(&answer)) owners_.on_claimed(ticket, *claimed);
+  if (const auto* claimed = std::get_if<Claimed>(&answer)) {
+    const auto client = owners_.on_claimed(ticket, *claimed);
+    if (client && !claimed->displaced.empty()) {
+      tell_moved(tag, *client);
+      if (options_.on_takeover) options_.on_takeover(*client);
+    }
+  }
   answer_shard(tag, inner, std::move(answer));
+}
+
+void Hub::tell_moved(std::uint8_t tag, const std::string& client) {
+  if (options_.policy != SessionPolicy::single) return;
+  for (auto* shard : shards_) {
+    if (shard->index() != tag) shard->take_client_moved(client);
+  }
 }
 
 void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
@@ -243,6 +304,8 @@ void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
 }
 
 void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
+  look_at_clock();
+  look_at_version(channel, payload);
   if (channel.kind == ChannelKind::inbox) return on_inbox(payload);
   if (channel.kind == ChannelKind::room) return on_room(channel.name, payload);
   subscriptions_.deliver(channel.name, pattern, payload);
@@ -252,6 +315,7 @@ void Hub::on_inbox(std::string_view payload) {
   const auto header = peek_batch(payload);
   if (!header) return shards_.empty() ? void() : shards_[0]->take_batch(std::string(payload), {});  // counts it as bad
   if (header->to_shard == probe_shard) return on_probe_batch(payload);
+  keeper_.on_heard();
   if (header->to_shard < shards_.size()) shards_[header->to_shard]->take_batch(std::string(payload), {});
 }
 
@@ -287,20 +351,44 @@ void Hub::on_store_state(StoreState state) {
 // ---------------------------------------------------------------- what the Keeper reports
 
 void Hub::on_reassert() {
+  log_.on_reassert();
   for (auto* shard : shards_) shard->take_reassert();
 }
 
+void Hub::look_at_version(const Channel& channel, std::string_view payload) {
+  const auto version = VersionSkew::foreign(channel.kind, payload);
+  if (!version) return;
+  const Readiness before = readiness();
+  const auto news = skew_.hear(*version, clock_now());
+  if (news == VersionSkew::News::none) return;
+  const bool is_inbox = channel.kind == ChannelKind::inbox;
+  log_.on_version_heard(*version, is_inbox ? batch_version : room_version,
+                        is_inbox ? "the inbox" : "the channel of a room", news == VersionSkew::News::begun);
+  log_.on_readiness(before, readiness());
+}
+
+void Hub::end_version_skew() {
+  const Readiness before = readiness();
+  const auto version = skew_.on_time(clock_now());
+  if (!version) return;
+  log_.on_version_over(*version);
+  log_.on_readiness(before, readiness());
+}
+
 void Hub::on_server_gone(const ServerId& server) {
+  log_.on_server_gone(server);
   for (auto* shard : shards_) shard->take_server_gone(server);
 }
 
 void Hub::on_readiness(const Readiness& readiness) {
+  const Readiness before = this->readiness();
   const auto bit = [](Readiness::Light light, unsigned place) {
     return light == Readiness::Light::green ? 1U << place : 0U;
   };
   readiness_bits_.store(
       static_cast<std::uint8_t>(bit(readiness.store, 0) | bit(readiness.lease, 1) | bit(readiness.inbox, 2)),
       std::memory_order_release);
+  log_.on_readiness(before, this->readiness());
 }
 
 Readiness Hub::readiness() const {
@@ -308,7 +396,13 @@ Readiness Hub::readiness() const {
   const auto light = [bits](unsigned place) {
     return (bits >> place & 1U) != 0 ? Readiness::Light::green : Readiness::Light::red;
   };
-  return Readiness{light(0), light(1), light(2), is_draining_.load(std::memory_order_acquire)};
+  const std::uint8_t foreign = skew_.heard();
+  return Readiness{light(0),
+                   light(1),
+                   light(2),
+                   is_draining_.load(std::memory_order_acquire),
+                   foreign == 0 ? Readiness::Light::green : Readiness::Light::red,
+                   foreign};
 }
 
 }  // namespace wsr::net

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,11 +25,13 @@
 
 #include "core/net/alive.hpp"
 #include "core/net/asio.hpp"
+#include "core/net/hub_log.hpp"
 #include "core/net/hub_ports.hpp"
 #include "core/net/inlet.hpp"
 #include "core/net/local_owners.hpp"
 #include "core/net/server.hpp"
 #include "core/net/subscriptions.hpp"
+#include "core/net/version_skew.hpp"
 #include "core/routing/keeper.hpp"
 
 namespace wsr::net {
@@ -48,6 +51,9 @@ struct HubOptions {
   std::chrono::milliseconds probe_every{500};
   std::chrono::milliseconds linger{0};  // see KeeperOptions
   KeeperOptions::Role role = KeeperOptions::Role::server;
+  LogSink log = {};
+  /// A client of this server has replaced a connection, here or elsewhere. On the hub's thread.
+  std::function<void(std::string_view client)> on_takeover = {};
 };
 
 class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock {
@@ -71,6 +77,13 @@ public:
   [[nodiscard]] std::int64_t store_offset_us() const { return offset_us_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::int64_t store_error_us() const { return store_error_us_.load(std::memory_order_relaxed); }
   void post(Task task) { inlet_.push(std::move(task)); }
+  /// How often this process has stood still for longer than its lease. A shard that sees it grow holds its inputs;
+  /// Shard::take_awake() ends that.
+  [[nodiscard]] std::uint64_t times_woken() const { return times_woken_.load(std::memory_order_acquire); }
+  /// The process has stood still and the hub has not noticed yet.
+  [[nodiscard]] bool has_slept(Time now) const;
+  /// Lets the hub notice; that shard hears take_awake() in any case.
+  void wake(ShardIndex shard);
   /// A batch of one shard of this server for another; the answer comes when the other has taken it.
   void hand_over(std::uint8_t from, Ticket ticket, std::string batch);
   std::atomic<std::uint64_t> connections{0};   // open now, over all shards
@@ -119,6 +132,16 @@ private:
   void on_reassert() override;
   void on_server_gone(const ServerId& server) override;
   void on_readiness(const Readiness& readiness) override;
+  void on_leases(const Leases& leases) override;
+  void on_awake() override;
+  /// Before every other input: has the process stood still?
+  void look_at_clock();
+  void on_listed(const Servers& servers) override { skew_.see(servers, options_.self); }
+  void on_server_expired(const ServerId& server) override { log_.on_server_expired(server); }
+  void on_swept_server(const ServerId& server, const Swept& swept) override { log_.on_swept(server, swept); }
+  /// Tells of a message that is written in another version of the bus' format.
+  void look_at_version(const Channel& channel, std::string_view payload);
+  void end_version_skew();
   [[nodiscard]] Time now() const override { return clock_now(); }
   [[nodiscard]] StoreTime store_now() const override { return keeper_.store_time(clock_now()); }
 
@@ -127,6 +150,8 @@ private:
   void on_inbox(std::string_view payload);
   void on_probe_batch(std::string_view payload);
   void on_room(const std::string& room, std::string_view payload);
+  /// A client that was elsewhere has connected to the shard of this tag: the others look it up anew.
+  void tell_moved(std::uint8_t tag, const std::string& client);
   void answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer);
   void end_stop_phase();
   void limit_stop_phase();
@@ -135,6 +160,8 @@ private:
   asio::io_context& io_;
   HubOptions options_;
   Alive alive_;
+  HubLog log_;
+  VersionSkew skew_;
   Inlet<Task> inlet_;
   std::vector<Shard*> shards_;
   LocalOwners owners_;
@@ -158,6 +185,10 @@ private:
   std::atomic<bool> is_draining_{false};
   std::atomic<std::int64_t> offset_us_{0};
   std::atomic<std::int64_t> store_error_us_{0};
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+  std::optional<Time> looked_at_;                    // at the clock
+  std::atomic<std::int64_t> awake_until_ns_{never};  // without a beat until then the process has stood still
+  std::atomic<std::uint64_t> times_woken_{0};
 };
 
 }  // namespace wsr::net

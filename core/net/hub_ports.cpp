@@ -45,6 +45,10 @@ void HubDirectory::held(Ticket ticket, const ServerId& server, std::string_view 
     hub.directory().held(ticket, server, cursor, count);
   });
 }
+void HubDirectory::missing(Ticket ticket, const Held& expected) {
+  reach(hub_, place_,
+        [ticket = tagged(tag_, ticket), expected](Hub& hub) { hub.directory().missing(ticket, expected); });
+}
 void HubDirectory::renew(Ticket ticket, const ServerId& server, const ServerInfo& info,
                          std::chrono::milliseconds lease) {
   reach(hub_, place_, [ticket = tagged(tag_, ticket), server, info, lease](Hub& hub) {

@@ -28,6 +28,7 @@ public:
   void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
   void counts(Ticket ticket) override;
   void held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) override;
+  void missing(Ticket ticket, const Held& expected) override;
   void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override;
   void resign(Ticket ticket, const ServerId& server) override;
   void servers(Ticket ticket) override;

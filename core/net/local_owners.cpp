@@ -14,15 +14,19 @@ void LocalOwners::on_claim(Ticket ticket, const ClaimRequest& request) {
   clients_[place] = request.client.str();
 }
 
-void LocalOwners::on_claimed(Ticket ticket, const Claimed& claimed) {
+std::optional<std::string> LocalOwners::on_claimed(Ticket ticket, const Claimed& claimed) {
   const auto asked = asked_.find(ticket.value);
-  if (asked == asked_.end()) return;
+  if (asked == asked_.end()) return std::nullopt;
   const Place place = asked->second;
   asked_.erase(asked);
-  if (claimed.result == Errc::superseded || claimed.result == Errc::capacity) return forget(place.shard, place.conn);
-  if (claimed.result != Errc::ok) return;  // the store is away: the attachment stands, as far as this server knows
+  if (claimed.result == Errc::superseded) forget(place.shard, place.conn);
+  // The store is away or full: the attachment stands, as far as this server knows. A newcomer that is turned away is
+  // forgotten when its connection closes.
+  if (claimed.result != Errc::ok) return std::nullopt;
   const auto client = clients_.find(place);
-  if (client != clients_.end()) by_client_.find(client->second)->second.epoch = claimed.epoch;
+  if (client == clients_.end()) return std::nullopt;
+  by_client_.find(client->second)->second.epoch = claimed.epoch;
+  return client->second;
 }
 
 void LocalOwners::forget(ShardIndex shard, ConnId conn) {

@@ -10,6 +10,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "core/routing/ports.hpp"
@@ -21,8 +22,8 @@ class LocalOwners {
 public:
   /// A claim is on its way to the store.
   void on_claim(Ticket ticket, const ClaimRequest& request);
-  /// The store's answer to it: a refused attachment is forgotten, a granted one gets its epoch.
-  void on_claimed(Ticket ticket, const Claimed& claimed);
+  /// The store's answer to it: a superseded attachment is forgotten, a granted one gets its epoch. Whose it is, if granted.
+  std::optional<std::string> on_claimed(Ticket ticket, const Claimed& claimed);
   /// This attachment gets no more messages: released, or being closed.
   void forget(ShardIndex shard, ConnId conn);
   [[nodiscard]] std::optional<OwnerRow> find(const ClientId& client) const;

@@ -16,6 +16,7 @@
 #include "core/net/hub.hpp"
 #include "core/net/listener.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/version.hpp"
 
 namespace wsr::net {
 namespace {
@@ -119,15 +120,21 @@ void Server::State::build() {
         fmt::format(fmt::runtime(address.is_v6() ? "http://[{}]:{}" : "http://{}:{}"), address.to_string(), port);
   }
 
-  hub = std::make_unique<Hub>(main_loop(),
-                              HubOptions{.self = options.id,
-                                         .info = ServerInfo{.url = options.url, .shards = options.shards},
-                                         .policy = options.policy,
-                                         .keys = options.keys,
-                                         .lease = options.lease,
-                                         .probe_every = options.probe_every,
-                                         .linger = lingers(options.limits)},
-                              make_backend);
+  hub = std::make_unique<Hub>(
+      main_loop(),
+      HubOptions{.self = options.id,
+                 .info = ServerInfo{.url = options.url,
+                                    .shards = options.shards,
+                                    .bus_version = batch_version,
+                                    .version = std::string(version())},
+                 .policy = options.policy,
+                 .keys = options.keys,
+                 .lease = options.lease,
+                 .probe_every = options.probe_every,
+                 .linger = lingers(options.limits),
+                 .log = options.log,
+                 .on_takeover = [this](std::string_view client) { shared.connects.on_takeover(client, clock_now()); }},
+      make_backend);
   auto limits = options.limits;
   limits.sessions_max = std::min(limits.sessions_max, shared.connections_max);
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -166,6 +173,11 @@ void Server::State::drain() {
   shared.is_draining = true;
   hub->set_draining();
   each_shard([](Unit& unit) { unit.gate.drain(); });
+  options.log({LogLevel::info,
+               "drain_begins",
+               fmt::format("stopping: {} clients are told, spread over {} ms", shared.websockets.load(),
+                           options.drain_within.count()),
+               {{"websockets", std::to_string(shared.websockets.load())}}});
   drain_timer = std::make_unique<SteadyTimer>(main_loop());
   look_whether_drained(DrainPhase::closing);
 }
@@ -179,6 +191,10 @@ void Server::State::look_whether_drained(DrainPhase phase) {
       unit.listener->stop();
       unit.gate.end_sessions();
     });
+    options.log({is_over && shared.websockets != 0 ? LogLevel::warning : LogLevel::info,
+                 "drain_ends",
+                 fmt::format("{} clients are left at the end of the drain", shared.websockets.load()),
+                 {{"websockets", std::to_string(shared.websockets.load())}}});
   }
   if (is_over) each_shard([](Unit& unit) { unit.gate.drop_all(); });
   drain_timer->expires_after(drain_look_every);

@@ -17,10 +17,12 @@
 #include <string>
 #include <vector>
 
+#include "core/net/connect_rates.hpp"
 #include "core/net/room_authorizer.hpp"
 #include "core/routing/backend.hpp"
 #include "core/routing/ids.hpp"
 #include "core/routing/limits.hpp"
+#include "core/routing/log_event.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace boost::asio {
@@ -54,6 +56,8 @@ struct ServerOptions {
   std::string store = "memory";                   // how messages name the store: never with its password
   RoomAuthorizer authorizer;                      // who may do what in rooms; none: everybody everything
   bool echo = false;                              // serve /echo, for WebSocket conformance suites
+  ConnectLimits connects = {};                    // what connecting costs
+  LogSink log = {};                               // what happens, on any thread
 };
 
 /// Makes the backend on the hub's io_context.

@@ -174,6 +174,36 @@ void Shard::take_server_gone(const ServerId& server) {
   post([this, server] { input().on_server_gone(server); });
 }
 
+void Shard::take_leases(const Leases& leases) {
+  post([this, leases] { input().on_leases(leases); });
+}
+
+void Shard::take_client_moved(const std::string& client) {
+  post([this, client] { input().on_client_moved(client); });
+}
+
+void Shard::take_woken(std::uint64_t times) {
+  post([this, times] {
+    touch();
+    if (times_woken_ < times) hold();
+  });
+}
+
+void Shard::take_awake(std::uint64_t times) {
+  post([this, times] {
+    touch();
+    if (times != hub_.times_woken()) return;  // it has stood still again meanwhile
+    times_woken_ = times;
+    router_.go_on();
+  });
+}
+
+void Shard::hold() {
+  if (router_.is_held()) return;
+  router_.hold();
+  hub_.wake(index_);
+}
+
 // ---------------------------------------------------------------- what the Router says
 
 void Shard::on_sent(Ticket ticket, const Sent& sent) {

@@ -61,6 +61,7 @@ public:
   /// The Router, for one input: marks the turn.
   [[nodiscard]] Router& input() {
     touch();
+    if (hub_.times_woken() != times_woken_ || hub_.has_slept(now_)) hold();
     return router_;
   }
   /// Makes sure that an end of turn follows.
@@ -80,6 +81,12 @@ public:
   void take_store_state(StoreState state);
   void take_reassert();
   void take_server_gone(const ServerId& server);
+  void take_leases(const Leases& leases);
+  void take_client_moved(const std::string& client);
+  /// The process has stood still; what it knows of its clients is to be made sure of. take_awake() with the same number
+  /// ends that.
+  void take_woken(std::uint64_t times);
+  void take_awake(std::uint64_t times);
 
   // ---- Services
   const ServerId& self() const override { return hub_.self(); }
@@ -118,6 +125,7 @@ private:
   void wake(ConnId conn) override { world_.wake(conn); }
   void close(ConnId conn, std::uint16_t code, std::string_view reason) override;
 
+  void hold();
   void post_end_of_turn();
   void on_end_of_turn();
   void tell_callers();
@@ -181,6 +189,7 @@ private:
   std::multimap<RoomName, WatchId> watchers_;  // by room
   std::vector<Heard> heard_;
   std::uint64_t outbox_bytes_ = 0;  // as last added to the hub's sum
+  std::uint64_t times_woken_ = 0;   // Hub::times_woken() as far as it is over here
 };
 
 }  // namespace wsr::net

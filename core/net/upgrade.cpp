@@ -103,11 +103,12 @@ std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, con
   return upgrade;
 }
 
-std::string error_json(std::string_view code, std::string_view message) {
+std::string error_json(std::string_view code, std::string_view message, std::chrono::milliseconds retry_after) {
   std::string out = R"({"error":{"code":)";
   append_json_string(out, code);
   out += R"(,"message":)";
   append_json_string(out, message);
+  if (retry_after.count() > 0) out += ",\"retry_after_ms\":" + std::to_string(retry_after.count());
   out += "}}";
   return out;
 }

@@ -5,6 +5,7 @@
 // Thread-safety: pure functions. Errors: a Refusal has the status and a sentence that says what to change.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,13 +47,15 @@ struct Refusal {
   unsigned status = 400;
   std::string code;
   std::string message;
+  std::chrono::milliseconds retry_after{0};  // Retry-After and "retry_after_ms"; 0: neither
 };
 
 /// True if the request asks for a WebSocket at all, or for a path that is nothing else.
 [[nodiscard]] bool is_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
 [[nodiscard]] std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
 
-/// {"error":{"code":...,"message":...}}
-[[nodiscard]] std::string error_json(std::string_view code, std::string_view message);
+/// {"error":{"code":...,"message":...}}, with "retry_after_ms" unless that is 0.
+[[nodiscard]] std::string error_json(std::string_view code, std::string_view message,
+                                     std::chrono::milliseconds retry_after = {});
 
 }  // namespace wsr::net

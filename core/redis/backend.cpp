@@ -1,6 +1,7 @@
 // The two connections and the ports, put together. This is the only file that knows all of them.
 #include "core/redis/backend.hpp"
 
+#include <string>
 #include <utility>
 
 #include "core/redis/bus.hpp"
@@ -20,7 +21,7 @@ class Backend final : public wsr::Backend, private ConnectionEvents {
 public:
   Backend(asio::io_context& io, Options options, AnswerSink& answers, BusListener& listener)
       : options_(std::move(options)),
-        keys_(options_.prefix),
+        keys_(options_.prefix, options_.address.db),
         listener_(listener),
         commands_(io, options_, Connection::Role::commands, *this),
         subscriber_(io, options_, keys_, answers, listener),
@@ -44,12 +45,16 @@ public:
   wsr::Rates& rates() override { return rates_; }
   wsr::Tables& tables() override { return tables_; }
   void end_turn() override {
+    rosters_.flush();
     commands_.flush();
     subscriber_.flush();
   }
 
 private:
-  void on_ready() override { tell(StoreState::up); }
+  void on_ready() override {
+    if (told_) view_.doubt();  // not at the first connect: nobody has lost anything by it
+    tell(StoreState::up);
+  }
   void on_lost() override { tell(StoreState::down); }
   void tell(StoreState state) {
     if (told_ == state) return;
@@ -72,6 +77,14 @@ private:
 };
 
 }  // namespace
+
+BatchKeys bind_keys(BatchKeys keys, std::string_view prefix, unsigned db) {
+  // Behind a zero byte, which no secret that people write contains: no two pairs of secret and fabric give one key.
+  for (BatchKey& key : keys.keys) {
+    key.secret.append(1, '\0').append(std::to_string(db)).append(1, '\0').append(prefix);
+  }
+  return keys;
+}
 
 std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options, AnswerSink& answers,
                                            BusListener& listener) {

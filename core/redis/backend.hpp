@@ -15,6 +15,8 @@
 #include <string_view>
 
 #include "core/routing/backend.hpp"
+#include "core/routing/log_event.hpp"
+#include "core/wire/envelope.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -48,8 +50,12 @@ struct Options {
   std::uint64_t memberships_max = 0;  // the same, see rosters.hpp
   std::uint64_t random_seed = 0;      // jitter of the backoff; 0: from the machine's entropy
   /// Sentences for people: why a connection failed, a setting of Redis that would lose rows. Never a password.
-  std::function<void(std::string_view)> log;
+  LogSink log;
 };
+
+/// The same keys, good for one fabric only: what servers of another prefix or database number of the same Redis have
+/// signed with them is refused, so nothing that is recorded there can be played back here.
+[[nodiscard]] BatchKeys bind_keys(BatchKeys keys, std::string_view prefix, unsigned db);
 
 [[nodiscard]] std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options,
                                                          AnswerSink& answers, BusListener& listener);

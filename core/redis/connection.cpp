@@ -17,6 +17,32 @@ std::uint64_t seed_of(const Options& options, Connection::Role role) {
   return seed * 2 + static_cast<std::uint64_t>(role);
 }
 
+std::string_view first_word(std::string_view error) { return error.substr(0, error.find(' ')); }
+
+/// Without the arguments that a store repeats when it does not know a command: of AUTH they are the password.
+std::string without_arguments(std::string_view error) {
+  return std::string(error.substr(0, error.find(", with args beginning with")));
+}
+
+/// A line that breaks sooner does not count as one that worked: its backoff goes on.
+constexpr std::chrono::seconds stable_after{1};
+
+/// What an error of the greeting means for whoever wrote the address. Empty: the store's words must do.
+std::string_view hint_for(std::string_view error) {
+  const auto word = first_word(error);
+  if (word == "MOVED" || word == "ASK" || word == "CLUSTERDOWN" || word == "CROSSSLOT" ||
+      error.find("cluster mode") != std::string_view::npos) {
+    return "this is a node of a Redis Cluster, and one single Redis or Valkey is needed";
+  }
+  if (word == "READONLY") return "this is a replica: give the address of its primary";
+  if (word == "NOAUTH" || word == "WRONGPASS") return "check user and password in the address of the store";
+  if (error.find("DB index") != std::string_view::npos) return "check the database number in the address of the store";
+  if (error.find("unknown command") != std::string_view::npos) {
+    return "is this the port of a Sentinel? give the address of the Redis server that it watches";
+  }
+  return {};
+}
+
 }  // namespace
 
 Connection::Connection(asio::io_context& io, const Options& options, Role role, ConnectionEvents& events)
@@ -82,7 +108,7 @@ void Connection::on_open() {
 void Connection::greet() {
   const Address& address = options_.address;
   const auto required = [this](const Reply& reply) {
-    if (reply.result() != Errc::ok && refusal_.empty()) refusal_ = reply.error();
+    if (reply.result() != Errc::ok && refusal_.empty()) refusal_ = without_arguments(reply.error());
   };
   // Older stores and restrictive ACLs may refuse the optional ones; NOAUTH shows in the PING.
   const auto optional = [](const Reply&) {};
@@ -99,6 +125,9 @@ void Connection::greet() {
   if (role_ == Role::commands) {
     // So that calls find their scripts: EVALSHA keeps the order of the pipeline, a fallback to EVAL cannot.
     for (const Script* script : scripts::all()) say({"SCRIPT", "LOAD", script->text}, optional);
+    // Changes nothing, and finds out what this is: a cluster, a replica and a Sentinel show only when they are written
+    // to.
+    say({"DEL", options_.prefix + "none"}, [this](const Reply& reply) { note_trial(reply); });
     say({"CONFIG", "GET", "maxmemory-policy"}, [this](const Reply& reply) { warn_of_eviction(reply); });
   }
   say({"PING"}, [this](const Reply& reply) { end_greeting(reply); });
@@ -106,18 +135,41 @@ void Connection::greet() {
 
 void Connection::end_greeting(const Reply& pong) {
   if (state_ != State::greeting) return;  // lost meanwhile
-  if (refusal_.empty() && pong.is_error()) refusal_ = pong.error();
-  if (!refusal_.empty()) return lose("it refuses us: " + refusal_);
+  // MISCONF (its disk is full) refuses pings and writes: it still reads, publishes and subscribes.
+  if (refusal_.empty() && pong.is_error() && !pong.is_error("MISCONF")) refusal_ = without_arguments(pong.error());
+  if (!refusal_.empty()) {
+    const auto hint = hint_for(refusal_);
+    return lose("it refuses us: " + refusal_ + (hint.empty() ? "" : " (") + std::string{hint} +
+                (hint.empty() ? "" : ")"));
+  }
   state_ = State::ready;
-  backoff_ = options_.backoff_min;
+  ready_at_ = SteadyClock::now();
+  if (!last_logged_.empty())
+    log(LogLevel::info, "store_back", "the store " + options_.address.str() + " answers again");
   last_logged_.clear();
   events_.on_ready();
 }
 
+void Connection::note_trial(const Reply& reply) {
+  if (!reply.is_error()) return;
+  const auto error = reply.error();
+  for (const std::string_view word : {"MISCONF", "NOPERM", "OOM", "BUSY", "NOREPLICAS"}) {
+    if (first_word(error) == word) return note_refusal(reply);  // it may be over soon, and reading goes on
+  }
+  if (refusal_.empty()) refusal_ = without_arguments(error);
+}
+
+void Connection::note_refusal(const Reply& reply) {
+  const std::string_view error = reply.error();
+  if (!refusals_.emplace(first_word(error)).second) return;
+  log("the store " + options_.address.str() + " refuses commands: " + without_arguments(error));
+}
+
 void Connection::warn_of_eviction(const Reply& reply) {
   if (reply.size() != 2 || !reply[1].text().starts_with("allkeys")) return;
-  log("the store " + options_.address.str() + " has maxmemory-policy " + std::string{reply[1].text()} +
-      ": when its memory is full it evicts rows of clients that are connected; set it to noeviction");
+  log(LogLevel::warning, "eviction_policy",
+      "the store " + options_.address.str() + " has maxmemory-policy " + std::string{reply[1].text()} +
+          ": when its memory is full it evicts rows of clients that are connected; set it to noeviction");
 }
 
 void Connection::send(std::span<const std::string_view> words, Callback callback) {
@@ -211,8 +263,10 @@ void Connection::on_reply(OwnedReply raw) {
   const Callback callback = std::move(pending_.front().callback);
   pending_.pop_front();
   if (callback) callback(reply);
+  const bool is_refusal = reply.is_error() && !reply.is_error("NOSCRIPT");
+  if (is_refusal && !alive.expired() && state_ == State::ready) note_refusal(reply);
   // After a failover the old primary answers as a replica, or still loads: only another connection finds the new one.
-  const bool is_hopeless = reply.is_error("READONLY") || reply.is_error("LOADING");
+  const bool is_hopeless = reply.is_error("READONLY") || reply.is_error("LOADING") || reply.is_error("MASTERDOWN");
   if (is_hopeless && !alive.expired() && stream_ == stream && state_ == State::ready) {
     lose("it cannot serve us: " + std::string{reply.error()});
   }
@@ -236,10 +290,12 @@ void Connection::lose(const std::string& why, Errc code) {
   if (const std::string sentence = "the store " + options_.address.str() + " is lost: " + why;
       sentence != last_logged_) {
     last_logged_ = sentence;
-    log(sentence);
+    log(LogLevel::error, "store_lost", sentence);
   }
   close_stream();
+  if (state_ == State::ready && SteadyClock::now() - ready_at_ >= stable_after) backoff_ = options_.backoff_min;
   state_ = State::waiting;
+  refusals_.clear();
   retry_later();
   const std::weak_ptr<char> alive = alive_;
   fail_pending(code, why);
@@ -282,8 +338,13 @@ void Connection::retry_later() {
   });
 }
 
-void Connection::log(const std::string& sentence) {
-  if (options_.log) options_.log(sentence);
+void Connection::log(LogLevel level, std::string_view event, const std::string& sentence) {
+  const std::string_view role = role_ == Role::commands ? "commands" : "subscriber";
+  options_.log(LogEvent{.level = level,
+                        .name = event,
+                        .text = sentence,
+                        .fields = {{"connection", std::string(role)}},
+                        .subject = std::string(role)});
 }
 
 std::uint64_t Connection::random() {

@@ -1,6 +1,6 @@
 // Connection: one line to the store that is remade for ever: handshake, pipelined commands, deadlines.
 //
-//   connecting ──▶ greeting (AUTH, SELECT, CLIENT SETNAME, SCRIPT LOAD, PING) ──▶ ready
+//   connecting ──▶ greeting (AUTH, SELECT, CLIENT SETNAME, SCRIPT LOAD, a write that changes nothing, PING) ──▶ ready
 //       ▲                     │ refused, broken, late                               │
 //       └── backoff, jittered ◀─────────────────────────────────────────────────────┘
 //
@@ -20,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,12 +98,17 @@ private:
   void enqueue(Callback callback);
   void end_greeting(const Reply& pong);
   void warn_of_eviction(const Reply& reply);
+  void note_trial(const Reply& reply);
+  /// A command was refused: said once for each reason, until the connection is made anew.
+  void note_refusal(const Reply& reply);
   void on_reply(OwnedReply raw);
   void arm_deadline();
   void fail_pending(Errc code, const std::string& why);
   void close_stream();
   void retry_later();
-  void log(const std::string& sentence);
+  /// For people: an event of this connection. A sentence alone is a refusal (`store_refuses`).
+  void log(LogLevel level, std::string_view event, const std::string& sentence);
+  void log(const std::string& sentence) { log(LogLevel::error, "store_refuses", sentence); }
   [[nodiscard]] std::uint64_t random();
 
   asio::io_context& io_;
@@ -117,6 +123,8 @@ private:
   std::deque<Pending> pending_;          // in the order of the commands
   std::string refusal_;                  // why the store refused the greeting; empty: it did not
   std::string last_logged_;              // the same reason again and again is logged once
+  std::set<std::string> refusals_;       // first words of errors that were logged on this connection
+  std::chrono::steady_clock::time_point ready_at_{};
   std::chrono::steady_clock::time_point heard_at_{};
   asio::steady_timer deadline_;  // of the oldest pending command
   bool is_deadline_armed_ = false;

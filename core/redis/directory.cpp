@@ -23,8 +23,10 @@ StoreTime from_millis(std::int64_t value) { return StoreTime{std::chrono::millis
 /// What TIME answers.
 StoreTime store_time(const Reply& reply) { return from_micros(reply[0].integer() * 1'000'000 + reply[1].integer()); }
 
-std::string info_text(const ServerInfo& info) {
-  const nlohmann::json json{{"url", info.url}, {"connections", info.connections}, {"shards", info.shards}};
+std::string info_text(const ServerInfo& info, std::chrono::milliseconds lease) {
+  const nlohmann::json json{{"url", info.url},         {"connections", info.connections},
+                            {"shards", info.shards},   {"bus_version", info.bus_version},
+                            {"version", info.version}, {"lease_ms", lease.count()}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -36,7 +38,15 @@ void read_lease(std::string_view text, ServerRow& row) {
     const auto found = json.find(name);
     return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
   };
-  if (const auto url = json.find("url"); url != json.end() && url->is_string()) row.info.url = url->get<std::string>();
+  const auto text_of_field = [&json](const char* name) -> std::string {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  constexpr std::uint64_t lease_ms_max = 24 * 3'600'000;  // a day: no server of ours has a longer one
+  row.info.url = text_of_field("url");
+  row.info.bus_version = static_cast<std::uint32_t>(number("bus_version"));
+  row.info.version = text_of_field("version");
+  row.info.lease = std::chrono::milliseconds{std::min(number("lease_ms"), lease_ms_max)};
   row.info.connections = number("connections");
   row.info.shards = static_cast<std::uint32_t>(number("shards"));
   if (const auto renewed = number("renewed_us"); renewed != 0) {
@@ -63,17 +73,20 @@ void Directory::claim(Ticket ticket, const ClaimRequest& request) {
     // A claim that outlived its server's lease: only a server in the registry is ever swept.
     connection_.eval(scripts::register_server, {keys_.servers()}, {request.at.server.view(), "if_missing"}, {});
   }
-  connection_.send({"SADD", index, entry}, {});
+  auto is_indexed = std::make_shared<bool>(false);
+  connection_.send({"SADD", index, entry},
+                   [is_indexed](const Reply& reply) { *is_indexed = reply.result() == Errc::ok; });
   const bool has_room = options_.owners_max == 0 || view_.owners < static_cast<std::int64_t>(options_.owners_max);
-  connection_.eval(scripts::claim, {keys_.own(request.client), keys_.client_rooms(request.client)},
-                   {at, micros(request.accepted_at), text_of(request.epoch_min.value),
-                    request.policy == SessionPolicy::single ? "single" : "multi",
-                    text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0",
-                    text_of(std::uint64_t(request.clock_error.count())), text_of(std::int64_t{request.ttl.count()})},
-                   [this, place, request](const Reply& reply) { on_claimed(place, request, reply); });
+  connection_.eval(
+      scripts::claim, {keys_.own(request.client), keys_.client_rooms(request.client)},
+      {at, micros(request.accepted_at), text_of(request.epoch_min.value),
+       request.policy == SessionPolicy::single ? "single" : "multi",
+       text_of(std::uint64_t{std::max<std::uint32_t>(request.devices_max, 1)}), has_room ? "1" : "0",
+       text_of(std::uint64_t(request.clock_error.count())), text_of(std::int64_t{request.ttl.count()})},
+      [this, place, request, is_indexed](const Reply& reply) { on_claimed(place, request, reply, *is_indexed); });
 }
 
-void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply) {
+void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply, bool is_indexed) {
   if (reply.result() != Errc::ok) {
     return order_.fill(place, Claimed{reply.result(), {}, {}, std::string{reply.error()}, {}});
   }
@@ -99,6 +112,17 @@ void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, con
   for (std::size_t i = 0; i < rooms.size(); ++i) claimed.rooms.push_back(RoomName::trusted(rooms[i].text()));
   std::sort(claimed.rooms.begin(), claimed.rooms.end());
   view_.owners += reply[2].integer() - static_cast<std::int64_t>(claimed.displaced.size());
+  if (is_indexed) return end_claim(place, request, std::move(claimed));
+  // The store was full and took the claim all the same, because it put the row in another's place. A row without an
+  // entry would never be swept.
+  connection_.eval(scripts::index_add, {keys_.index(request.at.server)}, {index_entry(request.client, request.at)},
+                   [this, place, request, claimed = std::move(claimed)](const Reply& added) mutable {
+                     if (added.result() != Errc::ok) claimed.result = added.result();
+                     end_claim(place, request, std::move(claimed));
+                   });
+}
+
+void Directory::end_claim(std::uint64_t place, const ClaimRequest& request, Claimed claimed) {
   if (claimed.displaced.empty()) return order_.fill(place, std::move(claimed));
 
   // Their servers' counts must not name what is displaced, so the entries go before the claim is answered.
@@ -151,12 +175,17 @@ void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply
     servers.push_back(at->server);
     owners.rows.push_back({client, std::move(*at), value->epoch, value->claimed_at});
   }
-  if (owners.rows.empty()) return order_.fill(place, std::move(owners));
+  if (owners.result != Errc::ok) return order_.fill(place, std::move(owners));
+  if (owners.rows.empty()) {
+    if (view_.is_in_doubt()) owners.result = Errc::unavailable;
+    return order_.fill(place, std::move(owners));
+  }
   std::sort(owners.rows.begin(), owners.rows.end(), [](const OwnerRow& a, const OwnerRow& b) {
     return std::tie(a.epoch, a.claimed_at, a.at) > std::tie(b.epoch, b.claimed_at, b.at);
   });
   const auto now = SteadyClock::now();
   if (std::all_of(servers.begin(), servers.end(), [&](const ServerId& s) { return view_.leases.is_live(s, now); })) {
+    note_leases(owners);
     return order_.fill(place, std::move(owners));
   }
   ask_leases(std::move(servers), [this, place, owners](Errc result, const std::vector<ServerId>& live) mutable {
@@ -164,8 +193,25 @@ void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply
     std::erase_if(owners.rows, [&](const OwnerRow& row) {
       return result != Errc::ok || !std::binary_search(live.begin(), live.end(), row.at.server);
     });
-    order_.fill(place, std::move(owners));
+    note_leases(owners);
+    if (result != Errc::ok || !owners.rows.empty()) return order_.fill(place, std::move(owners));
+    believe_absence([this, place](Errc believed) { order_.fill(place, Owners{believed, {}}); });
   });
+}
+
+void Directory::believe_absence(std::function<void(Errc)> done) {
+  if (view_.is_in_doubt()) {
+    return connection_.later([done = std::move(done)] { done(Errc::unavailable); });
+  }
+  // A store that refuses writes (MISCONF, READONLY) lets every lease run out, those of living servers too.
+  connection_.send({"DEL", keys_.none()}, [done = std::move(done)](const Reply& reply) {
+    done(reply.is_error("NOPERM") ? Errc::ok : reply.result());  // a shell that may only read
+  });
+}
+
+void Directory::note_leases(Owners& owners) const {
+  const auto now = SteadyClock::now();
+  for (OwnerRow& row : owners.rows) row.lease_left = view_.leases.left(row.at.server, now);
 }
 
 void Directory::ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done) {
@@ -314,6 +360,72 @@ void Directory::held(Ticket ticket, const ServerId& server, std::string_view cur
       });
 }
 
+void Directory::missing(Ticket ticket, const Held& expected) {
+  struct Look {
+    Held expected;
+    std::vector<bool> rows, places;  // found missing, in part or whole
+  };
+  if (expected.rows.empty() && expected.places.empty()) {
+    return connection_.later([this, ticket] { answers_.on_answer(ticket, Held{}); });
+  }
+  auto look = std::make_shared<Look>();
+  look->expected = expected;
+  look->rows.resize(expected.rows.size());
+  look->places.resize(expected.places.size());
+  auto batch = std::make_shared<Batch>([this, ticket, look](Errc result) {
+    Held missing;
+    missing.result = result;
+    for (std::size_t i = 0; result == Errc::ok && i < look->rows.size(); ++i) {
+      if (look->rows[i]) missing.rows.push_back(look->expected.rows[i]);
+    }
+    for (std::size_t i = 0; result == Errc::ok && i < look->places.size(); ++i) {
+      if (look->places[i]) missing.places.push_back(look->expected.places[i]);
+    }
+    answers_.on_answer(ticket, std::move(missing));
+  });
+  const auto ask_index = [this, &batch](const std::string& index, const std::vector<std::string>& entries,
+                                        std::vector<bool>& marks) {
+    if (entries.empty()) return;
+    std::vector<std::string_view> words{"SMISMEMBER", index};
+    words.insert(words.end(), entries.begin(), entries.end());
+    connection_.send(words, batch->each([&marks](const Reply& reply) {
+      for (std::size_t i = 0; i < marks.size(); ++i) {
+        if (reply[i].integer() == 0) marks[i] = true;
+      }
+    }));
+  };
+  std::vector<std::string> entries;
+  for (const auto& [client, at] : expected.rows) entries.push_back(index_entry(client, at));
+  if (!entries.empty()) ask_index(keys_.index(expected.rows.front().at.server), entries, look->rows);
+  entries.clear();
+  for (const auto& [room, client, at] : expected.places) entries.push_back(room_index_entry(room, client, at));
+  if (!entries.empty()) ask_index(keys_.room_index(expected.places.front().at.server), entries, look->places);
+  for (std::size_t i = 0; i < expected.rows.size(); ++i) {
+    const auto& [client, at] = expected.rows[i];
+    connection_.send({"HEXISTS", keys_.own(client), at.str()}, batch->each([look, i](const Reply& reply) {
+      if (reply.integer() == 0) look->rows[i] = true;
+    }));
+  }
+  for (std::size_t i = 0; i < expected.places.size(); ++i) {
+    const auto& [room, client, at] = expected.places[i];
+    const RoomKeys keys = keys_.room(room);
+    connection_.send({"HGET", keys.members, client.view()}, batch->each([look, i](const Reply& reply) {
+      const auto devices = parse_devices(reply.text());
+      const Attachment& mine = look->expected.places[i].at;
+      if (std::none_of(devices.begin(), devices.end(), [&](const auto& device) { return device.first == mine; })) {
+        look->places[i] = true;
+      }
+    }));
+    connection_.send({"ZSCORE", keys.names, client.view()}, batch->each([look, i](const Reply& reply) {
+      if (reply.is_nil()) look->places[i] = true;
+    }));
+    connection_.send({"HEXISTS", keys_.client_rooms(client), client_room(room, at)},
+                     batch->each([look, i](const Reply& reply) {
+                       if (reply.integer() == 0) look->places[i] = true;
+                     }));
+  }
+}
+
 void Directory::counts(Ticket ticket) {
   connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, ticket](const Reply& reply) {
     const auto servers = server_ids(reply);
@@ -343,16 +455,19 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
   const auto asked_at = SteadyClock::now();
   auto renewed = std::make_shared<Renewed>();
   connection_.eval(scripts::renew, {keys_.lease(server), keys_.sweep(server)},
-                   {text_of(std::int64_t{lease.count()}), info_text(info)},
+                   {text_of(std::int64_t{lease.count()}), info_text(info, lease)},
                    [this, server, renewed, asked_at, lease](const Reply& reply) {
                      renewed->result = reply.result();
-                     if (renewed->result != Errc::ok) return;
+                     if (renewed->result != Errc::ok) return view_.doubt();
                      if (reply[0].text() != "ok") {
                        renewed->result = Errc::conflict;
+                       view_.doubt();
                        return view_.leases.drop(server);
                      }
                      renewed->before = reply[1].integer() == 1 ? Renewed::Before::held : Renewed::Before::missing;
                      renewed->now = from_micros(reply[2].integer());
+                     if (view_.self == server && renewed->before == Renewed::Before::missing) view_.doubt();
+                     view_.self = server;
                      view_.leases.hold(server, asked_at, lease);
                    });
   // Same pipeline: once the renewal is answered, every other server finds this one in the registry.
@@ -431,6 +546,7 @@ void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
       ServerRow& row = listing->servers.rows[i];
       if (reply.integer() <= 0) return view_.leases.drop(row.server);
       row.lease = ServerRow::Lease::held;
+      row.lease_left = std::chrono::milliseconds{reply.integer()};
       view_.leases.hold(row.server, asked_at, std::chrono::milliseconds{reply.integer()});
     }));
     const ServerId& server = listing->servers.rows[i].server;

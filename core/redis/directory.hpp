@@ -37,6 +37,7 @@ public:
   void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
   void counts(Ticket ticket) override;
   void held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) override;
+  void missing(Ticket ticket, const Held& expected) override;
   void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override;
   void resign(Ticket ticket, const ServerId& server) override;
   void servers(Ticket ticket) override;
@@ -46,9 +47,14 @@ private:
   struct Listing;
   struct Paging;
 
-  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply);
+  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply, bool is_indexed);
+  void end_claim(std::uint64_t place, const ClaimRequest& request, Claimed claimed);
   /// Removes an entry whose row is gone; puts it back if the same attachment has been claimed again meanwhile.
   void unindex(const ClientId& client, const Attachment& at, std::function<void()> done);
+  void note_leases(Owners& owners) const;
+  /// Nobody was found. ok: that is so; `unavailable`: the store refuses writes or has just come back, so that servers
+  /// which live may be without lease or row.
+  void believe_absence(std::function<void(Errc)> done);
   void on_rows(std::uint64_t place, const ClientId& client, const Reply& reply);
   /// Asks for the leases of those servers that are not known to live; then `done` with the ones that do live.
   void ask_leases(std::vector<ServerId> servers, std::function<void(Errc, std::vector<ServerId> live)> done);

@@ -51,36 +51,51 @@ std::string glob_literal(std::string_view text) {
   return out;
 }
 
-std::string with_kind(const std::string& prefix, const Channel& channel) {
+// The mark stands before the separator, and behind the brace of a room, where no name can write one.
+std::string with_kind(const std::string& prefix, const std::string& db_mark, const Channel& channel) {
   switch (channel.kind) {
     case ChannelKind::inbox:
-      return prefix + "in:" + channel.name;
+      return prefix + "in" + db_mark + ":" + channel.name;
     case ChannelKind::app:
-      return prefix + "ch:" + channel.name;
+      return prefix + "ch" + db_mark + ":" + channel.name;
     case ChannelKind::room:
       break;
   }
-  return prefix + "{r:" + escaped(channel.name) + "}:ch";
+  return prefix + "{r:" + escaped(channel.name) + "}:ch" + db_mark;
 }
 
-std::optional<Channel> without_kind(std::string_view prefix, std::string_view name) {
+std::optional<Channel> without_kind(std::string_view prefix, std::string_view db_mark, std::string_view name) {
   if (!name.starts_with(prefix)) return std::nullopt;
   name.remove_prefix(prefix.size());
-  if (name.starts_with("in:")) return Channel{ChannelKind::inbox, std::string{name.substr(3)}};
-  if (name.starts_with("ch:")) return Channel{ChannelKind::app, std::string{name.substr(3)}};
-  if (name.starts_with("{r:") && name.ends_with("}:ch") && name.size() >= 7) {
-    return Channel{ChannelKind::room, unescaped(name.substr(3, name.size() - 7))};
+  constexpr std::string_view room_head = "{r:", room_tail = "}:ch";
+  if (name.starts_with(room_head)) {
+    if (!name.ends_with(db_mark)) return std::nullopt;
+    name.remove_suffix(db_mark.size());
+    if (!name.ends_with(room_tail) || name.size() < room_head.size() + room_tail.size()) return std::nullopt;
+    name.remove_prefix(room_head.size());
+    name.remove_suffix(room_tail.size());
+    return Channel{ChannelKind::room, unescaped(name)};
   }
-  return std::nullopt;
+  const auto kind = name.starts_with("in")   ? std::optional(ChannelKind::inbox)
+                    : name.starts_with("ch") ? std::optional(ChannelKind::app)
+                                             : std::nullopt;
+  if (!kind) return std::nullopt;
+  name.remove_prefix(2);
+  if (!name.starts_with(db_mark)) return std::nullopt;
+  name.remove_prefix(db_mark.size());
+  if (!name.starts_with(':')) return std::nullopt;
+  return Channel{*kind, std::string{name.substr(1)}};
 }
 
 }  // namespace
 
-Keys::Keys(std::string prefix)
+Keys::Keys(std::string prefix, unsigned db)
     : prefix_(std::move(prefix)),
       pattern_prefix_(glob_literal(prefix_)),
       servers_(prefix_ + "servers"),
-      rooms_(prefix_ + "rooms") {}
+      rooms_(prefix_ + "rooms"),
+      none_(prefix_ + "none"),
+      db_mark_(db == 0 ? std::string{} : '@' + std::to_string(db)) {}
 
 std::string Keys::own(const ClientId& client) const { return prefix_ + "{c:" + escaped(client.view()) + "}:own"; }
 std::string Keys::lease(const ServerId& server) const { return prefix_ + "{s:" + server.str() + "}:lease"; }
@@ -107,10 +122,12 @@ std::string Keys::table(std::string_view name, std::string_view part) const {
 }
 std::string Keys::counter(std::string_view name) const { return prefix_ + "{n:" + escaped(name) + "}:counter"; }
 
-std::string Keys::channel(const Channel& channel) const { return with_kind(prefix_, channel); }
-std::string Keys::pattern(const Channel& channel) const { return with_kind(pattern_prefix_, channel); }
-std::optional<Channel> Keys::channel_of(std::string_view name) const { return without_kind(prefix_, name); }
-std::optional<Channel> Keys::pattern_of(std::string_view name) const { return without_kind(pattern_prefix_, name); }
+std::string Keys::channel(const Channel& channel) const { return with_kind(prefix_, db_mark_, channel); }
+std::string Keys::pattern(const Channel& channel) const { return with_kind(pattern_prefix_, db_mark_, channel); }
+std::optional<Channel> Keys::channel_of(std::string_view name) const { return without_kind(prefix_, db_mark_, name); }
+std::optional<Channel> Keys::pattern_of(std::string_view name) const {
+  return without_kind(pattern_prefix_, db_mark_, name);
+}
 
 std::string index_entry(const ClientId& client, const Attachment& at) {
   const std::string text = at.str();

@@ -1,6 +1,10 @@
 // Keys: the names of everything that wsr keeps in Redis. Braces mark the hash tag, so the keys of one client, server,
 // room or table share a slot of a Redis Cluster.
 //
+// Keys live in a numbered database, channels do not: SELECT has no effect on pub/sub. So a channel's name carries the
+// number of its database (`wsr:in@1:web-1`), and two fabrics on one Redis never hear each other. Database 0 adds
+// nothing.
+//
 // Thread-safety: immutable.
 #pragma once
 
@@ -24,12 +28,13 @@ struct RoomKeys {
 
 class Keys {
 public:
-  explicit Keys(std::string prefix);
+  explicit Keys(std::string prefix, unsigned db = 0);
 
-  [[nodiscard]] std::string own(const ClientId& client) const;    // HASH attachment -> "epoch claimed_at_us"
-  [[nodiscard]] std::string lease(const ServerId& server) const;  // STRING with PX: what the server says of itself
-  [[nodiscard]] std::string index(const ServerId& server) const;  // SET of index entries
-  [[nodiscard]] std::string sweep(const ServerId& server) const;  // STRING with PX: who sweeps it
+  [[nodiscard]] std::string own(const ClientId& client) const;     // HASH attachment -> "epoch claimed_at_us"
+  [[nodiscard]] std::string lease(const ServerId& server) const;   // STRING with PX: what the server says of itself
+  [[nodiscard]] std::string index(const ServerId& server) const;   // SET of index entries
+  [[nodiscard]] std::string sweep(const ServerId& server) const;   // STRING with PX: who sweeps it
+  [[nodiscard]] const std::string& none() const { return none_; }  // never there: for writes that change nothing
   [[nodiscard]] const std::string& servers() const { return servers_; }  // ZSET server -> last renewal in ms
 
   [[nodiscard]] RoomKeys room(const RoomName& room) const;
@@ -52,7 +57,8 @@ public:
   [[nodiscard]] std::optional<Channel> pattern_of(std::string_view name) const;
 
 private:
-  std::string prefix_, pattern_prefix_, servers_, rooms_;
+  std::string prefix_, pattern_prefix_, servers_, rooms_, none_;
+  std::string db_mark_;  // of every channel: "@1"; empty for database 0
 };
 
 /// What a server's index says of one attachment: `shard/conn client`. The server is in the key's name.

@@ -10,9 +10,10 @@ void LeaseCache::hold(const ServerId& server, TimePoint asked_at, std::chrono::m
   held_until_.insert_or_assign(server, asked_at + left);
 }
 
-bool LeaseCache::is_live(const ServerId& server, TimePoint now) const {
+std::chrono::milliseconds LeaseCache::left(const ServerId& server, TimePoint now) const {
   const auto found = held_until_.find(server);
-  return found != held_until_.end() && found->second > now;
+  if (found == held_until_.end() || found->second <= now) return std::chrono::milliseconds{0};
+  return std::chrono::ceil<std::chrono::milliseconds>(found->second - now);
 }
 
 }  // namespace wsr::redis

@@ -22,7 +22,9 @@ public:
   /// `asked_at`: when the question for `left` was sent, so before the store answered it.
   void hold(const ServerId& server, TimePoint asked_at, std::chrono::milliseconds left);
   void drop(const ServerId& server) { held_until_.erase(server); }
-  [[nodiscard]] bool is_live(const ServerId& server, TimePoint now) const;
+  [[nodiscard]] bool is_live(const ServerId& server, TimePoint now) const { return left(server, now).count() > 0; }
+  /// How much longer the lease stands at least; 0: not known to live.
+  [[nodiscard]] std::chrono::milliseconds left(const ServerId& server, TimePoint now) const;
 
 private:
   std::unordered_map<ServerId, TimePoint> held_until_;

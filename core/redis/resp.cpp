@@ -60,9 +60,8 @@ std::optional<std::int64_t> parse_i64(std::string_view text) { return parse<std:
 Errc Reply::result() const {
   if (code_ != Errc::ok) return code_;
   if (!is_error()) return Errc::ok;
-  if (is_error("OOM")) return Errc::capacity;
-  if (is_error("NOPERM")) return Errc::forbidden;
-  // LOADING, READONLY, CLUSTERDOWN, BUSY, MISCONF, ...: the store cannot do it now.
+  // OOM, MISCONF, LOADING, READONLY, NOPERM, MASTERDOWN, CLUSTERDOWN, BUSY, ...: the store does not do it now. None of
+  // these says anything about what it holds, and each may be over the next time.
   return Errc::unavailable;
 }
 

@@ -39,7 +39,7 @@ public:
   /// REQUIRES: code != ok.
   explicit Reply(Errc code, std::string_view why = {}) : code_(code), why_(why) {}
 
-  /// ok: the store has carried the command out. An error reply of the store becomes the nearest Errc.
+  /// ok: the store has carried the command out. An error reply of the store is `unavailable`, whatever its reason.
   [[nodiscard]] Errc result() const;
   /// For people, when result() is not ok.
   [[nodiscard]] std::string_view error() const;

@@ -43,51 +43,143 @@ void Rosters::eval_stay(const Script& script, const RoomName& room, const Client
 
 // ---------------------------------------------------------------- join
 
+void Rosters::flush() {
+  flush_joins();
+  flush_drops();
+}
+
 void Rosters::join(Ticket ticket, const JoinRequest& request) {
-  const auto place = order_.take_place(ticket);
-  const auto& [room, client, at, epoch, known_version, stay, is_of_claim] = request;
-  auto joined = std::make_shared<Joined>();
-  auto batch = std::make_shared<Batch>([this, place, joined](Errc result) {
-    order_.fill(place, result == Errc::ok ? std::move(*joined) : Joined{result, 0, 0, {}});
-  });
+  flush_drops();
+  joins_.push_back({order_.take_place(ticket), request});
+}
+
+void Rosters::flush_joins() {
+  const std::vector<PendingJoin> joins = std::exchange(joins_, {});
+  std::span<const PendingJoin> rest = joins;
+  while (!rest.empty()) {
+    const JoinRequest& first = rest.front().request;
+    std::size_t count = 1;
+    while (count < rest.size() && count < group_max && rest[count].request.client == first.client &&
+           rest[count].request.at == first.at && rest[count].request.epoch == first.epoch) {
+      ++count;
+    }
+    join_rooms(rest.first(count));
+    rest = rest.subspan(count);
+  }
+}
+
+/// Joins of one attachment that are under way together.
+struct Rosters::JoinGroup {
+  std::vector<PendingJoin> joins;
+  Errc names = Errc::ok;  // what became of the names that had to be written first
+  std::size_t left = 0;
+  std::vector<std::string> replaced;  // notes of attachments whose place was taken
+};
+
+void Rosters::join_rooms(std::span<const PendingJoin> joins) {
+  auto group = std::make_shared<JoinGroup>();
+  group->joins.assign(joins.begin(), joins.end());
+  group->left = joins.size();
+  const auto named = [group](const Reply& reply) {
+    if (group->names == Errc::ok) group->names = reply.result();
+  };
+  const ClientId& client = joins.front().request.client;
+  const Attachment& at = joins.front().request.at;
   if (!view_.leases.is_live(at.server, std::chrono::steady_clock::now())) {
     // A join that outlived its server's lease: only a server in the registry is ever swept.
-    connection_.eval(scripts::register_server, {keys_.servers()}, {at.server.view(), "if_missing"}, batch->each());
+    connection_.eval(scripts::register_server, {keys_.servers()}, {at.server.view(), "if_missing"}, named);
   }
-  connection_.send({"SADD", keys_.room_index(at.server), room_index_entry(room, client, at)}, batch->each());
-  connection_.eval(scripts::client_join, {keys_.client_rooms(client)}, {client_room(room, at), text_of(epoch.value)},
-                   batch->each());
-  connection_.send({"ZADD", keys_.rooms(), "0", room.view()}, batch->each());
+  std::vector<std::string> texts{text_of(joins.front().request.epoch.value)};
+  const std::string index = keys_.room_index(at.server), rooms = keys_.client_rooms(client);
+  for (const auto& [place, request] : joins) texts.push_back(room_index_entry(request.room, client, at));
+  std::vector<std::string_view> words{"SADD", index};
+  words.insert(words.end(), std::next(texts.begin()), texts.end());
+  connection_.send(words, named);
+
+  texts.resize(1);
+  for (const auto& [place, request] : joins) texts.push_back(client_room(request.room, at));
+  const std::string_view note_keys[] = {rooms};
+  words.assign(texts.begin(), texts.end());
+  connection_.eval(scripts::client_join, note_keys, words, named);
+
+  words = {"ZADD", keys_.rooms()};
+  for (const auto& [place, request] : joins) {
+    words.push_back("0");
+    words.push_back(request.room.view());
+  }
+  connection_.send(words, named);
+
   const bool has_room =
       options_.memberships_max == 0 || view_.memberships < static_cast<std::int64_t>(options_.memberships_max);
-  eval_stay(scripts::room_join, room, client,
-            {client.view(), at.str(), text_of(epoch.value), keys_.channel({ChannelKind::room, room.str()}),
-             has_room ? "1" : "0", text_of(known_version), text_of(stay), is_of_claim ? "1" : "0"},
-            batch->each([this, joined, request](const Reply& reply) {
-              if (reply[0].text() != "ok") {
-                undo_join(request);
-                if (reply[1].integer() == 0) unlist(request.room);
-                if (reply[0].text() == "left") {
-                  *joined = {Errc::not_found, number(reply[1]), number(reply[2]), "the client has left"};
-                  return;
-                }
-                joined->result = Errc::capacity;
-                joined->detail = "the membership table is full (" + text_of(options_.memberships_max) +
-                                 " rows): raise --memberships-max";
-                return;
-              }
-              joined->size = number(reply[1]);
-              joined->version = number(reply[2]);
-              joined->has_begun = reply[4].integer() != 0;
-              view_.memberships += reply[3].integer();
-              // An unlist() of the room as it was before may have been between the name and the roster.
-              if (joined->size == 1) connection_.send({"ZADD", keys_.rooms(), "0", request.room.view()}, {});
-            }));
+  for (std::size_t i = 0; i < joins.size(); ++i) {
+    const JoinRequest& request = joins[i].request;
+    eval_stay(
+        scripts::room_join, request.room, client,
+        {client.view(), at.str(), text_of(request.epoch.value), keys_.channel({ChannelKind::room, request.room.str()}),
+         has_room ? "1" : "0", text_of(request.known_version), text_of(request.stay), request.is_of_claim ? "1" : "0",
+         request.replaces_older ? "1" : "0"},
+        [this, group, i](const Reply& reply) { on_room_joined(group, i, reply); });
+  }
+}
+
+void Rosters::on_room_joined(const std::shared_ptr<JoinGroup>& group, std::size_t index, const Reply& reply) {
+  const auto& [place, request] = group->joins[index];
+  Joined joined;
+  joined.result = reply.result();
+  if (joined.result == Errc::ok && group->names != Errc::ok) joined.result = group->names;
+  const auto word = reply[0].text();
+  if (joined.result == Errc::ok && word == "ok") {
+    joined.size = number(reply[1]);
+    joined.version = number(reply[2]);
+    joined.has_begun = reply[4].integer() != 0;
+    view_.memberships += reply[3].integer();
+    for (std::size_t i = 5; i < reply.size(); ++i) {
+      --view_.memberships;
+      if (const auto at = Attachment::parse(reply[i].text())) {
+        group->replaced.push_back(client_room(request.room, *at));
+      }
+    }
+    // An unlist() of the room as it was before may have been between the name and the roster.
+    if (joined.size == 1 && joined.has_begun) connection_.send({"ZADD", keys_.rooms(), "0", request.room.view()}, {});
+  } else if (joined.result == Errc::ok) {
+    undo_join(request);
+    joined.size = number(reply[1]);
+    if (joined.size == 0) unlist(request.room);
+    if (word == "left") {
+      joined.result = Errc::not_found;
+      joined.version = number(reply[2]);
+      joined.detail = "the client has left";
+    } else if (word == "superseded") {
+      joined.result = Errc::superseded;
+      joined.detail = "a newer connection is in the room";
+    } else {
+      joined.result = Errc::capacity;
+      joined.detail =
+          "the membership table is full (" + text_of(options_.memberships_max) + " rows): raise --memberships-max";
+    }
+  }
+  order_.fill(place, std::move(joined));
+  if (--group->left == 0) end_joins(*group);
+}
+
+void Rosters::end_joins(const JoinGroup& group) {
+  if (group.replaced.empty()) return;
+  const JoinRequest& first = group.joins.front().request;
+  const std::string rooms = keys_.client_rooms(first.client), epoch = text_of(first.epoch.value);
+  const std::string_view keys[] = {rooms};
+  for (std::size_t from = 0; from < group.replaced.size(); from += group_max) {
+    const std::size_t to = std::min(group.replaced.size(), from + group_max);
+    std::vector<std::string_view> args{epoch};
+    args.insert(args.end(), group.replaced.begin() + static_cast<std::ptrdiff_t>(from),
+                group.replaced.begin() + static_cast<std::ptrdiff_t>(to));
+    connection_.eval(scripts::client_replace, keys, args, {});
+  }
 }
 
 // ---------------------------------------------------------------- leave and drop
 
 void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
+  flush();
   const auto place = order_.take_place(ticket);
   const auto& [room, client, through, known_version, remember] = request;
   using Remember = LeaveRequest::Remember;
@@ -116,9 +208,72 @@ void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
 }
 
 void Rosters::drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) {
-  const auto place = order_.take_place(ticket);
+  flush_joins();
+  drops_.push_back({order_.take_place(ticket), room, client, at});
+}
+
+void Rosters::flush_drops() {
+  const std::vector<PendingDrop> drops = std::exchange(drops_, {});
+  std::span<const PendingDrop> rest = drops;
+  while (!rest.empty()) {
+    std::size_t count = 1;
+    while (count < rest.size() && count < group_max && rest[count].client == rest.front().client &&
+           rest[count].at == rest.front().at) {
+      ++count;
+    }
+    // A few are not worth a question first.
+    if (count < 4) {
+      for (const PendingDrop& drop : rest.first(count)) drop_room(drop);
+    } else {
+      drop_rooms(rest.first(count));
+    }
+    rest = rest.subspan(count);
+  }
+}
+
+// A note is written before the roster and goes after it, so what is not noted is not in the roster. Unless the notes
+// are gone as a whole: then the store may have evicted them.
+void Rosters::drop_rooms(std::span<const PendingDrop> pending) {
+  auto drops = std::make_shared<std::vector<PendingDrop>>(pending.begin(), pending.end());
+  auto is_noted = std::make_shared<bool>(false);
+  const std::string notes = keys_.client_rooms(drops->front().client);
+  connection_.send({"EXISTS", notes}, [is_noted](const Reply& reply) { *is_noted = reply.integer() == 1; });
+  std::vector<std::string> fields;
+  for (const PendingDrop& drop : *drops) fields.push_back(client_room(drop.room, drop.at));
+  std::vector<std::string_view> words{"HMGET", notes};
+  words.insert(words.end(), fields.begin(), fields.end());
+  connection_.send(words, [this, drops, is_noted](const Reply& reply) {
+    if (reply.result() != Errc::ok) {
+      for (const PendingDrop& drop : *drops) order_.fill(drop.place, Left{reply.result()});
+      return;
+    }
+    const PendingDrop& first = drops->front();
+    const std::string index = keys_.room_index(first.at.server);
+    std::vector<std::string> entries;
+    std::vector<std::uint64_t> replaced;
+    for (std::size_t i = 0; i < drops->size(); ++i) {
+      const PendingDrop& drop = (*drops)[i];
+      if (*is_noted && reply[i].is_nil()) {
+        entries.push_back(room_index_entry(drop.room, drop.client, drop.at));
+        replaced.push_back(drop.place);
+      } else {
+        drop_room(drop);
+      }
+    }
+    if (entries.empty()) return;
+    std::vector<std::string_view> gone{"SREM", index};
+    gone.insert(gone.end(), entries.begin(), entries.end());
+    connection_.send(gone, [this, replaced](const Reply& removed) {
+      const Errc result = removed.result() == Errc::ok ? Errc::not_found : removed.result();
+      for (const std::uint64_t place : replaced) order_.fill(place, Left{result});
+    });
+  });
+}
+
+void Rosters::drop_room(const PendingDrop& drop) {
+  const auto& [place, room, client, at] = drop;
   auto left = std::make_shared<Left>();
-  auto batch = std::make_shared<Batch>([this, place, left, room](Errc result) {
+  auto batch = std::make_shared<Batch>([this, place = place, left, room = room](Errc result) {
     if (result != Errc::ok) return order_.fill(place, Left{result});
     if (left->result == Errc::ok && left->size == 0) unlist(room);
     order_.fill(place, *left);
@@ -185,7 +340,7 @@ void Rosters::recheck(const std::shared_ptr<Recheck>& check) {
       const std::string rooms = keys_.client_rooms(check->client), note = client_room(check->room, at);
       if (right == Recheck::Names::written) {
         connection_.send({"SADD", index, entry}, {});
-        connection_.eval(scripts::client_join, {rooms}, {note, text_of(found->second.value)}, {});
+        connection_.eval(scripts::client_join, {rooms}, {text_of(found->second.value), note}, {});
       } else {
         connection_.send({"SREM", index, entry}, {});
         connection_.send({"HDEL", rooms, note}, {});
@@ -207,6 +362,7 @@ void Rosters::unlist(const RoomName& room) {
 // ---------------------------------------------------------------- pages
 
 void Rosters::page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) {
+  flush();
   const auto place = order_.take_place(ticket);
   if (!is_cursor<ClientId>(cursor)) {
     return connection_.later([this, place] { order_.fill(place, RosterPage{Errc::bad_request, {}, "0", 0, 0}); });
@@ -227,6 +383,7 @@ void Rosters::page(Ticket ticket, const RoomName& room, std::string_view cursor,
 }
 
 void Rosters::info(Ticket ticket, const RoomName& room) {
+  flush();
   const auto place = order_.take_place(ticket);
   eval_room(scripts::room_info, room, {}, [this, place](const Reply& reply) {
     RoomInfo info{reply.result(), number(reply[0]), number(reply[1]), {}};
@@ -239,6 +396,7 @@ void Rosters::info(Ticket ticket, const RoomName& room) {
 }
 
 void Rosters::find(Ticket ticket, const RoomName& room, const ClientId& client) {
+  flush();
   const auto place = order_.take_place(ticket);
   eval_room(scripts::room_find, room, {client.view()}, [this, place](const Reply& reply) {
     std::map<ServerId, std::uint64_t> servers;
@@ -259,6 +417,7 @@ struct Rosters::RoomListing {
 };
 
 void Rosters::rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) {
+  flush();
   auto listing = std::make_shared<RoomListing>();
   listing->ticket = ticket;
   listing->count = std::clamp<std::uint32_t>(count, 1, page_max);

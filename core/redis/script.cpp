@@ -34,6 +34,7 @@ namespace scripts {
 const Script claim{std::string{lua::claim}};
 const Script renew{std::string{lua::renew}};
 const Script register_server{std::string{lua::register_server}};
+const Script index_add{std::string{lua::index_add}};
 const Script sweep_begin{std::string{lua::sweep_begin}};
 const Script sweep_page{std::string{lua::sweep_page}};
 const Script sweep_row{std::string{lua::sweep_row}};
@@ -45,6 +46,7 @@ const Script room_page = room_script(lua::room_page);
 const Script room_info = room_script(lua::room_info);
 const Script room_find = room_script(lua::room_find);
 const Script client_join{std::string{lua::client_join}};
+const Script client_replace{std::string{lua::client_replace}};
 const Script client_leave{std::string{lua::client_leave}};
 const Script client_sweep{std::string{lua::client_sweep}};
 const Script rate_take{std::string{lua::rate_take}};
@@ -59,19 +61,14 @@ const Script table_count = table_script(lua::table_count);
 const Script table_page = table_script(lua::table_page);
 
 std::span<const Script* const> all() {
-  static constexpr std::array<const Script*, 26> list = {&claim,           &renew,
-                                                         &register_server, &sweep_begin,
-                                                         &sweep_page,      &sweep_row,
-                                                         &sweep_end,       &counter_add_bounded,
-                                                         &table_declare,   &table_set,
-                                                         &table_get,       &table_del,
-                                                         &table_incr,      &table_compare_and_set,
-                                                         &table_count,     &table_page,
-                                                         &room_join,       &room_leave,
-                                                         &room_drop,       &room_page,
-                                                         &room_info,       &room_find,
-                                                         &client_join,     &client_leave,
-                                                         &client_sweep,    &rate_take};
+  static constexpr std::array<const Script*, 28> list = {
+      &client_replace,  &index_add,           &claim,         &renew,
+      &register_server, &sweep_begin,         &sweep_page,    &sweep_row,
+      &sweep_end,       &counter_add_bounded, &table_declare, &table_set,
+      &table_get,       &table_del,           &table_incr,    &table_compare_and_set,
+      &table_count,     &table_page,          &room_join,     &room_leave,
+      &room_drop,       &room_page,           &room_info,     &room_find,
+      &client_join,     &client_leave,        &client_sweep,  &rate_take};
   return list;
 }
 

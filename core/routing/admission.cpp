@@ -41,7 +41,7 @@ void Admission::submit(const Utterance& utterance) {
 void Admission::ask_client_rate(const std::shared_ptr<Waiting>& waiting) {
   const RateLimit& limit = context_.limits().client_rate;
   if (!limit.is_on()) return ask_room_rate(waiting);
-  const Taken here = bucket(waiting->from).take(limit, context_.ports.clock.store_now());
+  const Taken here = buckets_.take(waiting->from, limit, context_.ports.clock.store_now());
   if (here.result == Errc::rate_limited) {
     return settle(waiting, Refused{Refused::Why::client_rate, here.retry_after});
   }
@@ -95,15 +95,14 @@ void Admission::settle(const std::shared_ptr<Waiting>& waiting, std::optional<Re
   if (queue.empty()) queues_.erase(conn);
 }
 
-TokenBucket& Admission::bucket(std::string_view client) {
-  if (const auto known = buckets_.find(client); known != buckets_.end()) return known->second;
-  if (buckets_.size() >= buckets_max) {
-    const StoreTime now = context_.ports.clock.store_now();
-    std::erase_if(buckets_,
-                  [&](const auto& entry) { return entry.second.is_full(context_.limits().client_rate, now); });
-    if (buckets_.size() >= buckets_max) buckets_.clear();
-  }
-  return buckets_[std::string(client)];
+const RateLimit& Admission::limit_of(Work work) const {
+  const Limits& limits = context_.limits();
+  return work == Work::join ? limits.join_rate : work == Work::leave ? limits.leave_rate : limits.members_rate;
+}
+
+Taken Admission::price(Work work, std::string_view client) {
+  auto& buckets = prices_.at(static_cast<std::size_t>(work));
+  return buckets.take(client, limit_of(work), context_.ports.clock.store_now());
 }
 
 // ---------------------------------------------------------------- the authorizer

@@ -9,11 +9,15 @@
 // A bucket of a client is also kept here: what it alone refuses never reaches the store, so a flood costs nobody else.
 // While the store is away its limits cannot be known: what clients send is admitted then.
 //
+// Joins, leaves and pages of members have a price, too: a bucket of each client, kept here alone.
+//
 // Thread-safety: none; part of one Router.
-// Bounds:        room_flows_max utterances wait on a shard; above: refused with `capacity`. Buckets of buckets_max
-//                clients; past it those that are full are forgotten, then all: the store still has the limit.
+// Bounds:        room_flows_max utterances wait on a shard; above: refused with `capacity`. Buckets as BucketTable
+// says:
+//                the store still has the limit of messages.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -57,11 +61,15 @@ public:
 
 class Admission {
 public:
-  static constexpr std::size_t buckets_max = 65'536;
+  /// What costs other than messages do.
+  enum class Work : std::uint8_t { join, leave, members };
 
   Admission(RouterContext& context, AdmissionEvents& events) : context_(context), events_(events) {}
 
   void submit(const Utterance& utterance);
+  /// Whether this client may have that work done now: ok, or rate_limited and when.
+  [[nodiscard]] Taken price(Work work, std::string_view client);
+  [[nodiscard]] const RateLimit& limit_of(Work work) const;
   /// Asks the authorizer alone, for a command that is no message; `decided` comes later or, without one, at once.
   void authorize(RoomAction action, const RoomName& room, const ClientId& client,
                  std::function<void(Permission)> decided);
@@ -89,7 +97,6 @@ private:
   void ask_room_rate(const std::shared_ptr<Waiting>& waiting);
   void take(const RateKey& key, const RateLimit& limit, std::function<void(const Taken&)> taken);
   void settle(const std::shared_ptr<Waiting>& waiting, std::optional<Refused> refused);
-  [[nodiscard]] TokenBucket& bucket(std::string_view client);
 
   RouterContext& context_;
   AdmissionEvents& events_;
@@ -98,7 +105,8 @@ private:
   std::map<std::uint64_t, Question> questions_;  // to the authorizer, by number: so by deadline
   std::unordered_map<std::uint64_t, std::function<void(const Taken&)>> takes_;
   std::uint64_t calls_ = 0;
-  TextMap<TokenBucket> buckets_;
+  BucketTable buckets_;                // of clients' messages
+  std::array<BucketTable, 3> prices_;  // of clients, by Work
 };
 
 }  // namespace wsr

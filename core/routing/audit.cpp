@@ -1,5 +1,7 @@
 #include "core/routing/audit.hpp"
 
+#include <algorithm>
+
 namespace wsr {
 
 void Audit::begin() {
@@ -8,7 +10,26 @@ void Audit::begin() {
   next_at_ = context_.now() + settle_for;
 }
 
+std::optional<Time> Audit::next_deadline() const {
+  if (!next_at_ || !verify_at_) return next_at_ ? next_at_ : verify_at_;
+  return std::min(*next_at_, *verify_at_);
+}
+
+void Audit::on_opened() {
+  if (context_.limits().verify_every.count() == 0 || verify_at_ || verify_number_ != 0) return;
+  round_began_ = context_.now();
+  verify_at_ = round_began_ + context_.limits().verify_every;
+}
+
 void Audit::on_time(bool is_busy) {
+  if (verify_at_ && *verify_at_ <= context_.now()) {
+    verify_at_.reset();
+    if (is_busy || context_.store == StoreState::down) {
+      verify_at_ = context_.now() + settle_for;
+    } else {
+      verify();
+    }
+  }
   if (!next_at_ || *next_at_ > context_.now()) return;
   if (is_busy || context_.store == StoreState::down) {
     next_at_ = context_.now() + settle_for;
@@ -19,7 +40,55 @@ void Audit::on_time(bool is_busy) {
                                 page_entries);
 }
 
+void Audit::verify() {
+  Held expected;
+  const std::uint32_t slots = context_.sessions.slots_end();
+  for (; verify_slot_ < slots; ++verify_slot_) {
+    if (expected.rows.size() + expected.places.size() >= context_.limits().verify_batch) break;
+    const Session* session = context_.sessions.at(verify_slot_);
+    if (session == nullptr || session->phase != Session::Phase::open || session->claim != Session::Claim::held) {
+      continue;
+    }
+    expected.rows.push_back(
+        {session->client, {context_.options.self.server, context_.options.self.shard, session->id}});
+    rooms_.add_places(*session, expected.places);
+  }
+  const bool is_round = verify_slot_ >= slots;
+  if (is_round) verify_slot_ = 0;
+  if (!expected.rows.empty()) {
+    verify_number_ = ++number_of_batch_;
+    context_.ports.directory.missing(Call{CallKind::audit, verify_number_ | verify_mark}.ticket(), expected);
+  }
+  if (!is_round) {
+    verify_at_ = context_.now() + verify_pace;
+  } else if (context_.sessions.size() != 0) {
+    verify_at_ = std::max(context_.now() + verify_pace, round_began_ + context_.limits().verify_every);
+    round_began_ = *verify_at_;
+  }
+}
+
+void Audit::on_missing(const Held& missing) {
+  if (missing.result != Errc::ok) return;  // the next round asks again
+  for (const auto& [client, at] : missing.rows) {
+    Session* session = context_.sessions.find(at.conn);
+    if (session == nullptr || session->phase != Session::Phase::open) continue;
+    ++context_.stats.rows_put_back;
+    ownership_.claim_again(*session);
+  }
+  for (const auto& [room, client, at] : missing.places) {
+    Session* session = context_.sessions.find(at.conn);
+    if (session != nullptr && session->phase == Session::Phase::open) rooms_.put_back(*session, room);
+  }
+}
+
 void Audit::on_held(std::uint64_t number, const Held& held) {
+  if ((number & verify_mark) != 0) {
+    if ((number & ~verify_mark) == verify_number_) {
+      verify_number_ = 0;
+      on_missing(held);
+    }
+    return;
+  }
   if (number != number_) return;
   if (held.result != Errc::ok) {
     next_at_ = context_.now() + settle_for;

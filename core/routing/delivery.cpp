@@ -43,10 +43,11 @@ void Delivery::say(Session& session, std::string_view json) {
   }
 }
 
-void Delivery::complain(Session& session, std::string_view id, std::string_view code, std::string_view message) {
+void Delivery::complain(Session& session, std::string_view id, std::string_view code, std::string_view message,
+                        std::chrono::microseconds retry_after) {
   ++context_.stats.bad_frames;
   text_.clear();
-  append_error(text_, id, code, message);
+  append_error(text_, id, code, message, std::chrono::ceil<std::chrono::milliseconds>(retry_after));
   say(session, text_);
 }
 

@@ -6,6 +6,7 @@
 // Thread-safety: none; part of one Router.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,9 @@ public:
   Outcome offer(Session& session, Frame frame, Topic topic);
   /// An answer of wsr.v1, as one text frame. A client that does not read its answers loses them, counted.
   void say(Session& session, std::string_view json);
-  void complain(Session& session, std::string_view id, std::string_view code, std::string_view message);
+  /// `retry_after`: when it is worth to try again; 0: nothing is said of that.
+  void complain(Session& session, std::string_view id, std::string_view code, std::string_view message,
+                std::chrono::microseconds retry_after = {});
 
   /// One of session.answers_due has been given.
   void answered(Session& session);

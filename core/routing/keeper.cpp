@@ -20,6 +20,12 @@ constexpr std::uint64_t registry_readers = 64;
 
 constexpr Duration retry_after = std::chrono::milliseconds{200};  // a renewal that failed or found a sweep under way
 
+// A subscription that the store refuses (an ACL) is asked for again at this pace, doubling.
+constexpr Duration subscribe_wait_min = std::chrono::milliseconds{200};
+constexpr Duration subscribe_wait_max = std::chrono::seconds{2};
+
+constexpr std::uint32_t remakes_max = 3;  // doublings of the patience: with the defaults 24 s at most
+
 Readiness::Light light_if(bool is_green) { return is_green ? Readiness::Light::green : Readiness::Light::red; }
 
 void keep_earlier(std::optional<Time>& deadline, Time at) {
@@ -37,7 +43,8 @@ Ticket Keeper::ticket(Call call) {
 
 void Keeper::start() {
   phase_ = Phase::running;
-  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+  subscribe_wait_ = subscribe_wait_min;
+  subscribe();
   renew();
 }
 
@@ -47,6 +54,7 @@ void Keeper::stop() {
     return;
   }
   phase_ = Phase::stopping;
+  wake_up();
   renew_at_.reset();
   probe_at_.reset();
   if (options_.linger.count() > 0) {
@@ -66,8 +74,27 @@ void Keeper::renew() {
   if (options_.role == KeeperOptions::Role::guest) {
     directory_.servers(ticket(Call::servers));
   } else {
-    directory_.renew(ticket(Call::renew), options_.self, options_.info, options_.lease);
+    renew_ticket_ = ticket(Call::renew);
+    directory_.renew(renew_ticket_, options_.self, options_.info, options_.lease);
   }
+}
+
+Keeper::Pulse Keeper::beat() {
+  const Time now = clock_.now();
+  const bool is_gap = beat_at_ && now - *beat_at_ > gap_max();
+  beat_at_ = now;
+  const bool is_lease_over = !lease_until_ || *lease_until_ <= now;
+  if (!is_gap || !had_lease_ || !is_lease_over || phase_ != Phase::running) return Pulse::steady;
+  is_waking_ = true;
+  lease_until_.reset();
+  set_light(&Readiness::lease, Readiness::Light::red);
+  renew_sent_.reset();  // its answer says what was before
+  renew();
+  return Pulse::woken;
+}
+
+void Keeper::wake_up() {
+  if (std::exchange(is_waking_, false)) events_.on_awake();
 }
 
 void Keeper::on_renewed(const Renewed& renewed) {
@@ -80,6 +107,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
       is_renewal_unknown_ = true;
     }
     keep_earlier(renew_at_, clock_.now() + retry_after);
+    if (renewed.result != Errc::conflict) wake_up();  // while it is being swept it learns that, and soon
     return;
   }
   ++figures_.renewals;
@@ -94,6 +122,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
   }
   const bool is_missing = renewed.before == Renewed::Before::missing;
   const bool is_lost = had_lease_ && (is_missing || is_renewal_unknown_);
+  if (is_lost) sweeps_from_ = clock_.now() + std::chrono::duration_cast<Duration>(options_.lease) / 3;
   is_renewal_unknown_ = false;
   had_lease_ = true;
   if (is_lost) {
@@ -101,6 +130,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
     ++figures_.reassertions;
     events_.on_reassert();
   }
+  wake_up();
   if (!is_lost && !is_reading_due()) return;
   has_read_failed_ = false;
   directory_.servers(ticket(Call::servers));
@@ -154,18 +184,29 @@ void Keeper::on_servers(const Servers& servers) {
     has_read_failed_ = true;
     return;
   }
+  events_.on_listed(servers);
   std::vector<ServerId> listed;
+  std::vector<Leases::Entry> leases;
   listed.reserve(servers.rows.size());
+  leases.reserve(servers.rows.size());
+  const Time now = clock_.now();
   for (const ServerRow& row : servers.rows) {
     if (row.server == options_.self) continue;
     listed.push_back(row.server);
-    if (row.lease == ServerRow::Lease::expired && !is_guest) dead_.insert(row.server);
+    const bool is_expired = row.lease == ServerRow::Lease::expired;
+    const bool is_unknown = row.lease_left == lease_unknown;
+    leases.emplace_back(row.server, is_expired ? now : now + (is_unknown ? options_.lease : row.lease_left));
+    const bool may_sweep = !is_guest && (!sweeps_from_ || *sweeps_from_ <= now);
+    if (is_expired && may_sweep) dead_.insert(row.server);
+    if (is_expired && !is_guest) events_.on_server_expired(row.server);
   }
   std::sort(listed.begin(), listed.end());
+  std::sort(leases.begin(), leases.end());
   std::vector<ServerId> gone;
   std::set_difference(known_.begin(), known_.end(), listed.begin(), listed.end(), std::back_inserter(gone));
   known_ = std::move(listed);
   for (const ServerId& server : gone) events_.on_server_gone(server);
+  events_.on_leases(Leases(std::move(leases)));
   sweep_next();
 }
 
@@ -183,6 +224,7 @@ void Keeper::on_swept(const Swept& swept) {
     ++figures_.sweeps;
     figures_.rows_swept += swept.rows_removed;
     figures_.memberships_swept += swept.memberships_removed;
+    events_.on_swept_server(*server, swept);
     if (std::erase(known_, *server) != 0) events_.on_server_gone(*server);
   } else if (swept.result == Errc::conflict) {
     ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells
@@ -195,11 +237,16 @@ void Keeper::on_swept(const Swept& swept) {
 void Keeper::probe() {
   const Time now = clock_.now();
   probe_at_ = now + std::chrono::duration_cast<Duration>(options_.probe_every);
-  probes_unheard_ = probe_heard_ == probe_nonce_ ? 0 : probes_unheard_ + 1;
+  const bool is_heard = std::exchange(has_heard_, false) || probe_heard_ == probe_nonce_;
+  probes_unheard_ = is_heard ? 0 : probes_unheard_ + 1;
+  if (is_heard) remakes_ = 0;
   if (probes_unheard_ >= options_.probes_max) {
     if (readiness_.inbox == Readiness::Light::green) ++figures_.times_deaf;
     set_light(&Readiness::inbox, Readiness::Light::red);
+  }
+  if (probes_unheard_ >= patience()) {
     probes_unheard_ = 0;
+    remakes_ = std::min(remakes_ + 1, remakes_max);
     bus_.resubscribe();
   }
   ++probe_nonce_;
@@ -209,6 +256,16 @@ void Keeper::probe() {
   const auto store_ms = std::chrono::duration_cast<std::chrono::milliseconds>(store_time(now).time_since_epoch());
   bus_.publish(ticket(Call::probe), Channel{ChannelKind::inbox, options_.self.str()},
                batch.finish(options_.keys, options_.self.view(), store_ms));
+}
+
+std::uint32_t Keeper::patience() const {
+  return is_unlistened_ ? options_.probes_max : (2 * options_.probes_max) << remakes_;
+}
+
+void Keeper::on_heard() {
+  if (phase_ != Phase::running) return;
+  has_heard_ = true;
+  set_light(&Readiness::inbox, Readiness::Light::green);
 }
 
 void Keeper::on_probe(std::string_view bytes) {
@@ -221,7 +278,7 @@ void Keeper::on_probe(std::string_view bytes) {
   if (entry == nullptr || entry->nonce <= probe_heard_ || entry->nonce > probe_nonce_) return;
   ++figures_.probes_heard;
   probe_heard_ = entry->nonce;
-  set_light(&Readiness::inbox, Readiness::Light::green);
+  on_heard();
 }
 
 // ---------------------------------------------------------------- inputs
@@ -230,16 +287,31 @@ void Keeper::on_answer(Ticket ticket, Answer&& answer) {
   const auto call = static_cast<Call>((ticket.value >> 48) & 0xFF);
   if (phase_ == Phase::stopping && call == Call::resign) phase_ = Phase::stopped;
   if (phase_ != Phase::running) return;
-  if (auto* renewed = std::get_if<Renewed>(&answer)) return on_renewed(*renewed);
+  if (auto* renewed = std::get_if<Renewed>(&answer)) {
+    if (ticket == renew_ticket_ && renew_sent_) on_renewed(*renewed);
+    return;
+  }
   if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(*servers);
   if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
-  if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
-    if (subscribed->result == Errc::ok) {
-      probe_at_ = clock_.now();
-    } else {
-      bus_.subscribe(this->ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
-    }
+  if (auto* subscribed = std::get_if<Subscribed>(&answer)) return on_subscribed(*subscribed);
+  if (auto* published = std::get_if<Published>(&answer)) {
+    is_unlistened_ = published->result == Errc::ok && published->receivers == 0;
   }
+}
+
+void Keeper::subscribe() {
+  subscribe_at_.reset();
+  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+}
+
+void Keeper::on_subscribed(const Subscribed& subscribed) {
+  if (subscribed.result == Errc::ok) {
+    subscribe_wait_ = subscribe_wait_min;
+    probe_at_ = clock_.now();
+    return;
+  }
+  subscribe_at_ = clock_.now() + subscribe_wait_;
+  subscribe_wait_ = std::min(subscribe_wait_ * 2, subscribe_wait_max);
 }
 
 void Keeper::on_resubscribed() {
@@ -257,6 +329,7 @@ void Keeper::on_store_state(StoreState state) {
     renew_at_ = clock_.now();
   } else {
     set_light(&Readiness::store, Readiness::Light::red);
+    wake_up();
   }
 }
 
@@ -269,12 +342,13 @@ void Keeper::on_time() {
   }
   if (renew_at_ && *renew_at_ <= now) renew();
   if (probe_at_ && *probe_at_ <= now) probe();
+  if (subscribe_at_ && *subscribe_at_ <= now) subscribe();
 }
 
 std::optional<Time> Keeper::next_deadline() const {
   if (phase_ != Phase::running) return std::nullopt;
   std::optional<Time> next = renew_at_;
-  for (const auto& at : {probe_at_, lease_until_}) {
+  for (const auto& at : {probe_at_, lease_until_, subscribe_at_}) {
     if (at) keep_earlier(next, *at);
   }
   return next;

@@ -23,13 +23,20 @@ struct Limits {
   std::size_t route_messages_max = 1'024;         // messages waiting for one lookup; above: dropped(capacity)
   std::size_t route_bytes_max = 4 * 1024 * 1024;  // their bytes
   std::size_t link_bytes_max = 16 * 1024 * 1024;  // waiting for one other shard while the bus is slow or down
-  std::size_t receipts_max = 262'144;             // receipts awaited by a shard; above: the answer is `unknown` at once
+  std::size_t receipts_max = 262'144;             // receipts awaited by a shard; above: dropped(capacity)
   std::uint8_t hops_max = 2;                      // servers that a message may visit in search of its client
   std::uint32_t devices_max = 8;                  // connections of a client under the policy `multi`
 
-  Duration receipt_timeout = std::chrono::seconds{5};  // then the word is `unknown`
-  Duration send_deadline = std::chrono::seconds{5};    // waiting for a lookup or the bus; then dropped(expired)
-  Duration account_every = std::chrono::seconds{1};    // how often a receiver tells a sender how far it is
+  Duration receipt_timeout = std::chrono::seconds{5};  // of pushes and commands carried out elsewhere
+  /// From the submission of a message: it is not delivered later, anywhere, and what still waits is dropped(expired).
+  Duration send_deadline = std::chrono::seconds{5};
+  /// Then, if no receipt has come, the outcome is `unknown`: half a second for a receipt's way back, and for two
+  /// servers whose store clocks differ.
+  Duration outcome_grace = std::chrono::milliseconds{500};
+  Duration account_every = std::chrono::seconds{1};  // how often a receiver tells a sender how far it is
+  /// A peer that has not answered the oldest batch for this long and has not spoken since is suspect: who sends to its
+  /// clients looks them up first. An account is due after account_every.
+  Duration silent_after = std::chrono::milliseconds{1'500};
   Duration drain_max = std::chrono::seconds{1};  // newer messages wait this long at most for older ones to come back
   Duration multi_route_ttl = std::chrono::seconds{1};  // policy `multi`: how long a new device may be missed
 
@@ -43,6 +50,11 @@ struct Limits {
 
   RateLimit client_rate;  // sends and pushes of one client, wherever it is connected
   RateLimit room_rate;    // pushes into one room, by anybody
+  // What the other work of one client may cost, as its shard counts it: far above what programs do, far below what
+  // hurts.
+  RateLimit join_rate{200, std::chrono::seconds{1}, 2'000};  // joins; at once: twice as many as rooms_per_client_max
+  RateLimit leave_rate{200, std::chrono::seconds{1}, 2'000};
+  RateLimit members_rate{50, std::chrono::seconds{1}, 500};                           // pages of members
   enum class OverRate : std::uint8_t { refuse, close } over_rate = OverRate::refuse;  // close: 4029
 
   /// How long an owner row stays in the store after its last claim, which is made again each third of that; 0: until
@@ -50,6 +62,10 @@ struct Limits {
   std::chrono::milliseconds owner_ttl{0};
   std::uint32_t reassert_batch = 256;  // claims re-asserted per pace step: a healed store is not flooded
   Duration reassert_pace = std::chrono::milliseconds{5};
+  /// Each connection's row and places are looked for in the store about once in this time, or as fast as verify_batch
+  /// of them each 20 ms allow; what is missing is claimed again. 0: never, for a store that loses nothing by itself.
+  Duration verify_every{0};
+  std::uint32_t verify_batch = 200;
   std::uint32_t link_in_flight_max = 32;  // batches published and not yet answered, per link
 };
 

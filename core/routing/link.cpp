@@ -23,10 +23,12 @@ std::uint64_t Link::add(const Entry& entry) {
     writer_.emplace(context_.self.server.view(), context_.self.shard, peer_.shard, base_, next_seq_);
     writer_first_ = next_seq_;
     writer_messages_ = 0;
+    has_writer_messages_ = false;
   }
   writer_->add(entry);
   if (const auto* message = std::get_if<EntryMessage>(&entry); message != nullptr && !message->is_copy) {
-    ++writer_messages_;
+    has_writer_messages_ = true;
+    if (message->receipt == 0) ++writer_messages_;
   }
   const std::uint64_t seq = next_seq_++;
   if (writer_->is_full()) seal();
@@ -42,7 +44,7 @@ void Link::seal() {
   batch.sealed = now;
   batch.bytes = writer_->finish(context_.keys, peer_.server.view(), store_ms);
   queued_bytes_ += batch.bytes.size();
-  if (writer_messages_ != 0) ledger_.push_back({writer_first_, next_seq_, writer_messages_, batch.serial, now});
+  if (has_writer_messages_) ledger_.push_back({writer_first_, next_seq_, writer_messages_, batch.serial, now});
   queue_.push_back(std::move(batch));
   writer_.reset();
 }
@@ -139,7 +141,7 @@ Link::Settled Link::settle(const EntryAccount& account_in) {
 }
 
 bool Link::is_settled(std::uint64_t seq) const {
-  if (writer_ && writer_messages_ != 0 && seq >= writer_first_) return false;
+  if (writer_ && has_writer_messages_ && seq >= writer_first_) return false;
   return ledger_.empty() || ledger_.front().first_seq > seq;
 }
 

@@ -8,7 +8,8 @@
 // A batch is published again after a failure with the same sequence numbers: the receiver drops a second
 // copy, so a lost reply costs nothing and nothing arrives twice. The ledger remembers only how many messages
 // each published batch held; the peer's account, cumulative, says in which words they ended. What the
-// account passes over without a word was lost on the bus.
+// account passes over without a word was lost on the bus. A message that asked for a receipt is none of the account's
+// business: its outcome is what its sender is told, by the receipt or by its absence.
 //
 // Thread-safety: none. Bounds: the caller refuses messages above link_bytes_max; in flight: link_in_flight_max.
 #pragma once
@@ -88,7 +89,7 @@ public:
   [[nodiscard]] std::optional<Time> oldest_unsettled() const;
   /// An account was asked for and has not come yet.
   std::optional<Time> account_asked;
-  /// A message that we sent there came back.
+  /// A message without a receipt that we sent there came back.
   void note_returned() { ++returned_received_; }
 
   // ---- in
@@ -123,12 +124,16 @@ public:
   bool is_dirty = false;        // on the list of links to flush
   bool is_watched = false;      // on the list of links that something is unfinished on
   bool is_peer_absent = false;  // the last publish found nobody there
+  bool is_suspect = false;      // silent for too long: Limits::silent_after
+  /// Its server's lease ends then, as far as is known: nothing is published to it later. Time::max(): the peer has no
+  /// lease (a guest), or is this server itself.
+  Time leased_until = Time::max();
 
 private:
   struct LedgerEntry {
     std::uint64_t first_seq = 0;
     std::uint64_t end_seq = 0;
-    std::uint64_t messages = 0;
+    std::uint64_t messages = 0;  // those whose outcome the account tells: without a receipt, and no copies
     std::uint64_t serial = 0;
     Time sealed{};
   };
@@ -143,7 +148,8 @@ private:
   std::uint64_t next_seq_;
   std::optional<BatchWriter> writer_;  // the open batch
   std::uint64_t writer_first_ = 0;
-  std::uint64_t writer_messages_ = 0;  // in the open batch, copies left out
+  std::uint64_t writer_messages_ = 0;  // in the open batch: those whose outcome the account tells
+  bool has_writer_messages_ = false;   // messages of any kind
   std::vector<Batch> queue_;           // sealed: those in flight first, then those that wait. Few: all but one full
   std::size_t in_flight_ = 0;
   std::size_t queued_bytes_ = 0;

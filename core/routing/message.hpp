@@ -22,7 +22,8 @@ struct Message {
   std::uint8_t hops = 0;
   bool is_copy = false;
   std::string copies;
-  Time since{};  // when it began to wait here
+  std::uint64_t deadline = 0;  // EntryMessage::deadline
+  Time since{};                // when it began to wait here
 
   Message(const EntryMessage& entry, Time now)
       : from(entry.from),
@@ -32,6 +33,7 @@ struct Message {
         hops(entry.hops),
         is_copy(entry.is_copy),
         copies(entry.copies),
+        deadline(entry.deadline),
         since(now) {}
   [[nodiscard]] EntryMessage entry() const {
     return EntryMessage{.receipt = receipt,
@@ -41,7 +43,8 @@ struct Message {
                         .to = to,
                         .data = data,
                         .is_fresh = false,
-                        .copies = copies};
+                        .copies = copies,
+                        .deadline = deadline};
   }
   [[nodiscard]] std::size_t bytes() const {
     return from.size() + to.size() + data.size() + copies.size() + sizeof(Message);

@@ -26,6 +26,7 @@ void Ownership::claim(Session& session) {
 
 void Ownership::ask(Session& session) {
   if (session.claim != Session::Claim::held) session.claim = Session::Claim::asked;
+  ++claims_out_;
   context_.ports.directory.claim(Call{CallKind::claim, claim_number(session.id)}.ticket(),
                                  ClaimRequest{.client = session.client,
                                               .at = attachment(session.id),
@@ -69,19 +70,45 @@ void Ownership::renew() {
   }
 }
 
-void Ownership::release(const Session& session) {
+void Ownership::release(const Session& session, When when) {
   ++context_.stats.releases;
+  Release release{session.client, attachment(session.id)};
+  if (when == When::later || is_claim_out(session.id)) {
+    put_off_.emplace(claim_number(session.id), std::move(release));
+    return;
+  }
+  ask(std::move(release));
+}
+
+void Ownership::ask(Release release) {
   const std::uint64_t number = ++releases_;
-  releases_out_.emplace(number, Release{session.client, attachment(session.id)});
-  context_.ports.directory.release(Call{CallKind::release, number}.ticket(), session.client, attachment(session.id));
+  context_.ports.directory.release(Call{CallKind::release, number}.ticket(), release.client, release.at);
+  releases_out_.emplace(number, std::move(release));
+}
+
+void Ownership::release_now(ConnId conn) {
+  if (auto node = put_off_.extract(claim_number(conn)); !node.empty()) ask(std::move(node.mapped()));
+}
+
+bool Ownership::is_claim_out(ConnId conn) {
+  if (context_.options.policy != SessionPolicy::single) return false;
+  const Session* session = context_.sessions.find(conn);
+  return session != nullptr ? session->claim == Session::Claim::asked : put_off_.contains(claim_number(conn));
 }
 
 void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
+  if (claims_out_ != 0) --claims_out_;
   Session* session = context_.sessions.at(static_cast<std::uint32_t>(number & 0xFFFFFF));
   if (session == nullptr || claim_number(session->id) != number || session->phase != Session::Phase::open) {
     // The claim took effect even if its connection has closed since: the displaced must hear of it.
-    for (const Attachment& at : claimed.displaced) events_.on_displaced(at);
-    return;
+    ConnId conn;
+    if (session != nullptr && claim_number(session->id) == number) {
+      session->claim = Session::Claim::held;  // or not: its release tells
+      conn = session->id;
+    } else if (const auto closed = put_off_.find(number); closed != put_off_.end()) {
+      conn = closed->second.at.conn;
+    }
+    return events_.on_late_claim(conn, std::move(claimed.displaced));
   }
   switch (claimed.result) {
     case Errc::ok:
@@ -92,16 +119,27 @@ void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
       ++context_.stats.claims_superseded;
       return events_.on_claim_refused(*session, Errc::superseded, "a newer connection of this client took over");
     case Errc::unavailable:
+      pause_until_ = context_.now() + refused_pause;
+      return postpone(*session);
     case Errc::timeout:
-      // The connection stays: clients of this server still reach it, and it is claimed when the store is back.
-      ++context_.stats.claims_failed;
-      session->claim = Session::Claim::unclaimed;
-      if (context_.store == StoreState::up) walk(Walk::unclaimed);
-      return events_.on_claim_postponed(*session);
+      return postpone(*session);
     default:
+      // It has been welcomed, and what it is refused now it has had before: it stays, and asks again.
+      if (!session->outbox.is_held()) {
+        pause_until_ = context_.now() + refused_pause;
+        return postpone(*session);
+      }
       ++context_.stats.claims_failed;
       return events_.on_claim_refused(*session, claimed.result, claimed.detail);
   }
+}
+
+// The connection stays: clients of this server still reach it, and it is claimed when the store takes the claim.
+void Ownership::postpone(Session& session) {
+  ++context_.stats.claims_failed;
+  session.claim = Session::Claim::unclaimed;
+  if (context_.store == StoreState::up) walk(Walk::unclaimed);
+  events_.on_claim_postponed(session);
 }
 
 void Ownership::on_released(std::uint64_t number, const Released& released) {
@@ -116,6 +154,7 @@ void Ownership::on_released(std::uint64_t number, const Released& released) {
     releases_to_retry_.pop_front();
   }
   releases_to_retry_.push_back(std::move(node.mapped()));
+  if (released.result == Errc::unavailable) pause_until_ = context_.now() + refused_pause;
   if (context_.store == StoreState::up) walk(Walk::unclaimed);
 }
 
@@ -124,9 +163,7 @@ std::uint32_t Ownership::retry_releases() {
   for (; !releases_to_retry_.empty() && made < context_.limits().reassert_batch; ++made) {
     Release release = std::move(releases_to_retry_.front());
     releases_to_retry_.pop_front();
-    const std::uint64_t number = ++releases_;
-    context_.ports.directory.release(Call{CallKind::release, number}.ticket(), release.client, release.at);
-    releases_out_.emplace(number, std::move(release));
+    ask(std::move(release));
   }
   return made;
 }
@@ -134,7 +171,10 @@ std::uint32_t Ownership::retry_releases() {
 void Ownership::reassert() { walk(Walk::all); }
 
 // What has expired while the store was away is claimed again.
-void Ownership::on_store_up() { walk(renew_at_ ? Walk::rows : Walk::unclaimed); }
+void Ownership::on_store_up() {
+  pause_until_.reset();
+  walk(renew_at_ ? Walk::rows : Walk::unclaimed);
+}
 
 std::optional<Time> Ownership::next_deadline() const {
   std::optional<Time> next;
@@ -166,6 +206,10 @@ void Ownership::on_time() {
 void Ownership::go_on() {
   walk_at_.reset();
   if (context_.store == StoreState::down) return;  // on_store_up() goes on
+  if (walk_slot_ == 0 && pause_until_ && *pause_until_ > context_.now()) {
+    walk_at_ = pause_until_;
+    return;
+  }
   std::uint32_t claimed = retry_releases();
   const std::uint32_t slots = walk_ == Walk::none ? 0 : context_.sessions.slots_end();
   for (; walk_slot_ < slots && claimed < context_.limits().reassert_batch; ++walk_slot_) {

@@ -32,11 +32,15 @@ namespace wsr {
 
 enum class SessionPolicy : std::uint8_t { single, multi };
 
+inline constexpr std::chrono::milliseconds lease_unknown = std::chrono::milliseconds::max();
+
 struct OwnerRow {
   ClientId client;
   Attachment at;
   Epoch epoch;
   StoreTime claimed_at{};  // when the connection was accepted, on the store's clock
+  /// How much longer its server's lease stands at least, at the moment of the answer; lease_unknown: not told.
+  std::chrono::milliseconds lease_left = lease_unknown;
 };
 
 struct ClaimRequest {
@@ -84,6 +88,9 @@ struct ServerInfo {
   std::string url;  // where its HTTP API listens; empty for one that only sends
   std::uint64_t connections = 0;
   std::uint32_t shards = 1;
+  std::uint32_t bus_version = 0;       // of the format of batches that it speaks; 0: it did not say
+  std::string version = {};            // of its program; empty: it did not say (an older server)
+  std::chrono::milliseconds lease{0};  // its length: the store notes that of the last renewal; 0: an older server
 };
 struct Renewed {
   Errc result = Errc::ok;  // ok | conflict (being swept: try again soon) | unavailable | timeout
@@ -95,6 +102,7 @@ struct ServerRow {
   ServerInfo info;
   StoreTime renewed_at{};
   enum class Lease : std::uint8_t { held, expired } lease = Lease::held;
+  std::chrono::milliseconds lease_left = lease_unknown;  // of a lease that is held, at the moment of the answer
 };
 struct Servers {
   Errc result = Errc::ok;
@@ -190,6 +198,9 @@ public:
   /// about how many; "0" begins.
   virtual void held(Ticket ticket, const ServerId& server, std::string_view cursor,
                     std::uint32_t count) = 0;  // -> Held
+  /// Which of these the store does not have, or not in full: a store that is short of memory may have evicted them, and
+  /// people delete keys. REQUIRES: rows and places of one server. Work: O(rows and places), a few reads each.
+  virtual void missing(Ticket ticket, const Held& expected) = 0;  // -> Held
   virtual void renew(Ticket ticket, const ServerId& server, const ServerInfo& info,
                      std::chrono::milliseconds lease) = 0;  // -> Renewed
   /// Gives the lease up at once and removes the server from the registry (a graceful stop).

@@ -7,7 +7,7 @@ void RoomChannels::need(LocalRoom& room) {
     lingering_.erase({*room.linger_at, room.number});
     room.linger_at.reset();
   }
-  if (room.channel != LocalRoom::Channel::none) return;
+  if (room.channel != LocalRoom::Channel::none && room.channel != LocalRoom::Channel::refused) return;
   room.channel = LocalRoom::Channel::asked;
   const std::uint64_t call = ++calls_;
   asked_.emplace(call, room.number);
@@ -27,7 +27,9 @@ void RoomChannels::on_subscribed(std::uint64_t number, const Subscribed& subscri
   // A room is not forgotten while its subscription is under way, so the number still is this room's.
   LocalRoom* room = rooms_.at(asked.mapped());
   if (room == nullptr) return;
-  room->channel = subscribed.result == Errc::ok ? LocalRoom::Channel::held : LocalRoom::Channel::none;
+  const bool is_held = subscribed.result == Errc::ok;
+  room->channel = is_held ? LocalRoom::Channel::held : LocalRoom::Channel::refused;
+  if (is_held) room->held_since = context_.ports.clock.store_now();
   events_.on_channel(*room, subscribed.result);
   release(*room);
 }
@@ -69,7 +71,7 @@ void RoomChannels::on_time() {
       release(room);  // its answer is still to come
       continue;
     }
-    if (room.channel == LocalRoom::Channel::held) {
+    if (room.channel != LocalRoom::Channel::none) {  // the bus goes on trying what it was refused
       context_.ports.bus.unsubscribe(Call{CallKind::channel, ++calls_}.ticket(),
                                      Channel{ChannelKind::room, room.name.str()}, Match::exact);
     }

@@ -16,6 +16,9 @@ std::chrono::milliseconds millis(StoreTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
 }
 
+/// A message waits this long at most between its signature and the channel, in a busy sender and a busy store.
+constexpr std::chrono::seconds signed_before_max{2};
+
 /// One message in the forms that the sessions of this shard want, each encoded when it is first asked for.
 class SharedFrame {
 public:
@@ -98,6 +101,8 @@ void RoomFanout::on_published(std::uint64_t number, const Published& published) 
   }
   pushed.is_published = true;
   pushed.receivers = published.receivers;
+  pushed.ask_at = context_.now() + patience;
+  impatient_.emplace(pushed.ask_at, number);
   end_if_complete(number);
 }
 
@@ -122,19 +127,57 @@ RoomPushed RoomFanout::sum_of(const Pushed& pushed) {
     if (each.connections != 0) ++sum.servers;
     sum.connections += each.connections;
   }
-  sum.unknown = pushed.receivers - std::min(pushed.receivers, pushed.complete);
+  if (pushed.expected) {
+    sum.unknown = static_cast<std::uint64_t>(
+        std::count_if(pushed.expected->begin(), pushed.expected->end(),
+                      [&pushed](const ServerId& server) { return !pushed.is_answered_by(server); }));
+  } else {
+    sum.unknown = pushed.receivers - std::min(pushed.receivers, pushed.complete);
+  }
   return sum;
+}
+
+bool RoomFanout::Pushed::is_answered_by(const ServerId& server) const {
+  return std::any_of(answering.begin(), answering.end(), [&server](const Answering& each) {
+    return each.server == server && each.parts_left == 0;
+  });
+}
+
+void RoomFanout::on_info(std::uint64_t number, const RoomInfo& info) {
+  const auto found = pushes_.find(number);
+  if (found == pushes_.end() || info.result != Errc::ok) return;
+  auto& expected = found->second.expected.emplace();
+  for (const auto& [server, members] : info.servers) {
+    // One that the registry did not know when it was read last may have come since.
+    const auto until = leased_until_(server);
+    if (server == context_.options.self.server || !until || *until > context_.now()) expected.push_back(server);
+  }
+  end_if_complete(number);
+}
+
+void RoomFanout::on_server_gone(const ServerId& server) {
+  std::vector<std::uint64_t> waiting;
+  for (auto& [number, pushed] : pushes_) {
+    if (pushed.expected && std::erase(*pushed.expected, server) != 0) waiting.push_back(number);
+  }
+  std::sort(waiting.begin(), waiting.end());  // not in the order of a hash table
+  for (const std::uint64_t number : waiting) end_if_complete(number);
 }
 
 void RoomFanout::end_if_complete(std::uint64_t number) {
   const Pushed& pushed = pushes_.at(number);
-  if (pushed.is_published && pushed.complete >= pushed.receivers) finish(number, sum_of(pushed));
+  if (!pushed.is_published) return;
+  const bool is_complete = pushed.complete >= pushed.receivers ||
+                           (pushed.expected && std::all_of(pushed.expected->begin(), pushed.expected->end(),
+                                                           [&](const auto& each) { return pushed.is_answered_by(each); }));
+  if (is_complete) finish(number, sum_of(pushed));
 }
 
 void RoomFanout::finish(std::uint64_t number, const RoomPushed& done) {
   const auto node = pushes_.extract(number);
   const Pushed& pushed = node.mapped();
   if (pushed.deadline != Time{}) deadlines_.erase({pushed.deadline, number});
+  if (pushed.ask_at != Time{}) impatient_.erase({pushed.ask_at, number});
   if (pushed.conn == ConnId{}) {
     if (pushed.wait == Wait::for_word) context_.ports.application.on_pushed(pushed.ticket, done);
     return;
@@ -160,7 +203,11 @@ void RoomFanout::on_event(std::string_view name, std::string_view bytes, std::ui
   if (room != nullptr && room->channel != LocalRoom::Channel::held) room = nullptr;
   if (const auto* message = std::get_if<RoomMessage>(&event)) return take(room, name, *message, parts);
   if (const auto* presence = std::get_if<PresenceEvent>(&event)) {
-    if (room != nullptr) take(*room, *presence);
+    if (!is_believable(*presence)) {
+      ++context_.stats.bad_batches;
+    } else if (room != nullptr) {
+      take(*room, *presence);
+    }
     return;
   }
   ++context_.stats.bad_batches;
@@ -174,8 +221,11 @@ void RoomFanout::take(LocalRoom* room, std::string_view name, const RoomMessage&
   }
   const ShardAddress sender{*server, message.from_shard};
   std::uint64_t connections = 0;
+  if (room != nullptr && !note_heard(*room, message, sender)) {
+    ++context_.stats.bad_batches;
+    return;
+  }
   if (room != nullptr && room->is_used()) {
-    note_heard(*room, message, sender);
     text_.clear();
     append_room_message(text_, name, message.from, message.data);
     SharedFrame frame(text_);
@@ -205,13 +255,25 @@ void RoomFanout::take(LocalRoom* room, std::string_view name, const RoomMessage&
   tell_(sender, receipt);
 }
 
-void RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender) {
+bool RoomFanout::is_believable(const PresenceEvent& event) const {
+  const auto latest = (context_.ports.clock.store_now() + version_ahead_max).time_since_epoch().count();
+  return event.version <= static_cast<std::uint64_t>(std::max<std::int64_t>(latest, 0));
+}
+
+bool RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender) {
   auto heard = std::find_if(room.heard.begin(), room.heard.end(),
                             [&sender](const LocalRoom::Heard& each) { return each.sender == sender; });
   if (heard == room.heard.end()) {
+    const bool is_old = message.time.count() != 0 && message.time + signed_before_max < millis(room.held_since);
+    if (is_old) return false;
     if (room.heard.size() >= LocalRoom::heard_max) room.heard.erase(room.heard.begin());
     room.heard.push_back({sender, message.base, message.seq + 1});
-    return;
+    return true;
+  }
+  // Another numbering begins at the store's time, so above all that came before. Without a base nothing is numbered.
+  const bool is_numbered = message.base != 0;
+  if (is_numbered && (message.base < heard->base || (message.base == heard->base && message.seq < heard->next))) {
+    return false;
   }
   if (heard->base == message.base && message.seq > heard->next) {
     ++context_.stats.room_gaps;
@@ -219,6 +281,7 @@ void RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const S
   }
   heard->base = message.base;
   heard->next = message.seq + 1;
+  return true;
 }
 
 void RoomFanout::tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version) {
@@ -306,10 +369,21 @@ void RoomFanout::on_channel(const LocalRoom& room, Errc result) {
 // ---------------------------------------------------------------- time
 
 std::optional<Time> RoomFanout::next_deadline() const {
-  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
+  std::optional<Time> next;
+  for (const auto* set : {&deadlines_, &impatient_}) {
+    if (!set->empty() && (!next || set->begin()->first < *next)) next = set->begin()->first;
+  }
+  return next;
 }
 
 void RoomFanout::on_time() {
+  while (!impatient_.empty() && impatient_.begin()->first <= context_.now()) {
+    const std::uint64_t number = impatient_.begin()->second;
+    impatient_.erase(impatient_.begin());
+    Pushed& pushed = pushes_.at(number);
+    pushed.ask_at = Time{};
+    context_.ports.rosters.info(Call{CallKind::publish, number}.ticket(), RoomName::trusted(pushed.room));
+  }
   while (!deadlines_.empty() && deadlines_.begin()->first <= context_.now()) {
     const std::uint64_t number = deadlines_.begin()->second;
     const Pushed& pushed = pushes_.at(number);

@@ -4,9 +4,16 @@
 //     ▲         │ receivers                                │
 //     └─ servers, connections ◀── EntryRoomReceipt ────────┘   (only if the sender wants to know)
 //
+// How many receipts are to come PUBLISH tells, and it counts servers that are dead or stand still. So when some are
+// missing after `patience`, the roster is asked which servers have members: only those that hold their lease are waited
+// for.
+//
 // All members, also those of the sender's own shard, get messages and presence events from the channel, so all see one
 // order (G7). A message is encoded once a shard and its bytes are shared by all outboxes. At most once (G6): a push
 // that the store has not answered is not repeated.
+//
+// What is heard twice is delivered once, and presence events that no roster can have made are dropped: with --bus-key
+// whoever can only PUBLISH repeats nothing and breaks no room.
 //
 // A roster with more than presence_events_max clients speaks in counts: at most one each presence_count_every.
 //
@@ -15,6 +22,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -35,13 +43,25 @@ public:
   /// `tell`: an entry for another shard, never for this one.
   using Tell = std::function<void(const ShardAddress& to, const Entry& entry)>;
 
-  RoomFanout(RouterContext& context, Delivery& delivery, RoomChannels& channels, RoomFlow& flow, Tell tell)
-      : context_(context), delivery_(delivery), channels_(channels), flow_(flow), tell_(std::move(tell)) {}
+  /// When a server's lease ends, as far as is known.
+  using LeasedUntil = std::function<std::optional<Time>(const ServerId&)>;
+
+  RoomFanout(RouterContext& context, Delivery& delivery, RoomChannels& channels, RoomFlow& flow, Tell tell,
+             LeasedUntil leased_until)
+      : context_(context),
+        delivery_(delivery),
+        channels_(channels),
+        flow_(flow),
+        tell_(std::move(tell)),
+        leased_until_(std::move(leased_until)) {}
 
   /// Publishes what was admitted.
   void push(const Utterance& utterance);
   void on_published(std::uint64_t number, const Published& published);
   void on_receipt(const ShardAddress& from, const EntryRoomReceipt& receipt);
+  /// Who has members in the room of a push whose receipts have not all come.
+  void on_info(std::uint64_t number, const RoomInfo& info);
+  void on_server_gone(const ServerId& server);
 
   /// What the channel of `room` brought; `parts`: shards of this server that get it.
   void on_event(std::string_view room, std::string_view bytes, std::uint32_t parts);
@@ -70,8 +90,12 @@ private:
     };
     std::vector<Answering> answering;
     std::uint64_t complete = 0;  // servers of whom all parts have come
-    Time deadline{};
+    /// Servers to be waited for, as the roster and the registry say; none: as many as `receivers`.
+    std::optional<std::vector<ServerId>> expected;
+    Time deadline{}, ask_at{};
+    [[nodiscard]] bool is_answered_by(const ServerId& server) const;
   };
+  static constexpr Duration patience = std::chrono::milliseconds{100};  // a receipt takes two hops: a few milliseconds
   struct Numbering {
     std::uint64_t base = 0;
     std::uint64_t next = 0;
@@ -85,7 +109,10 @@ private:
   void take(LocalRoom* room, std::string_view name, const RoomMessage& message, std::uint32_t parts);
   void take(LocalRoom& room, const PresenceEvent& event);
   void tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version);
-  void note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
+  /// False: it has been heard before. Its sender's shard numbers what it publishes in a room and never repeats it.
+  [[nodiscard]] bool note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);
+  /// Far above the store's clock there is no version: the event was not published by a roster.
+  [[nodiscard]] bool is_believable(const PresenceEvent& event) const;
   void tell_presence(LocalRoom& room, std::string_view event, std::string_view client, std::uint64_t size,
                      std::uint64_t version);
 
@@ -94,8 +121,10 @@ private:
   RoomChannels& channels_;
   RoomFlow& flow_;
   Tell tell_;
+  LeasedUntil leased_until_;
   std::unordered_map<std::uint64_t, Pushed> pushes_;
   std::set<std::pair<Time, std::uint64_t>> deadlines_;
+  std::set<std::pair<Time, std::uint64_t>> impatient_;  // when to ask the roster
   std::uint64_t last_ = 0;
   TextMap<Numbering> numberings_;
   std::string text_;  // a message being encoded

@@ -246,7 +246,7 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
   if (owners.result != Errc::ok) {
     if (flow.stay != 0) {
       unfinished_devices_.insert_or_assign({flow.client, flow.room}, flow.stay);
-      retry_later();
+      retry_after_refusal();
     }
     return finish(number, RoomDone{owners.result, 0, 0, store_sentence(owners.result)});
   }
@@ -500,6 +500,25 @@ bool RoomFlow::take_back(const RoomName& room, const ClientId& client, const Att
   return true;
 }
 
+void RoomFlow::add_places(const Session& session, std::vector<wsr::Held::Place>& places) {
+  for (const std::uint32_t number : session.rooms) {
+    LocalRoom* room = channels_.rooms().at(number);
+    RoomMember* member = room == nullptr ? nullptr : room->find(session.id);
+    // What is under way is not there yet, or not any more.
+    const bool is_settled = member != nullptr && member->holder == 0 && !member->is_due && member->joined_version > 1 &&
+                            !flows_.contains(member->leaving) && join_after(*member, 0) == 0;
+    if (is_settled) places.push_back({room->name, session.client, attachment(session.id)});
+  }
+}
+
+void RoomFlow::put_back(Session& session, const RoomName& name) {
+  LocalRoom* room = channels_.rooms().find(name.view());
+  RoomMember* member = room == nullptr ? nullptr : room->find(session.id);
+  if (member == nullptr) return;
+  ++context_.stats.places_put_back;
+  join_again(session, *room, *member);
+}
+
 void RoomFlow::drop_all(ConnId conn, const Departed& departed) {
   for (const RoomName& room : departed.rooms) drop({room, departed.client, attachment(conn)});
 }
@@ -516,7 +535,7 @@ void RoomFlow::on_dropped(std::uint64_t number, const Left& left) {
   // Whatever the store's reason was: until this is done the roster lists somebody who is not there.
   Drop& what = node.mapped();
   unfinished_drops_.insert_or_assign({what.at.conn, what.room}, std::move(what));
-  retry_later();
+  retry_after_refusal();
 }
 
 void RoomFlow::retry_later() {
@@ -533,6 +552,7 @@ void RoomFlow::retry() {
   retry_joins();
   retry_drops();
   retry_devices();
+  retry_confirmations();
   if (has_unfinished()) retry_at_ = context_.now() + context_.limits().reassert_pace;
 }
 
@@ -579,6 +599,65 @@ bool RoomFlow::is_member_here(const ClientId& client, const RoomName& name) {
 
 void RoomFlow::on_presence(LocalRoom& room, const PresenceEvent& event) {
   if (event.kind == PresenceEvent::Kind::join) return;
+  if (context_.options.keys.keys.empty()) return take_leave(room, event);
+  for (Session* session = context_.sessions.newest(event.client); session != nullptr;
+       session = context_.sessions.next(*session)) {
+    if (room.find(session->id) == nullptr) continue;
+    Unconfirmed& leave = unconfirmed_[{session->client, room.name}];
+    const bool is_under_way = leave.asked != 0;
+    if (leave.version != 0 && leave.asked == 0) --unasked_;
+    leave = {event.kind, event.version, event.size, leave.asked, is_under_way};
+    if (!is_under_way) confirm(session->client, room.name, leave);
+    return;
+  }
+}
+
+void RoomFlow::confirm(const ClientId& client, const RoomName& room, Unconfirmed& leave) {
+  leave.asked = ++last_;
+  leave.is_newer = false;
+  confirmations_.emplace(leave.asked, std::pair(client, room));
+  context_.ports.rosters.find(ticket(leave.asked), room, client);
+}
+
+void RoomFlow::on_confirmed(std::uint64_t number, const RoomInfo& info) {
+  const auto asked = confirmations_.extract(number);
+  if (asked.empty()) return;
+  const auto& [client, name] = asked.mapped();
+  const auto found = unconfirmed_.find(asked.mapped());
+  if (found == unconfirmed_.end()) return;
+  Unconfirmed& leave = found->second;
+  if (leave.is_newer) return confirm(client, name, leave);
+  if (info.result != Errc::ok) {
+    leave.asked = 0;
+    ++unasked_;
+    return retry_after_refusal();
+  }
+  const Unconfirmed heard = leave;
+  unconfirmed_.erase(found);
+  LocalRoom* room = channels_.rooms().find(name.view());
+  if (room == nullptr) return;
+  // An event is published in the step that makes it: a roster that is behind it, or lists the client here, has not made
+  // it, or has joined the client again since.
+  const ServerId& self = context_.options.self.server;
+  const bool is_here = std::any_of(info.servers.begin(), info.servers.end(),
+                                   [&self](const auto& server) { return server.first == self; });
+  const bool is_behind = info.version != 0 && info.version < heard.version;
+  if (is_here || is_behind) {
+    ++context_.stats.bad_batches;
+    return;
+  }
+  take_leave(*room, {.kind = heard.kind, .version = heard.version, .size = heard.size, .client = client.view()});
+}
+
+void RoomFlow::retry_confirmations() {
+  if (unasked_ == 0) return;
+  unasked_ = 0;
+  for (auto& [whose, leave] : unconfirmed_) {
+    if (leave.asked == 0) confirm(whose.first, whose.second, leave);
+  }
+}
+
+void RoomFlow::take_leave(LocalRoom& room, const PresenceEvent& event) {
   for (Session* session = context_.sessions.newest(event.client); session != nullptr;
        session = context_.sessions.next(*session)) {
     RoomMember* member = room.find(session->id);

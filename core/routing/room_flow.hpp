@@ -84,6 +84,10 @@ public:
   void on_closed(Session& session);
   /// The store lists this attachment of ours in the room: drops it if nobody stands for it. True if so.
   bool take_back(const RoomName& room, const ClientId& client, const Attachment& at);
+  /// The rooms that the store has this connection in, as far as this shard knows.
+  void add_places(const Session& session, std::vector<wsr::Held::Place>& places);
+  /// The store has lost its place in this room: it joins again.
+  void put_back(Session& session, const RoomName& room);
   /// Its release was answered, or given up.
   void on_released(ConnId conn, Errc result);
   void on_store_up();
@@ -99,8 +103,12 @@ public:
   // ---- from other shards
   void on_command(const ShardAddress& from, const EntryRoomCommand& command);
   void on_answer(const EntryRoomAnswer& answer);
-  /// After the others have been told: what a leave means for the client's own connections here.
+  /// After the others have been told: what a leave means for the client's own connections here. Presence events bear
+  /// no signature. Where messages do (--bus-key), a leave is first held against the roster: who can only publish takes
+  /// nobody out of a room.
   void on_presence(LocalRoom& room, const PresenceEvent& event);
+  /// What the roster says about a client whose leave was heard.
+  void on_confirmed(std::uint64_t number, const RoomInfo& info);
   /// Holds back what a connection gets while its join is under way.
   void hold_back(const RoomMember& member, Frame frame, std::uint64_t version);
 
@@ -166,6 +174,13 @@ private:
     std::vector<RoomName> rooms;
     std::optional<Time> drop_at;
   };
+  struct Unconfirmed {  // a leave that was heard, and that the roster is asked about
+    PresenceEvent::Kind kind = PresenceEvent::Kind::leave;
+    std::uint64_t version = 0;
+    std::uint64_t size = 0;
+    std::uint64_t asked = 0;  // the call; 0: to be asked again
+    bool is_newer = false;    // this event came after the roster was asked
+  };
   struct Drop {
     RoomName room;
     ClientId client;
@@ -229,18 +244,23 @@ private:
   void say_left(Session& session, RoomMember& member, const LocalRoom& room, const PresenceEvent& event);
   [[nodiscard]] Frame left_frame(const Session& session, const LocalRoom& room, const PresenceEvent& event);
   void end_membership(LocalRoom& room, Session& session);
+  void take_leave(LocalRoom& room, const PresenceEvent& event);
+  void confirm(const ClientId& client, const RoomName& room, Unconfirmed& leave);
+  void retry_confirmations();
   void drop(Drop what);
   /// The client has been told that it is in, or was in before: the store has not taken it, and is asked again.
   void postpone_join(std::uint64_t number, RoomMember& member, Session& session);
   void try_join_later(const Session& session, const LocalRoom& room, RoomMember& member);
   void join_again(Session& session, const LocalRoom& room, RoomMember& member);
   void retry_later();
+  /// The store refuses: what is unfinished rests for retry_every.
+  void retry_after_refusal() { retry_at_ = context_.now() + retry_every; }
   void retry();
   void retry_joins();
   void retry_drops();
   void retry_devices();
   [[nodiscard]] bool has_unfinished() const {
-    return !unfinished_drops_.empty() || !unfinished_joins_.empty() || !unfinished_devices_.empty();
+    return !unfinished_drops_.empty() || !unfinished_joins_.empty() || !unfinished_devices_.empty() || unasked_ != 0;
   }
   [[nodiscard]] bool is_member_here(const ClientId& client, const RoomName& room);
   void drop_all(ConnId conn, const Departed& departed);
@@ -262,6 +282,9 @@ private:
   std::map<std::pair<ConnId, RoomName>, Drop> unfinished_drops_;  // that the store did not take
   std::set<std::pair<ConnId, RoomName>> unfinished_joins_;        // and these, of members that are `is_due`
   std::map<std::pair<ClientId, RoomName>, std::uint64_t> unfinished_devices_;  // elsewhere, to be brought in -> stay
+  std::map<std::pair<ClientId, RoomName>, Unconfirmed> unconfirmed_;
+  std::unordered_map<std::uint64_t, std::pair<ClientId, RoomName>> confirmations_;  // calls under way
+  std::size_t unasked_ = 0;  // of unconfirmed_: those that the store did not answer
   std::optional<Time> retry_at_;
   std::string text_;  // an answer being written
 };

@@ -71,13 +71,15 @@ void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
     return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
   }
   const LocalRoom* room = channels_.rooms().find(flow.room.view());
-  context_.ports.rosters.join(ticket(number), JoinRequest{.room = flow.room,
-                                                          .client = flow.client,
-                                                          .at = attachment(flow.conn),
-                                                          .epoch = session->epoch,
-                                                          .known_version = room == nullptr ? 0 : room->version,
-                                                          .stay = flow.stay,
-                                                          .is_of_claim = flow.is_of_claim});
+  context_.ports.rosters.join(ticket(number),
+                              JoinRequest{.room = flow.room,
+                                          .client = flow.client,
+                                          .at = attachment(flow.conn),
+                                          .epoch = session->epoch,
+                                          .known_version = room == nullptr ? 0 : room->version,
+                                          .stay = flow.stay,
+                                          .is_of_claim = flow.is_of_claim,
+                                          .replaces_older = context_.options.policy == SessionPolicy::single});
 }
 
 void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
@@ -330,6 +332,7 @@ void RoomFlow::refuse_join(std::uint64_t number, Errc result, std::string_view d
       if (member->holder == number) hand_over(*member, flow, std::exchange(flow.held, {}), next);
     } else if (is_of_store(result) && !has_left && (!is_asked || flow.is_again)) {
       postpone_join(number, *member, *session);
+      if (has_unfinished()) retry_after_refusal();
     } else if (has_left || !flow.is_again) {
       release_own_leaves(*session, flow, every_version);
       end_membership(*room, *session);

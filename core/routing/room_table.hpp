@@ -46,7 +46,7 @@ struct RoomMember {
 };
 
 struct LocalRoom {
-  enum class Channel : std::uint8_t { none, asked, held };
+  enum class Channel : std::uint8_t { none, asked, held, refused };
 
   std::uint32_t number = 0;
   RoomName name;
@@ -68,7 +68,10 @@ struct LocalRoom {
     std::uint64_t next = 0;
   };
   std::vector<Heard> heard;
-  static constexpr std::size_t heard_max = 64;  // the one longest silent goes: at worst a gap stays unseen
+  /// The one first heard goes: then a gap may stay unseen, and a message that somebody has recorded may come again for
+  /// as long as its signature is good.
+  static constexpr std::size_t heard_max = 256;
+  StoreTime held_since{};  // of the channel: what was signed long before is a repetition
 
   [[nodiscard]] bool is_used() const { return !members.empty() || watchers != 0 || !waiting.empty(); }
   [[nodiscard]] RoomMember* find(ConnId conn);

@@ -45,21 +45,30 @@ namespace wsr {
 /// in Redis.
 inline constexpr std::chrono::minutes leave_remembered{10};
 
+/// How far a roster's version may be above the store's clock. Versions begin at its time in microseconds and grow by
+/// one an event, so only clocks that differ, across a failover, put one ahead.
+inline constexpr std::chrono::minutes version_ahead_max{1};
+
 struct JoinRequest {
   RoomName room;
   ClientId client;
   Attachment at;
   Epoch epoch;  // of the attachment's claim
   /// The newest version of this roster that the caller has seen; 0: none. A store that is behind it has forgotten
-  /// events that somebody has heard: it goes on from a version above, so that none means two things.
+  /// events that somebody has heard: it goes on from a version above, so that none means two things. One that is more
+  /// than version_ahead_max above the store's clock is not believed.
   std::uint64_t known_version = 0;
   /// The client asks for nothing: it has been in since this version, its server says, and is to be in on. A leave that
   /// is remembered and not older wins, unless the client is there by another device. 0: no such version.
   std::uint64_t stay = 0;
   /// The same, when all that is known is that the client was in at the claim of `epoch`.
   bool is_of_claim = false;
+  /// Policy `single`: attachments of the client with older epochs go in the same step, and the stay goes on. If there
+  /// is one with a newer epoch, this one is `superseded` and nothing is changed.
+  bool replaces_older = false;
 };
-struct Joined {  // ok | not_found (the stay has ended: `version` is of the leave) | capacity | unavailable | timeout
+struct Joined {  // ok | not_found (the stay has ended: `version` is of the leave) | superseded | capacity | unavailable
+                 // | timeout
   Errc result = Errc::ok;
   std::uint64_t size = 0;  // clients in the room after this call
   std::uint64_t version = 0;
@@ -107,7 +116,7 @@ class Rosters {
 public:
   virtual ~Rosters() = default;
   /// Adds the attachment to the client's entry, and the room to what Directory::claim() tells of the client. An
-  /// attachment that is there already only takes the newer epoch. `not_found` and `capacity` have added nothing.
+  /// attachment that is there already only takes the newer epoch. What is not `ok` has added nothing.
   virtual void join(Ticket ticket, const JoinRequest& request) = 0;  // -> Joined
   /// Removes every attachment of the client up to an epoch: the client leaves.
   virtual void leave(Ticket ticket, const LeaveRequest& request) = 0;  // -> Left

@@ -7,17 +7,38 @@
 #include "core/routing/admission.hpp"
 #include "core/routing/audit.hpp"
 #include "core/routing/delivery.hpp"
+#include "core/routing/held_inputs.hpp"
 #include "core/routing/ownership.hpp"
 #include "core/routing/room_channels.hpp"
 #include "core/routing/room_fanout.hpp"
 #include "core/routing/room_flow.hpp"
 #include "core/routing/router_context.hpp"
 #include "core/routing/send_flow.hpp"
+#include "core/routing/takeovers.hpp"
 #include "core/wire/client_protocol.hpp"
 
 namespace wsr {
 
-struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomChannelEvents, RoomFlowEvents {
+namespace {
+
+constexpr std::string_view replaced_reason = "a newer connection of this client took over";
+constexpr std::string_view held_reason =
+    "this server has stood still and is busy with what came meanwhile: try again in a second";
+
+std::string rate_sentence(const RateLimit& limit, std::string_view what, std::chrono::microseconds retry_after) {
+  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(retry_after).count();
+  return std::to_string(limit.count) + " " + std::string(what) + " in " + std::to_string(limit.window.count()) +
+         " ms is reached: try again in " + std::to_string(wait_ms) + " ms";
+}
+
+}  // namespace
+
+struct Router::State final : WordSink,
+                             OwnershipEvents,
+                             TakeoverEvents,
+                             AdmissionEvents,
+                             RoomChannelEvents,
+                             RoomFlowEvents {
   State(const RouterOptions& options, Ports ports)
       : context{options,
                 ports,
@@ -30,13 +51,16 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
                 {}},
         delivery(context),
         ownership(context, *this),
+        takeovers(context, *this),
         flow(context, delivery, *this),
         admission(context, *this),
         channels(context, *this),
         rooms(context, delivery, admission, channels, *this),
-        fanout(context, delivery, channels, rooms,
-               [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); }),
-        audit(context, rooms) {}
+        fanout(
+            context, delivery, channels, rooms,
+            [this](const ShardAddress& to, const Entry& entry) { flow.tell(to, entry); },
+            [this](const ServerId& server) { return flow.leased_until(server); }),
+        audit(context, rooms, ownership) {}
 
   // ---- what the parts report
   void on_word(const ReceiptWaiter& waiter, Word word, const ServerId& server) override {
@@ -49,11 +73,40 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     delivery.answered(*session);
   }
 
-  void on_kick(ConnId conn, CloseCode code, std::string_view reason) override {
+  void on_kick(const ShardAddress& from, ConnId conn, CloseCode code, std::string_view reason,
+               std::uint64_t receipt) override {
     Session* session = context.sessions.find(conn);
-    if (session == nullptr || session->phase != Session::Phase::open) return;
-    if (code == CloseCode::replaced) ++context.stats.displaced;
-    delivery.close(*session, code, reason);
+    if (session != nullptr && session->phase == Session::Phase::open) {
+      if (code == CloseCode::replaced) ++context.stats.displaced;
+      delivery.close(*session, code, reason);
+    }
+    if (receipt == 0) return;
+    takeovers.answer_kick(conn, from, receipt,
+                          ownership.is_claim_out(conn) ? Takeovers::Claim::asked : Takeovers::Claim::answered);
+  }
+
+  void on_kick_done(std::uint64_t receipt) override { takeovers.on_kick_done(receipt); }
+
+  // ---- takeovers
+  void send_kick(const Attachment& at, std::uint64_t receipt) override {
+    flow.kick(at, CloseCode::replaced, replaced_reason, receipt);
+  }
+  void send_kick_done(const ShardAddress& to, std::uint64_t receipt) override {
+    if (to == context.options.self) return takeovers.on_kick_done(receipt);
+    flow.tell(to, EntryKickDone{receipt});
+  }
+  [[nodiscard]] std::optional<Time> leased_until(const ServerId& server) const override {
+    return flow.leased_until(server);
+  }
+  void on_taken_over(ConnId conn) override {
+    ownership.release_now(conn);
+    Session* session = context.sessions.find(conn);
+    if (session != nullptr && session->phase == Session::Phase::open && !rooms.is_restoring(conn)) welcome(*session);
+  }
+  /// Tells those whom the claim of `conn` has displaced.
+  void displace(ConnId conn, const std::vector<Attachment>& displaced) {
+    if (context.options.policy == SessionPolicy::single) return takeovers.begin(conn, displaced);
+    for (const Attachment& at : displaced) on_displaced(at);
   }
 
   void on_room_entry(const ShardAddress& from, const Entry& entry) override {
@@ -62,9 +115,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (const auto* answer = std::get_if<EntryRoomAnswer>(&entry)) return rooms.on_answer(*answer);
   }
 
-  void on_displaced(const Attachment& at) override {
-    flow.kick(at, CloseCode::replaced, "a newer connection of this client took over");
-  }
+  void on_displaced(const Attachment& at) override { flow.kick(at, CloseCode::replaced, replaced_reason); }
 
   void on_claim_held(Session& session, const std::vector<RoomName>& room_names,
                      std::vector<Attachment> displaced) override {
@@ -72,25 +123,36 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (!std::exchange(session.has_been_held, true) && !room_names.empty()) {
       return rooms.restore(session, room_names, std::move(displaced));
     }
-    for (const Attachment& at : displaced) on_displaced(at);
+    displace(session.id, displaced);
     if (std::exchange(session.are_rooms_due, false)) {
       rooms.reassert(session);
     } else if (context.options.policy == SessionPolicy::multi) {
       rooms.follow(session, room_names);
     }
-    if (!rooms.is_restoring(session.id)) welcome(session);
+    welcome_if_due(session);
   }
 
   void on_restored(Session& session, const std::vector<Attachment>& displaced) override {
-    for (const Attachment& at : displaced) on_displaced(at);
-    if (session.phase == Session::Phase::open) welcome(session);
+    displace(session.id, displaced);
+    welcome_if_due(session);
+  }
+
+  void on_late_claim(ConnId conn, std::vector<Attachment> displaced) override {
+    if (conn != ConnId{}) {
+      displace(conn, displaced);
+    } else {
+      for (const Attachment& at : displaced) on_displaced(at);
+    }
+    if (!takeovers.is_waiting(conn)) ownership.release_now(conn);
   }
 
   void on_claim_postponed(Session& session) override {
-    if (!rooms.is_restoring(session.id)) welcome(session);
+    takeovers.end_claim(session.id);
+    welcome_if_due(session);
   }
 
   void on_claim_refused(Session& session, Errc result, std::string_view detail) override {
+    takeovers.end_claim(session.id);
     if (result == Errc::superseded) ++context.stats.displaced;
     const CloseCode code = result == Errc::superseded ? CloseCode::replaced
                            : result == Errc::capacity ? CloseCode::capacity
@@ -113,7 +175,28 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
   void release(Session& session) {
     if (std::exchange(session.is_released, true)) return;
     rooms.on_closed(session);
-    ownership.release(session);
+    ownership.release(session, takeovers.is_waiting(session.id) ? Ownership::When::later : Ownership::When::now);
+  }
+
+  void welcome_if_due(Session& session) {
+    if (session.phase != Session::Phase::open) return;
+    if (!rooms.is_restoring(session.id) && !takeovers.is_waiting(session.id)) welcome(session);
+  }
+
+  /// A join or leave of the application, for after the hold.
+  void keep_command(Ticket ticket, std::function<void()> command) {
+    if (held.keep(0, std::move(command)) == HeldInputs::Kept::yes) return;
+    RoomDone refused;
+    refused.result = Errc::capacity;
+    refused.detail = held_reason;
+    context.ports.application.on_room_done(ticket, refused);
+  }
+
+  /// Ends a hold when nothing is left to wait for.
+  void end_hold_if_due() {
+    if (!held.is_holding()) return;
+    const bool is_settled = ownership.is_settled() || context.store == StoreState::down;
+    if ((held.is_ending() && is_settled) || held.until() <= context.now()) held.flush();
   }
 
   void welcome(Session& session) {
@@ -153,11 +236,34 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (const auto room = RoomName::check(command.room.view()); room.code != Errc::ok) {
       return delivery.complain(session, command.id.view(), to_string(room.code), "\"room\": " + room.message);
     }
+    if (!is_within_rate(session, command)) return;
     if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
     admission.submit(utterance(session, command, Utterance::Kind::push, command.room.view()));
+  }
+
+  /// False, and the client has been told, if it asks for more of this than its rate allows.
+  bool is_within_rate(Session& session, const Command& command) {
+    using Work = Admission::Work;
+    if (command.op == Command::Op::push) return true;  // admission has the messages
+    const Work work = command.op == Command::Op::join    ? Work::join
+                      : command.op == Command::Op::leave ? Work::leave
+                                                         : Work::members;
+    const Taken taken = admission.price(work, session.client.view());
+    if (taken.result == Errc::ok) return true;
+    ++(work == Work::join    ? context.stats.rate_limited_joins
+       : work == Work::leave ? context.stats.rate_limited_leaves
+                             : context.stats.rate_limited_members);
+    const std::string_view what = work == Work::join ? "joins" : work == Work::leave ? "leaves" : "pages of members";
+    const std::string sentence =
+        "the client's limit of " + rate_sentence(admission.limit_of(work), what, taken.retry_after);
+    delivery.complain(session, command.id.view(), to_string(Errc::rate_limited), sentence, taken.retry_after);
+    if (context.limits().over_rate == Limits::OverRate::close) {
+      delivery.close(session, CloseCode::rate_limited, sentence);
+    }
+    return false;
   }
 
   static Utterance utterance(const Session& session, const Command& command, Utterance::Kind kind,
@@ -206,7 +312,7 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     if (session == nullptr || session->phase == Session::Phase::closing) return;
     // A send that waits for its word has it by now, and only one limit can be meant.
     if (said.kind == Utterance::Kind::push || said.wait == Wait::not_at_all) {
-      delivery.complain(*session, said.id, to_string(code), sentence);
+      delivery.complain(*session, said.id, to_string(code), sentence, refused.retry_after);
       if (said.wait == Wait::for_word) delivery.answered(*session);
     }
     if (code == Errc::rate_limited && context.limits().over_rate == Limits::OverRate::close) {
@@ -223,22 +329,22 @@ struct Router::State final : WordSink, OwnershipEvents, AdmissionEvents, RoomCha
     }
     const bool is_client = refused.why == Why::client_rate;
     const RateLimit& limit = is_client ? context.limits().client_rate : context.limits().room_rate;
-    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(refused.retry_after).count();
     return std::string(is_client ? "the client's limit of "
                                  : "the limit of room " + std::string(said.target) + " of ") +
-           std::to_string(limit.count) + " messages in " + std::to_string(limit.window.count()) +
-           " ms is reached: try again in " + std::to_string(wait_ms) + " ms";
+           rate_sentence(limit, "messages", refused.retry_after);
   }
 
   RouterContext context;
   Delivery delivery;
   Ownership ownership;
+  Takeovers takeovers;
   SendFlow flow;
   Admission admission;
   RoomChannels channels;
   RoomFlow rooms;
   RoomFanout fanout;
   Audit audit;
+  HeldInputs held;
   std::string text;  // an answer being written
 };
 
@@ -260,13 +366,28 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
   session->preface = Frame::copy_of(preface);
   session->outbox.hold();
   state_->flow.on_client_here(client.view());
+  if (state_->held.is_holding()) {
+    const auto claim_later = [this, id] {
+      if (Session* waiting = state_->context.sessions.find(id)) state_->ownership.claim(*waiting);
+    };
+    if (state_->held.keep(0, claim_later) == HeldInputs::Kept::yes) return id;
+    ++context.stats.closed;
+    context.sessions.close(*session);
+    return Error{Errc::capacity, std::string(held_reason)};
+  }
   state_->ownership.claim(*session);
+  state_->audit.on_opened();
   return id;
 }
 
 void Router::text(ConnId conn, std::string_view json) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr || session->phase != Session::Phase::open) return;
+  if (state_->held.is_holding()) {
+    const auto kept = state_->held.keep(json.size(), [this, conn, later = std::string(json)] { text(conn, later); });
+    if (kept == HeldInputs::Kept::yes) return;
+    return state_->delivery.close(*session, CloseCode::try_again_later, "this server has stood still: connect again");
+  }
   const auto parsed = parse_command(json);
   if (const auto* command = std::get_if<Command>(&parsed)) return state_->carry_out(*session, *command);
   const auto& error = std::get<CommandError>(parsed);
@@ -305,21 +426,38 @@ Outbox* Router::outbox(ConnId conn) {
   return session == nullptr ? nullptr : &session->outbox;
 }
 
+std::string_view Router::client_of(ConnId conn) const {
+  const Session* session = state_->context.sessions.find(conn);
+  return session == nullptr ? std::string_view() : session->client.view();
+}
+
 std::size_t Router::connection_count() const { return state_->context.sessions.size(); }
 
 void Router::send(Ticket ticket, const ClientId& from, const ClientId& to, std::string_view data, Wait wait) {
   std::optional<ReceiptWaiter> waiter;
   if (wait == Wait::for_word) waiter = ReceiptWaiter{.conn = {}, .ticket = ticket, .id = {}};
+  if (state_->held.is_holding()) {
+    const auto kept = state_->held.keep(data.size(), [this, ticket, from, to, later = std::string(data), wait] {
+      send(ticket, from, to, later, wait);
+    });
+    return kept == HeldInputs::Kept::yes ? void() : state_->flow.refuse(Word::dropped_capacity, waiter);
+  }
   state_->flow.submit(
       EntryMessage{.receipt = 0, .hops = 0, .is_copy = false, .from = from.view(), .to = to.view(), .data = data},
       std::move(waiter));
 }
 
 void Router::join(Ticket ticket, const RoomName& room, const ClientId& client) {
+  if (state_->held.is_holding()) {
+    return state_->keep_command(ticket, [this, ticket, room, client] { join(ticket, room, client); });
+  }
   state_->rooms.join(ticket, room, client);
 }
 
 void Router::leave(Ticket ticket, const RoomName& room, const ClientId& client) {
+  if (state_->held.is_holding()) {
+    return state_->keep_command(ticket, [this, ticket, room, client] { leave(ticket, room, client); });
+  }
   state_->rooms.leave(ticket, room, client);
 }
 
@@ -331,6 +469,14 @@ void Router::push(Ticket ticket, const RoomName& room, const ClientId& from, std
         ticket, RoomPushed{.result = Errc::too_big,
                            .detail = "the message has " + std::to_string(data.size()) + " bytes, the limit is " +
                                      std::to_string(bytes_max) + ": send less, or raise --message-max"});
+  }
+  if (state_->held.is_holding()) {
+    const auto kept = state_->held.keep(data.size(), [this, ticket, room, from, later = std::string(data), echo, wait] {
+      push(ticket, room, from, later, echo, wait);
+    });
+    if (kept == HeldInputs::Kept::yes) return;
+    return state_->context.ports.application.on_pushed(
+        ticket, RoomPushed{.result = Errc::capacity, .detail = std::string(held_reason)});
   }
   state_->admission.submit(Utterance{.kind = Utterance::Kind::push,
                                      .conn = {},
@@ -363,7 +509,8 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
                    : state.flow.on_owners(call.number, std::move(*owners));
   }
   if (auto* claimed = std::get_if<Claimed>(&answer)) {
-    return state.ownership.on_claimed(call.number, std::move(*claimed));
+    state.ownership.on_claimed(call.number, std::move(*claimed));
+    return state.end_hold_if_due();
   }
   if (auto* released = std::get_if<Released>(&answer)) {
     return call.kind == CallKind::audit ? state.audit.on_released(released->result)
@@ -375,16 +522,27 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
     return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
   }
   if (auto* page = std::get_if<RosterPage>(&answer)) return state.rooms.on_page(call.number, *page);
+  if (auto* info = std::get_if<RoomInfo>(&answer)) {
+    return is_room ? state.rooms.on_confirmed(call.number, *info) : state.fanout.on_info(call.number, *info);
+  }
   if (auto* taken = std::get_if<Taken>(&answer)) return state.admission.on_taken(call.number, *taken);
   if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
     return state.channels.on_subscribed(call.number, *subscribed);
   }
 }
 
-void Router::on_batch(std::string_view channel, std::string_view bytes) { state_->flow.on_batch(channel, bytes); }
+// Beyond the bound of held inputs a batch is lost like one that the bus lost: the next one's number says so.
+void Router::on_batch(std::string_view channel, std::string_view bytes) {
+  if (!state_->held.is_holding()) return state_->flow.on_batch(channel, bytes);
+  (void)state_->held.keep(
+      bytes.size(), [this, channel = std::string(channel), bytes = std::string(bytes)] { on_batch(channel, bytes); });
+}
 
 void Router::on_room_event(std::string_view room, std::string_view bytes, std::uint32_t parts) {
-  state_->fanout.on_event(room, bytes, parts);
+  if (!state_->held.is_holding()) return state_->fanout.on_event(room, bytes, parts);
+  (void)state_->held.keep(bytes.size(), [this, room = std::string(room), bytes = std::string(bytes), parts] {
+    on_room_event(room, bytes, parts);
+  });
 }
 
 void Router::on_authorized(Ticket ticket, Permission permission) {
@@ -408,7 +566,23 @@ void Router::reassert() {
   state_->audit.begin();
 }
 
-void Router::on_server_gone(const ServerId& server) { state_->flow.on_server_gone(server); }
+void Router::on_server_gone(const ServerId& server) {
+  state_->flow.on_server_gone(server);
+  state_->takeovers.on_server_gone(server);
+  state_->fanout.on_server_gone(server);
+}
+
+void Router::on_leases(const Leases& leases) { state_->flow.on_leases(leases); }
+void Router::on_client_moved(std::string_view client) { state_->flow.on_client_moved(client); }
+
+void Router::hold() { state_->held.hold(state_->context.now()); }
+
+void Router::go_on() {
+  state_->held.go_on();
+  state_->end_hold_if_due();
+}
+
+bool Router::is_held() const { return state_->held.is_holding(); }
 
 void Router::end_turn() {
   auto& context = state_->context;
@@ -425,7 +599,8 @@ std::optional<Time> Router::next_deadline() const {
   for (const auto& at :
        {state_->flow.next_deadline(), state_->ownership.next_deadline(), state_->admission.next_deadline(),
         state_->channels.next_deadline(), state_->rooms.next_deadline(), state_->fanout.next_deadline(),
-        state_->audit.next_deadline()}) {
+        state_->audit.next_deadline(), state_->takeovers.next_deadline(),
+        state_->held.is_holding() ? std::optional(state_->held.until()) : std::nullopt}) {
     if (at && (!next || *at < *next)) next = at;
   }
   return next;
@@ -438,7 +613,9 @@ void Router::on_time() {
   state_->admission.on_time();
   state_->rooms.on_time();
   state_->fanout.on_time();
+  state_->takeovers.on_time();
   state_->channels.on_time();  // last: it forgets rooms
+  state_->end_hold_if_due();
 }
 
 OutboxBudget& Router::outbox_budget() { return state_->context.outbox_rules.budget; }

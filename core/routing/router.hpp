@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "core/routing/ids.hpp"
+#include "core/routing/leases.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/outbox.hpp"
 #include "core/routing/outcome.hpp"
@@ -113,6 +114,8 @@ public:
   void closed(ConnId conn);
   /// What waits for this connection; nullptr once it is closed.
   [[nodiscard]] Outbox* outbox(ConnId conn);
+  /// Whose connection it is; empty: nobody's. The text stands as long as the connection does.
+  [[nodiscard]] std::string_view client_of(ConnId conn) const;
   [[nodiscard]] std::size_t connection_count() const;
 
   // ---- the application
@@ -145,6 +148,19 @@ public:
   void reassert();
   /// A server is gone for good: what is in flight to it is `unknown`, its routes are forgotten.
   void on_server_gone(const ServerId& server);
+  /// The registry, as it was read last: servers without a lease are not published to.
+  void on_leases(const Leases& leases);
+  /// The client has connected to another shard of this server and was elsewhere before: a route there is looked up
+  /// anew.
+  void on_client_moved(std::string_view client);
+  /// The process has stood still for longer than its lease: who of its clients is still here nobody knows. What comes
+  /// from clients, from the bus and from the application waits, in its order, and connections that open are claimed
+  /// later. Answers of the store and time go on.
+  void hold();
+  /// The lease stands again, or the store does not answer: what waits is done, once all claims that are being made
+  /// again are answered.
+  void go_on();
+  [[nodiscard]] bool is_held() const;
 
   // ---- turns and time
   /// Ends the turn: releases what has ended, and publishes what has gathered for other shards.

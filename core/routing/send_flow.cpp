@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/container/small_vector.hpp>
+#include <functional>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -28,6 +29,17 @@ EntryMessage one_hop_further(EntryMessage message) {
   return message;
 }
 
+std::uint64_t millis(StoreTime time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
+}
+
+bool is_over(std::uint64_t deadline, std::uint64_t store_ms) { return deadline != 0 && store_ms > deadline; }
+
+Time end_of(Time now, std::chrono::milliseconds lease_left) {
+  return lease_left == lease_unknown ? Time::max() : now + Duration(lease_left);
+}
+
 }  // namespace
 
 SendFlow::SendFlow(RouterContext& context, Delivery& delivery, WordSink& sink)
@@ -36,15 +48,23 @@ SendFlow::SendFlow(RouterContext& context, Delivery& delivery, WordSink& sink)
       sink_(sink),
       routes_(context.limits()),
       links_(LinkContext{context.options.self, context.options.keys, context.limits(), context.ports.clock}),
-      receipts_(context.limits().receipts_max, context.limits().receipt_timeout) {}
+      receipts_(context.limits().receipts_max, context.limits().send_deadline + context.limits().outcome_grace) {}
+
+std::uint64_t SendFlow::store_ms() const { return millis(context_.ports.clock.store_now()); }
 
 // ---------------------------------------------------------------- from here
 
 void SendFlow::submit(EntryMessage message, std::optional<ReceiptWaiter> waiter) {
   ++context_.stats.sent;
+  message.deadline =
+      store_ms() + static_cast<std::uint64_t>(
+                       std::chrono::ceil<std::chrono::milliseconds>(context_.limits().send_deadline).count());
   if (waiter) {
     message.receipt = receipts_.add(*waiter, context_.now());
-    if (message.receipt == 0) sink_.on_word(*waiter, Word::unknown, {});
+    if (message.receipt == 0) {
+      count(Word::dropped_capacity);
+      return sink_.on_word(*waiter, Word::dropped_capacity, {});
+    }
   }
   if (message.data.size() > context_.limits().message_bytes_max) return finish(message, Word::dropped_too_big);
   route(message);
@@ -59,7 +79,8 @@ void SendFlow::route(const EntryMessage& message) {
       return finish(message, *word);
     }
   }
-  if (route != nullptr && !route->targets.empty() && context_.now() < route->stale_at) {
+  if (route != nullptr && !route->targets.empty() && context_.now() < route->stale_at &&
+      std::all_of(route->targets.begin(), route->targets.end(), [this](const auto& each) { return is_trusted(each); })) {
     ++context_.stats.cache_hits;
     return dispatch(*route, message);
   }
@@ -80,7 +101,7 @@ void SendFlow::dispatch(Route& route, const EntryMessage& message) {
       here = &target;
       continue;
     }
-    const auto link = links_.to(target.address);
+    const auto link = link_to(target);
     if (link.link.queued_bytes() + message.data.size() > context_.limits().link_bytes_max) {
       is_full = true;
     } else {
@@ -125,14 +146,13 @@ void SendFlow::finish(const EntryMessage& message, Word word) {
   if (message.is_copy) return;
   // It came back from one device, and what became of the others' copies nobody tells.
   if (word != Word::delivered && !message.copies.empty()) word = Word::unknown;
-  count(word);
-  if (message.receipt != 0) {
-    resolve_receipt(message.receipt, word, word == Word::delivered ? context_.options.self.server : ServerId{});
-  }
+  if (message.receipt == 0) return count(word);
+  resolve_receipt(message.receipt, word, word == Word::delivered ? context_.options.self.server : ServerId{});
 }
 
 void SendFlow::resolve_receipt(std::uint64_t receipt, Word word, const ServerId& server) {
   if (const auto waiter = receipts_.resolve(receipt)) {
+    count(word);  // what is told is what counts
     sink_.on_word(*waiter, word, server);
   } else {
     ++context_.stats.receipts_late;
@@ -174,10 +194,12 @@ void SendFlow::tell(const ShardAddress& to, const Entry& entry) {
   links_.touch(link);
 }
 
-void SendFlow::kick(const Attachment& at, CloseCode code, std::string_view reason) {
-  if (at.address() == context_.options.self) return sink_.on_kick(at.conn, code, reason);
+void SendFlow::kick(const Attachment& at, CloseCode code, std::string_view reason, std::uint64_t receipt) {
+  if (at.address() == context_.options.self) {
+    return sink_.on_kick(context_.options.self, at.conn, code, reason, receipt);
+  }
   const auto link = links_.to(at.address());
-  link.link.add(EntryKick{at.conn.value, static_cast<std::uint16_t>(code), reason});
+  link.link.add(EntryKick{at.conn.value, static_cast<std::uint16_t>(code), reason, receipt});
   links_.touch(link);
 }
 
@@ -224,8 +246,12 @@ void SendFlow::on_owners(std::uint64_t number, Owners&& owners) {
   route->is_looked_up = true;
   std::vector<RouteTarget> targets;
   for (const OwnerRow& row : owners.rows) {
-    if (!is_among(targets, row.at.address()))
-      targets.push_back(RouteTarget{.address = row.at.address(), .link = 0, .last_seq = 0});
+    if (is_among(targets, row.at.address())) continue;
+    targets.push_back(RouteTarget{.address = row.at.address(), .link = 0, .last_seq = 0});
+    if (row.at.server == context_.options.self.server) continue;
+    const auto link = links_.to(row.at.address());
+    targets.back().link = link.index;
+    link.link.leased_until = end_of(context_.now(), row.lease_left);
   }
   const bool is_same = targets.size() == route->targets.size() &&
                        std::all_of(targets.begin(), targets.end(),
@@ -248,13 +274,19 @@ void SendFlow::resolve(Route& route) {
   auto returned = std::exchange(route.returned, {});
   auto waiting = std::exchange(route.waiting, {});
   route.waiting_bytes = 0;
+  const std::uint64_t now_ms = store_ms();
   const auto send_on = [&](const Message& message) {
     const EntryMessage entry = message.entry();
-    if (is_here) {
+    if (is_over(entry.deadline, now_ms)) {
+      finish(entry, Word::dropped_expired);
+    } else if (is_here) {
       const auto word = deliver_here(entry);
       finish(entry, word.value_or(Word::offline));
     } else if (route.targets.empty()) {
       finish(entry, Word::offline);
+    } else if (entry.hops >= context_.limits().hops_max) {
+      // The store says where the client is, and it cannot be reached there: not `offline`.
+      finish(entry, Word::dropped_bus_lost);
     } else {
       dispatch(route, entry);
     }
@@ -266,7 +298,7 @@ void SendFlow::resolve(Route& route) {
 
 void SendFlow::come_back(const EntryMessage& message) {
   if (message.is_copy) return;
-  if (message.hops >= context_.limits().hops_max) return finish(message, Word::offline);
+  if (is_over(message.deadline, store_ms())) return finish(message, Word::dropped_expired);
   Route* route = routes_.find(message.to);
   if (route == nullptr) {
     if (context_.options.policy == SessionPolicy::single) {
@@ -282,7 +314,25 @@ void SendFlow::come_back(const EntryMessage& message) {
 bool SendFlow::is_settled(const RouteTarget& target) {
   if (target.last_seq == 0) return true;
   const Link* link = links_.at(target.link);
-  return link == nullptr || link->peer() != target.address || link->is_settled(target.last_seq);
+  return link == nullptr || link->peer() != target.address || link->is_settled(target.last_seq) || is_dead(*link);
+}
+
+bool SendFlow::is_dead(const Link& link) const {
+  return link.leased_until <= context_.now() || (link.is_peer_absent && !link.has_queue());
+}
+
+bool SendFlow::is_trusted(const RouteTarget& target) {
+  if (target.address.server == context_.options.self.server) return true;
+  const Link* link = links_.at(target.link);
+  return link != nullptr && link->peer() == target.address && !link->is_suspect &&
+         link->leased_until > context_.now();
+}
+
+LinkTable::Entry SendFlow::link_to(const RouteTarget& target) {
+  if (Link* known = links_.at(target.link); known != nullptr && known->peer() == target.address) {
+    return {target.link, *known};
+  }
+  return links_.to(target.address);
 }
 
 void SendFlow::begin_drain(Route& route) {
@@ -293,7 +343,7 @@ void SendFlow::begin_drain(Route& route) {
 void SendFlow::drain_targets(Route& route) {
   for (RouteTarget& target : route.targets) {
     if (is_settled(target)) continue;
-    ask_account(links_.to(target.address));
+    ask_account(link_to(target));
     route.old_targets.push_back(std::move(target));
   }
   route.targets.clear();
@@ -335,12 +385,15 @@ void SendFlow::on_client_here(std::string_view client) {
   if (!route->is_busy()) routes_.drop(*route);
 }
 
+void SendFlow::on_client_moved(std::string_view client) {
+  if (Route* route = routes_.find(client); route != nullptr && !route->is_busy()) route->stale_at = context_.now();
+}
+
 // ---------------------------------------------------------------- from other shards
 
 void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
-  const auto store_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch());
-  auto decoded = decode_batch(bytes, context_.options.keys, channel, store_ms);
+  const std::uint64_t now_ms = store_ms();
+  auto decoded = decode_batch(bytes, context_.options.keys, channel, std::chrono::milliseconds{now_ms});
   auto* batch = std::get_if<Batch>(&decoded);
   const auto from =
       batch != nullptr ? ServerId::parse(batch->header.from_server) : Result<ServerId>(Error{Errc::bad_request, {}});
@@ -350,6 +403,7 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
   }
   const auto link = links_.to(ShardAddress{*from, batch->header.from_shard});
   link.link.last_heard = context_.now();
+  link.link.is_suspect = false;
   const auto arrived = link.link.arrive(batch->header);
   if (arrived.arrival == Link::Arrival::duplicate) {
     ++context_.stats.duplicates;
@@ -365,7 +419,7 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
   bool is_account_wanted = false;
   for (const Entry& entry : batch->entries) {
     if (const auto* message = std::get_if<EntryMessage>(&entry)) {
-      take(link, *message);
+      take(link, *message, now_ms);
     } else if (const auto* returned = std::get_if<EntryReturned>(&entry)) {
       take(link, *returned);
     } else if (const auto* receipt = std::get_if<EntryReceipt>(&entry)) {
@@ -376,7 +430,10 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
     } else if (std::get_if<EntryAccountWanted>(&entry) != nullptr) {
       is_account_wanted = true;
     } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
-      sink_.on_kick(ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason);
+      sink_.on_kick(link.link.peer(), ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason,
+                    kick->receipt);
+    } else if (const auto* done = std::get_if<EntryKickDone>(&entry)) {
+      sink_.on_kick_done(done->receipt);
     } else {
       sink_.on_room_entry(ShardAddress{*from, batch->header.from_shard}, entry);
     }
@@ -392,28 +449,31 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
   if (!account_at_) account_at_ = context_.now() + context_.limits().account_every;
 }
 
-void SendFlow::take(LinkTable::Entry link, const EntryMessage& message) {
+void SendFlow::take(LinkTable::Entry link, const EntryMessage& message, std::uint64_t store_ms) {
   auto& given_back = link.link.given_back;
   if (message.is_fresh && !given_back.empty()) {
     if (const auto known = given_back.find(message.to); known != given_back.end()) given_back.erase(known);
   }
   const bool is_behind = !given_back.empty() && given_back.contains(message.to);
-  const auto word = is_behind ? std::nullopt : deliver_here(message);
+  const auto word = is_over(message.deadline, store_ms) ? std::optional(Word::dropped_expired)
+                    : is_behind                         ? std::nullopt
+                                                        : deliver_here(message);
   if (message.is_copy) return;
   link.link.is_account_due = true;
   if (!word) {
     if (given_back.size() < Link::given_back_max) given_back.emplace(message.to);
     ++context_.stats.returned;
-    ++link.link.account.returned;
+    if (message.receipt == 0) ++link.link.account.returned;
     link.link.add(EntryReturned{one_hop_further(message), link.link.account.base});
     links_.touch(link);
     return;
   }
-  ++at(link.link.account.words, *word);
-  if (message.receipt != 0) {
-    link.link.add(EntryReceipt{message.receipt, static_cast<std::uint8_t>(*word)});
-    links_.touch(link);
+  if (message.receipt == 0) {
+    ++at(link.link.account.words, *word);
+    return;
   }
+  link.link.add(EntryReceipt{message.receipt, static_cast<std::uint8_t>(*word)});
+  links_.touch(link);
 }
 
 void SendFlow::take(LinkTable::Entry link, const EntryReturned& returned) {
@@ -422,7 +482,7 @@ void SendFlow::take(LinkTable::Entry link, const EntryReturned& returned) {
     ++context_.stats.returned_late;
     return;
   }
-  link.link.note_returned();
+  if (returned.message.receipt == 0) link.link.note_returned();
   come_back(returned.message);
 }
 
@@ -450,7 +510,9 @@ void SendFlow::flush() {
 
 void SendFlow::publish(LinkTable::Entry link) {
   // Between shards of one server the store is not needed.
-  const bool is_reachable = context_.store == StoreState::up || link.link.peer().server == context_.options.self.server;
+  // A server without a lease is not published to; watch_links() takes back what waits for it.
+  const bool is_reachable = (context_.store == StoreState::up && link.link.leased_until > context_.now()) ||
+                            link.link.peer().server == context_.options.self.server;
   if (is_reachable) {
     while (const Link::Batch* batch = link.link.next_to_publish()) {
       ++context_.stats.batches_out;
@@ -475,21 +537,26 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
   if (published.receivers != 0) {
     link->handed_over(serial);
   } else if (const auto batch = link->take_returned(serial)) {
-    if (batch->attempts == 1) reroute(*link, *batch);
+    // At a later attempt its messages may have arrived: the peer's account tells. Orders to close have nobody to obey.
+    reroute(*link, *batch, Hop::counts);
     end_drains();
   }
   if (link->has_queue()) links_.touch({index, *link});
   if (link->is_peer_absent) watch({index, *link});
 }
 
-void SendFlow::reroute(const Link& link, const Link::Batch& batch) {
-  const auto store_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch());
-  const auto decoded = decode_batch(batch.bytes, context_.options.keys, link.peer().server.view(), store_ms);
+void SendFlow::reroute(const Link& link, const Link::Batch& batch, Hop hop) {
+  const auto decoded = decode_batch(batch.bytes, context_.options.keys, link.peer().server.view(),
+                                    std::chrono::milliseconds{store_ms()});
   const auto* own = std::get_if<Batch>(&decoded);
   if (own == nullptr) return;
+  const bool may_have_arrived = batch.attempts > 1;
   for (const Entry& entry : own->entries) {
-    if (const auto* message = std::get_if<EntryMessage>(&entry)) come_back(one_hop_further(*message));
+    if (const auto* message = std::get_if<EntryMessage>(&entry)) {
+      if (!may_have_arrived) come_back(hop == Hop::counts ? one_hop_further(*message) : *message);
+    } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
+      if (kick->receipt != 0) sink_.on_kick_done(kick->receipt);
+    }
   }
 }
 
@@ -506,19 +573,43 @@ void SendFlow::on_store_up() {
 
 void SendFlow::on_server_gone(const ServerId& server) {
   for (LinkTable::Index index = 0; index < links_.end(); ++index) {
-    Link* link = links_.at(index);
-    if (link == nullptr || link->peer().server != server) continue;
-    std::vector<Link::Batch> unsent;
-    while (auto batch = link->take_front()) {
-      if (batch->attempts == 0) unsent.push_back(std::move(*batch));
-    }
-    count(Word::unknown, link->unsettled_messages());
-    const ShardAddress peer = link->peer();
-    for (const Link::Batch& batch : unsent) reroute(*link, batch);
-    links_.drop(index);
+    if (const Link* link = links_.at(index); link != nullptr && link->peer().server == server) give_up(index);
   }
   end_drains();
 }
+
+void SendFlow::give_up(LinkTable::Index index) {
+  Link* link = links_.at(index);
+  std::vector<Link::Batch> unsent;
+  while (auto batch = link->take_front()) {
+    if (batch->attempts == 0) unsent.push_back(std::move(*batch));
+  }
+  count(Word::unknown, link->unsettled_messages());
+  // Before its messages look for another way: they must not find this one.
+  link->leased_until = context_.now();
+  for (const Link::Batch& batch : unsent) reroute(*link, batch, Hop::free);
+  links_.drop(index);
+}
+
+void SendFlow::on_leases(const Leases& leases) {
+  leases_ = leases;
+  bool is_any_dead = false;
+  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    Link* link = links_.at(index);
+    if (link == nullptr || link->peer().server == context_.options.self.server) continue;
+    if (const auto until = leases.until(link->peer().server)) {
+      link->leased_until = *until;
+    } else if (link->leased_until == Time::max()) {
+      continue;  // a guest; or a server that nobody has been looked up on, which is in the next reading
+    }
+    if (link->leased_until > context_.now()) continue;
+    give_up(index);
+    is_any_dead = true;
+  }
+  if (is_any_dead) end_drains();
+}
+
+std::optional<Time> SendFlow::leased_until(const ServerId& server) const { return leases_.until(server); }
 
 // ---------------------------------------------------------------- time
 
@@ -541,7 +632,10 @@ std::optional<Time> SendFlow::next_deadline() {
 
 void SendFlow::on_time() {
   const Time now = context_.now();
-  while (const auto waiter = receipts_.expired(now)) sink_.on_word(*waiter, Word::unknown, {});
+  while (const auto waiter = receipts_.expired(now)) {
+    count(Word::unknown);
+    sink_.on_word(*waiter, Word::unknown, {});
+  }
   if (account_at_ && *account_at_ <= now) {
     account_at_.reset();
     for (const LinkTable::Index index : links_.take_owing()) {
@@ -581,16 +675,19 @@ void SendFlow::watch_routes(Time now) {
 }
 
 void SendFlow::expire(Route& route, Time now) {
+  const std::uint64_t now_ms = store_ms();
+  std::vector<Message> expired;
   for (auto* queue : {&route.returned, &route.waiting}) {
-    const auto alive = std::find_if(queue->begin(), queue->end(), [&](const Message& message) {
-      return message.since + context_.limits().send_deadline > now;
-    });
-    const std::vector<Message> expired(std::make_move_iterator(queue->begin()), std::make_move_iterator(alive));
-    queue->erase(queue->begin(), alive);
-    for (const Message& message : expired) {
-      route.waiting_bytes -= message.bytes();
-      finish(message.entry(), Word::dropped_expired);
-    }
+    const auto is_late = [&](const Message& message) {
+      return is_over(message.deadline, now_ms) || message.since + context_.limits().send_deadline <= now;
+    };
+    const auto late = std::stable_partition(queue->begin(), queue->end(), std::not_fn(is_late));
+    std::move(late, queue->end(), std::back_inserter(expired));
+    queue->erase(late, queue->end());
+  }
+  for (const Message& message : expired) {
+    route.waiting_bytes -= message.bytes();
+    finish(message.entry(), Word::dropped_expired);
   }
 }
 
@@ -598,20 +695,15 @@ void SendFlow::watch_links(Time now) {
   for (const LinkTable::Index index : links_.take_watched()) {
     Link* link = links_.at(index);
     if (link == nullptr) continue;
-    while (auto batch = link->take_expired(now - context_.limits().send_deadline)) {
-      // Never published: its messages end here. Published before: the peer's account will say.
-      if (batch->attempts != 0) continue;
-      const auto decoded = decode_batch(
-          batch->bytes, context_.options.keys, link->peer().server.view(),
-          std::chrono::duration_cast<std::chrono::milliseconds>(context_.ports.clock.store_now().time_since_epoch()));
-      const auto* own = std::get_if<Batch>(&decoded);
-      if (own == nullptr) continue;
-      for (const Entry& entry : own->entries) {
-        if (const auto* message = std::get_if<EntryMessage>(&entry)) finish(*message, Word::dropped_expired);
-      }
+    if (link->leased_until <= now) {
+      give_up(index);
+      end_drains();
+      continue;
     }
+    while (auto batch = link->take_expired(now - context_.limits().send_deadline)) expire(*link, *batch);
     if (link->has_queue()) links_.touch({index, *link});
     const auto oldest = link->oldest_unsettled();
+    if (oldest && *oldest + context_.limits().silent_after <= now && link->last_heard < *oldest) link->is_suspect = true;
     if (oldest && *oldest + 2 * context_.limits().account_every <= now) {
       // Asked once and not answered within a second: the question or the answer was lost.
       if (link->account_asked && *link->account_asked + context_.limits().account_every <= now) {
@@ -623,12 +715,27 @@ void SendFlow::watch_links(Time now) {
     const auto unsettled = link->oldest_unsettled();
     if (link->is_peer_absent && !link->has_queue() && link->last_heard + absent_peer_kept <= now &&
         (!unsettled || *unsettled + absent_peer_kept <= now)) {
-      count(Word::unknown, link->unsettled_messages());
-      links_.drop(index);
+      give_up(index);
       end_drains();
       continue;
     }
     if (link->has_queue() || unsettled || link->is_peer_absent) watch({index, *link});
+  }
+}
+
+void SendFlow::expire(const Link& link, const Link::Batch& batch) {
+  // Never published: its messages end here. Published before: the peer's account will say.
+  const bool may_have_arrived = batch.attempts != 0;
+  const auto decoded = decode_batch(batch.bytes, context_.options.keys, link.peer().server.view(),
+                                    std::chrono::milliseconds{store_ms()});
+  const auto* own = std::get_if<Batch>(&decoded);
+  if (own == nullptr) return;
+  for (const Entry& entry : own->entries) {
+    if (const auto* message = std::get_if<EntryMessage>(&entry); message != nullptr && !may_have_arrived) {
+      finish(*message, Word::dropped_expired);
+    } else if (const auto* kick = std::get_if<EntryKick>(&entry); kick != nullptr && kick->receipt != 0) {
+      sink_.on_kick_done(kick->receipt);
+    }
   }
 }
 

@@ -41,8 +41,10 @@ struct Stats {
   std::uint64_t claims_superseded = 0;
   std::uint64_t claims_renewed = 0;  // made again because rows expire (owner_ttl), or to follow other devices
   std::uint64_t claims_failed = 0;
-  std::uint64_t displaced = 0;  // connections of this shard told 4009
+  std::uint64_t displaced = 0;             // connections of this shard told 4009
+  std::uint64_t takeovers_unanswered = 0;  // replaced connections whose server did not answer within its lease
   std::uint64_t reasserted = 0;
+  std::uint64_t rows_put_back = 0, places_put_back = 0;      // that the store had lost of connections that are here
   std::uint64_t rows_taken_back = 0, places_taken_back = 0;  // that the store still had of connections that are gone
   std::uint64_t releases = 0;
   std::uint64_t releases_fenced = 0;  // releases that found a newer claim and changed nothing
@@ -55,6 +57,10 @@ struct Stats {
   std::uint64_t lost_at_close = 0;     // messages that waited for a connection when it ended, and went with it
   std::uint64_t rate_limited_client = 0;
   std::uint64_t rate_limited_room = 0;
+  std::uint64_t rate_limited_joins = 0, rate_limited_leaves = 0, rate_limited_members = 0;  // commands refused
+  std::uint64_t rate_limited_connects =
+      0;                               // upgrades refused: of a client, of an address, of a name that is fought over
+  std::uint64_t takeovers_braked = 0;  // connections that had to wait because their name is fought over
   // rooms
   std::uint64_t room_joins = 0;          // connections of this shard that joined
   std::uint64_t room_leaves = 0;         // that left; a connection that closed is not counted
@@ -109,7 +115,10 @@ inline constexpr StatsFigure stats_figures[] = {
     {"claims_renewed", &Stats::claims_renewed},
     {"claims_failed", &Stats::claims_failed},
     {"displaced", &Stats::displaced},
+    {"takeovers_unanswered", &Stats::takeovers_unanswered},
     {"reasserted", &Stats::reasserted},
+    {"rows_put_back", &Stats::rows_put_back},
+    {"places_put_back", &Stats::places_put_back},
     {"rows_taken_back", &Stats::rows_taken_back},
     {"places_taken_back", &Stats::places_taken_back},
     {"releases", &Stats::releases},
@@ -122,6 +131,11 @@ inline constexpr StatsFigure stats_figures[] = {
     {"lost_at_close", &Stats::lost_at_close},
     {"rate_limited_client", &Stats::rate_limited_client},
     {"rate_limited_room", &Stats::rate_limited_room},
+    {"rate_limited_joins", &Stats::rate_limited_joins},
+    {"rate_limited_leaves", &Stats::rate_limited_leaves},
+    {"rate_limited_members", &Stats::rate_limited_members},
+    {"rate_limited_connects", &Stats::rate_limited_connects},
+    {"takeovers_braked", &Stats::takeovers_braked},
     {"room_joins", &Stats::room_joins},
     {"room_leaves", &Stats::room_leaves},
     {"room_restores", &Stats::room_restores},

@@ -44,4 +44,24 @@ void TokenBucket::refill(const RateLimit& limit, StoreTime now) {
   }
 }
 
+Taken BucketTable::take(std::string_view name, const RateLimit& limit, StoreTime now) {
+  if (!limit.is_on()) return {};
+  auto found = buckets_.find(name);
+  if (found == buckets_.end()) {
+    if (buckets_.size() >= buckets_max) {
+      std::erase_if(buckets_, [&](const auto& entry) { return entry.second.is_full(limit, now); });
+      if (buckets_.size() >= buckets_max) buckets_.clear();
+    }
+    found = buckets_.try_emplace(std::string(name)).first;
+  }
+  return found->second.take(limit, now);
+}
+
+std::chrono::microseconds BucketTable::wait(std::string_view name, const RateLimit& limit, StoreTime now) const {
+  const auto found = buckets_.find(name);
+  if (!limit.is_on() || found == buckets_.end()) return {};
+  TokenBucket asked = found->second;
+  return asked.take(limit, now).retry_after;
+}
+
 }  // namespace wsr

@@ -7,9 +7,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "core/routing/rates.hpp"
+#include "core/routing/text_map.hpp"
 #include "core/routing/time.hpp"
 
 namespace wsr {
@@ -27,6 +30,21 @@ private:
 
   std::int64_t level_ = -1;  // parts; -1: never asked
   StoreTime at_{};           // when level_ was right
+};
+
+/// One bucket for each name. Bounds: buckets_max names; past it those that are full are forgotten, then all.
+class BucketTable {
+public:
+  static constexpr std::size_t buckets_max = 65'536;  // some 10 MB: names that are asked for within one refill
+
+  /// ok if there is no limit.
+  [[nodiscard]] Taken take(std::string_view name, const RateLimit& limit, StoreTime now);
+  /// How long the next token of this name takes; 0: it is there. Takes none.
+  [[nodiscard]] std::chrono::microseconds wait(std::string_view name, const RateLimit& limit, StoreTime now) const;
+  [[nodiscard]] std::size_t size() const { return buckets_.size(); }
+
+private:
+  TextMap<TokenBucket> buckets_;
 };
 
 }  // namespace wsr

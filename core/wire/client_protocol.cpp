@@ -699,11 +699,13 @@ void append_ok(std::string& out, std::string_view id) {
   out.push_back('}');
 }
 
-void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message) {
+void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message,
+                  std::chrono::milliseconds retry_after) {
   out.append(R"({"op":"error")");
   if (!id.empty()) append_member(out, "id", id);
   append_member(out, "code", code);
   append_member(out, "message", message);
+  if (retry_after.count() > 0) append_member(out, "retry_after_ms", static_cast<std::uint64_t>(retry_after.count()));
   out.push_back('}');
 }
 

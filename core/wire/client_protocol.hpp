@@ -9,6 +9,7 @@
 // Bounds:        nesting 64 levels; the frame's own size limit bounds the rest.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -91,6 +92,8 @@ void append_members(std::string& out, std::string_view id, std::string_view room
                     std::uint64_t version);
 void append_result(std::string& out, std::string_view id, std::string_view state, std::string_view reason);
 void append_ok(std::string& out, std::string_view id);
-void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message);
+/// `retry_after`: member "retry_after_ms"; 0: none.
+void append_error(std::string& out, std::string_view id, std::string_view code, std::string_view message,
+                  std::chrono::milliseconds retry_after = {});
 
 }  // namespace wsr

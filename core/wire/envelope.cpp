@@ -16,7 +16,7 @@ using codec::put_text;
 using codec::Reader;
 
 constexpr char magic = 'W';
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = batch_version;
 constexpr std::uint8_t signed_flag = 1;
 
 /// Part of the format: append only.
@@ -30,7 +30,8 @@ enum class Kind : std::uint8_t {
   probe,
   room_receipt,
   room_command,
-  room_answer
+  room_answer,
+  kick_done
 };
 
 // ---------------------------------------------------------------- entries
@@ -45,19 +46,21 @@ Overload(Fs...) -> Overload<Fs...>;  // clang does not deduce it for aggregates 
 void put_message(std::string& out, Kind kind, const EntryMessage& message) {
   put_byte(out, static_cast<std::uint8_t>(kind));
   put_byte(out, static_cast<std::uint8_t>((message.is_copy ? 1 : 0) | (message.is_fresh ? 2 : 0) |
-                                          (message.copies.empty() ? 0 : 4)));
+                                          (message.copies.empty() ? 0 : 4) |
+                                          (message.deadline == 0 ? 0 : 8)));
   put_byte(out, message.hops);
   put_number(out, message.receipt);
   put_text(out, message.from);
   put_text(out, message.to);
   put_text(out, message.data);
   if (!message.copies.empty()) put_text(out, message.copies);
+  if (message.deadline != 0) put_number(out, message.deadline);
 }
 
 EntryMessage read_message(Reader& reader) {
   EntryMessage message;
   const auto flags = reader.byte();
-  if (flags > 7) reader.fail();
+  if (flags > 15) reader.fail();
   message.is_copy = (flags & 1) != 0;
   message.is_fresh = (flags & 2) != 0;
   message.hops = reader.byte();
@@ -68,6 +71,10 @@ EntryMessage read_message(Reader& reader) {
   if ((flags & 4) != 0) {
     message.copies = reader.text();
     if (message.copies.empty()) reader.fail();
+  }
+  if ((flags & 8) != 0) {
+    message.deadline = reader.number();
+    if (message.deadline == 0) reader.fail();
   }
   return message;
 }
@@ -108,6 +115,7 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
       kick.conn = reader.number();
       kick.code = reader.number_of<std::uint16_t>();
       kick.reason = reader.text();
+      kick.receipt = reader.number();
       entries.emplace_back(kick);
       return;
     }
@@ -134,6 +142,9 @@ void read_entry(Reader& reader, std::vector<Entry>& entries) {
       entries.emplace_back(command);
       return;
     }
+    case Kind::kick_done:
+      entries.emplace_back(EntryKickDone{reader.number()});
+      return;
     case Kind::room_answer: {
       EntryRoomAnswer answer;
       answer.receipt = reader.number();
@@ -213,6 +224,11 @@ void BatchWriter::add(const Entry& entry) {
                    put_number(entries_, kick.conn);
                    put_number(entries_, kick.code);
                    put_text(entries_, kick.reason);
+                   put_number(entries_, kick.receipt);
+                 },
+                 [&](const EntryKickDone& done) {
+                   put_kind(Kind::kick_done);
+                   put_number(entries_, done.receipt);
                  },
                  [&](const EntryProbe& probe) {
                    put_kind(Kind::probe);
@@ -266,6 +282,12 @@ std::string BatchWriter::finish(const BatchKeys& keys, std::string_view channel,
 
 // ---------------------------------------------------------------- reader
 
+std::optional<std::uint8_t> foreign_batch_version(std::string_view bytes) {
+  if (bytes.size() < 2 || bytes.front() != magic) return std::nullopt;
+  const auto spoken = static_cast<std::uint8_t>(bytes[1]);
+  return spoken == version ? std::nullopt : std::optional(spoken);
+}
+
 std::optional<BatchHeader> peek_batch(std::string_view bytes) {
   if (bytes.size() > batch_bytes_limit) return std::nullopt;
   Reader reader(bytes);
@@ -284,7 +306,8 @@ std::variant<Batch, BatchError> decode_batch(std::string_view bytes, const Batch
   const auto opening = read_opening(reader);
   if (reader.has_failed()) return wrong("the batch's header is not readable");
   if (opening.version != version) {
-    return wrong("a batch of version " + std::to_string(opening.version) + ": this server speaks version 1");
+    return wrong("a batch of version " + std::to_string(opening.version) + ": this server speaks version " +
+                 std::to_string(version));
   }
   const bool is_signed = (opening.flags & signed_flag) != 0;
   if (is_signed && keys.keys.empty()) return wrong("the batch is signed, but this server has no --bus-key");

@@ -5,7 +5,8 @@
 //
 // Every entry of a link has a sequence number (first_seq, first_seq + 1, ...), so that a receiver
 // knows what it missed and drops what it has already seen. Integers are LEB128 varints, strings
-// are length and bytes. Version 1; another version is refused by name.
+// are length and bytes. Version 2 (2: a message carries its deadline, a kick can be answered); another version is
+// refused by name.
 //
 // With keys, a batch ends in an HMAC-SHA256 (RFC 2104) over channel, header and entries: it can be
 // neither forged nor moved to another inbox, nor replayed later than `skew_max`.
@@ -29,6 +30,7 @@
 
 namespace wsr {
 
+inline constexpr std::uint8_t batch_version = 2;            // of the format; a server refuses every other one
 inline constexpr std::size_t batch_entries_max = 64;       // one flush of a busy link
 inline constexpr std::size_t batch_bytes_max = 64 * 1024;  // closes a batch once reached
 inline constexpr std::size_t batch_bytes_limit =
@@ -48,6 +50,9 @@ struct EntryMessage {         // deliver `data` to every connection of `to` on t
   std::string_view data;
   bool is_fresh = false;      // the first on its route: whoever gave messages of this client back may deliver again
   std::string_view copies{};  // shards that have a copy, in its sender's words: if it comes back, they are passed by
+  /// Milliseconds on the store's clock: it is not delivered later, because its sender has been told an outcome then.
+  /// 0: none.
+  std::uint64_t deadline = 0;
 };
 struct EntryReturned {  // `to` is not here: the sender's shard must look again
   EntryMessage message;
@@ -68,6 +73,10 @@ struct EntryKick {  // close exactly this connection, if it is still there
   std::uint64_t conn = 0;
   std::uint16_t code = 0;
   std::string_view reason;
+  std::uint64_t receipt = 0;  // answered by EntryKickDone once nothing more is written to it; 0: no answer is wanted
+};
+struct EntryKickDone {  // the connection of that kick, and every older one of its client, gets nothing more
+  std::uint64_t receipt = 0;
 };
 struct EntryProbe {  // a server hears itself
   std::uint64_t nonce = 0;
@@ -92,7 +101,7 @@ struct EntryRoomAnswer {
   std::string_view detail;
 };
 using Entry = std::variant<EntryMessage, EntryReturned, EntryReceipt, EntryAccountWanted, EntryAccount, EntryKick,
-                           EntryProbe, EntryRoomReceipt, EntryRoomCommand, EntryRoomAnswer>;
+                           EntryProbe, EntryRoomReceipt, EntryRoomCommand, EntryRoomAnswer, EntryKickDone>;
 
 struct BatchHeader {
   std::string_view from_server;
@@ -142,6 +151,9 @@ struct Batch {  // views point into the bytes that were decoded
 struct BatchError {
   std::string message;
 };
+
+/// The version of a batch that is none of ours; nullopt for anything else.
+[[nodiscard]] std::optional<std::uint8_t> foreign_batch_version(std::string_view bytes);
 
 /// Only the header, for one who hands the batch on. Checks no MAC.
 [[nodiscard]] std::optional<BatchHeader> peek_batch(std::string_view bytes);

@@ -1,6 +1,7 @@
 #include "core/wire/room_envelope.hpp"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -11,7 +12,7 @@ namespace wsr {
 namespace {
 
 constexpr char magic = 'R';
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = room_version;
 constexpr std::uint8_t signed_flag = 1;
 constexpr std::uint8_t skips_client_flag = 2;
 constexpr std::string_view presence_head = "P1 ";
@@ -97,6 +98,16 @@ std::string encode_presence(const PresenceEvent& event) {
   return out.append(event.client);
 }
 
+std::optional<std::uint8_t> foreign_room_version(std::string_view bytes) {
+  if (bytes.size() >= 2 && bytes.front() == magic) {
+    const auto spoken = static_cast<std::uint8_t>(bytes[1]);
+    return spoken == version ? std::nullopt : std::optional(spoken);
+  }
+  const bool is_presence = bytes.size() >= 3 && bytes[0] == presence_head[0] && bytes[2] == presence_head[2];
+  if (!is_presence || bytes[1] < '0' || bytes[1] > '9' || bytes[1] == presence_head[1]) return std::nullopt;
+  return static_cast<std::uint8_t>(bytes[1] - '0');
+}
+
 RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::string_view channel,
                             std::chrono::milliseconds now) {
   if (bytes.size() > batch_bytes_limit) return wrong("a room's message is above the limit of a batch");
@@ -113,12 +124,17 @@ RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::
   const bool is_signed = (flags & signed_flag) != 0;
   if (is_signed && keys.keys.empty()) return wrong("the message is signed, but this server has no --bus-key");
   if (!is_signed && !keys.keys.empty()) return wrong("the message is not signed, but this server has a --bus-key");
+  std::chrono::milliseconds signed_at{0};
   if (is_signed) {
+    codec::Reader head = reader;
+    (void)head.text();  // the key's id
+    signed_at = std::chrono::milliseconds{head.number(std::numeric_limits<std::int64_t>::max())};
     if (auto error = codec::verify("the message", bytes, reader, keys, channel, now)) {
       return RoomEventError{std::move(*error)};
     }
   }
   RoomMessage message;
+  message.time = signed_at;
   message.skips_client = (flags & skips_client_flag) != 0;
   message.from_server = reader.text();
   message.from_shard = reader.number_of<std::uint16_t>();

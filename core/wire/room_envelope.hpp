@@ -24,6 +24,8 @@
 
 namespace wsr {
 
+inline constexpr std::uint8_t room_version = 1;  // of the format of messages; a server refuses every other one
+
 struct RoomMessage {
   std::string_view from_server;
   std::uint16_t from_shard = 0;
@@ -34,6 +36,8 @@ struct RoomMessage {
   std::uint64_t seq = 0;        // base, base + 1, ... for each message of this sender's shard to this room
   std::string_view from;        // client id; may be empty
   std::string_view data;        // one JSON value, byte for byte
+  /// When it was signed, on the store's clock; 0: it is not signed.
+  std::chrono::milliseconds time{0};
 };
 
 struct PresenceEvent {
@@ -56,6 +60,9 @@ using RoomEvent = std::variant<RoomMessage, PresenceEvent, RoomEventError>;
 [[nodiscard]] std::string encode_room_message(const RoomMessage& message, const BatchKeys& keys,
                                               std::string_view channel, std::chrono::milliseconds time);
 [[nodiscard]] std::string encode_presence(const PresenceEvent& event);
+
+/// The version of a message or presence event that is none of ours; nullopt for anything else.
+[[nodiscard]] std::optional<std::uint8_t> foreign_room_version(std::string_view bytes);
 
 /// Views point into `bytes`.
 [[nodiscard]] RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::string_view channel,

@@ -116,6 +116,26 @@ TEST_CASE("options of rooms, rates and slow readers reach the server") {
   CHECK_FALSE(parsed({}).memberships_max);
 }
 
+TEST_CASE("work has a price unless it is turned off, and a client can come into all its rooms at once") {
+  const auto usual = meant({});
+  for (const RateLimit& limit : {usual.limits.join_rate, usual.limits.leave_rate, usual.limits.members_rate,
+                                 usual.connects.client, usual.connects.address, usual.connects.takeover}) {
+    CHECK(limit.is_on());
+  }
+  CHECK(usual.limits.join_rate.capacity() >= 2 * usual.limits.rooms_per_client_max);
+  CHECK(meant({"--rooms-per-client-max", "5000"}).limits.join_rate.capacity() == 10'000);
+  CHECK(meant({"--rooms-per-client-max", "5000", "--join-burst", "7"}).limits.join_rate.capacity() == 7);
+  const auto set = meant({"--connect-rate", "5/1m", "--connect-burst", "6", "--address-rate", "7/1m", "--address-burst",
+                          "8", "--takeover-rate", "9/1m", "--takeover-burst", "10", "--leave-rate", "11/1m",
+                          "--leave-burst", "12", "--members-rate", "0"});
+  CHECK(set.connects.client == RateLimit{5, milliseconds(60'000), 6});
+  CHECK(set.connects.address == RateLimit{7, milliseconds(60'000), 8});
+  CHECK(set.connects.takeover == RateLimit{9, milliseconds(60'000), 10});
+  CHECK(set.limits.leave_rate == RateLimit{11, milliseconds(60'000), 12});
+  CHECK_FALSE(set.limits.members_rate.is_on());
+  CHECK_THROWS_WITH(meant({"--join-burst", "1000001"}), Catch::Contains("--join-burst must be at most"));
+}
+
 TEST_CASE("each policy for slow readers has the name that the server uses for it") {
   for (const auto policy :
        {SlowPolicy::drop, SlowPolicy::drop_oldest, SlowPolicy::keep_latest, SlowPolicy::disconnect}) {
@@ -174,7 +194,9 @@ TEST_CASE("options of rooms and rates that contradict each other are refused wit
   CHECK_THROWS_WITH(meant({"--client-burst", "5"}), Catch::Contains("needs --client-rate"));
   CHECK_THROWS_WITH(meant({"--room-burst", "5", "--client-rate", "1/1s"}), Catch::Contains("needs --room-rate"));
   CHECK_THROWS_WITH(meant({"--room-rate", "1/1s", "--room-burst", "1000001"}), Catch::Contains("at most 1000000"));
-  CHECK_THROWS_WITH(meant({"--over-rate", "close"}), Catch::Contains("--over-rate needs"));
+  CHECK_THROWS_WITH(meant({"--over-rate", "close", "--join-rate", "0", "--leave-rate", "0", "--members-rate", "0"}),
+                    Catch::Contains("--over-rate needs"));
+  CHECK_NOTHROW(meant({"--over-rate", "close"}));  // joins, leaves and pages have rates unless they are turned off
   CHECK_NOTHROW(meant({"--over-rate", "close", "--room-rate", "1/1s"}));
 }
 

@@ -416,8 +416,8 @@ SENTENCE("another incarnation of the same name inherits nothing") {
 
 SENTENCE("the registry lists servers by name with what they said and whether they live") {
   CONTRACT_HARNESS(h);
-  REQUIRE(renew(h, 2, lease_long, {"http://127.0.0.1:8081", 7, 2}).result == Errc::ok);
-  REQUIRE(renew(h, 1, lease_short, {"http://127.0.0.1:8080", 5, 1}).result == Errc::ok);
+  REQUIRE(renew(h, 2, lease_long, {"http://127.0.0.1:8081", 7, 2, 9, "3.1.4", {}}).result == Errc::ok);
+  REQUIRE(renew(h, 1, lease_short, {"http://127.0.0.1:8080", 5, 1, 0, {}, {}}).result == Errc::ok);
   h.run_for(past_lease_short);
   const Servers answer = servers(h, 2);
   REQUIRE(answer.result == Errc::ok);
@@ -429,6 +429,9 @@ SENTENCE("the registry lists servers by name with what they said and whether the
   CHECK(answer.rows[1].info.url == "http://127.0.0.1:8081");
   CHECK(answer.rows[1].info.connections == 7);
   CHECK(answer.rows[1].info.shards == 2);
+  CHECK(answer.rows[1].info.bus_version == 9);
+  CHECK(answer.rows[1].info.version == "3.1.4");
+  CHECK(answer.rows[1].info.lease == lease_long);
   CHECK(answer.now - answer.rows[0].renewed_at >= past_lease_short);
 }
 

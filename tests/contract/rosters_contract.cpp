@@ -528,6 +528,101 @@ SENTENCE("a leave goes on above what its server has seen") {
   CHECK(heard[1].version > lost);
 }
 
+Joined replace(Harness& h, int n, const RoomName& room, const Attachment& at, Epoch epoch) {
+  const JoinRequest request{
+      .room = room, .client = ada, .at = at, .epoch = epoch, .is_of_claim = true, .replaces_older = true};
+  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+}
+
+SENTENCE("a join that takes the place of older attachments is one step, and no event") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  listen(h, hall);
+  const auto first = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  join(h, 1, hall, ada, Harness::at(1, 2), Epoch{11});
+  join(h, 2, hall, bob, Harness::at(2, 7), Epoch{5});
+  const auto moved = replace(h, 2, hall, Harness::at(2, 1), Epoch{12});
+  CHECK(moved.result == Errc::ok);
+  CHECK(moved.size == 2);
+  CHECK(moved.version == first.version + 1);
+  CHECK_FALSE(moved.has_begun);
+  CHECK(find(h, 1, hall, ada).servers == ByServer{{Harness::id(2), 1}});
+  CHECK(info(h, 1, hall).servers == ByServer{{Harness::id(2), 2}});
+  CHECK(drop(h, 1, hall, ada, Harness::at(1, 1)).result == Errc::not_found);
+  CHECK(drop(h, 1, hall, ada, Harness::at(1, 2)).result == Errc::not_found);
+  CHECK(members(h, 1, hall) == Members{ada, bob});
+  CHECK(kinds(events(h, hall)) == std::vector{Kind::join, Kind::join});
+  CHECK(drop(h, 2, hall, ada, Harness::at(2, 1)).size == 1);
+  CHECK(members(h, 1, hall) == Members{bob});
+  CHECK(info(h, 1, hall).servers == ByServer{{Harness::id(2), 1}});
+}
+
+SENTENCE("a join does not take the place of a newer attachment, and changes nothing then") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const auto newer = join(h, 2, hall, ada, Harness::at(2, 1), Epoch{12});
+  CHECK(replace(h, 1, hall, Harness::at(1, 1), Epoch{11}).result == Errc::superseded);
+  CHECK(find(h, 1, hall, ada).servers == ByServer{{Harness::id(2), 1}});
+  CHECK(info(h, 1, hall).version == newer.version);
+  CHECK(replace(h, 2, hall, Harness::at(2, 1), Epoch{13}).result == Errc::ok);  // its own place again
+  CHECK(drop(h, 2, hall, ada, Harness::at(2, 1)).size == 0);
+  CHECK(all_rooms(h, 1).empty());
+}
+
+SENTENCE("a client that moves through a thousand rooms in one turn is in each of them once") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  constexpr int rooms = 1'000;
+  std::vector<RoomName> names;
+  for (int i = 0; i < rooms; ++i) names.push_back(RoomName::trusted("r" + std::to_string(i)));
+  const auto in_one_turn = [&](int n, auto&& call) {
+    std::vector<Ticket> tickets;
+    for (const RoomName& name : names) {
+      tickets.push_back(h.next_ticket());
+      call(h.rosters(n), tickets.back(), name);
+    }
+    h.server(n).end_turn();
+    REQUIRE(h.wait_until([&] { return h.heard(n).has(tickets.back()); }, patience));
+    for (const Ticket ticket : tickets) REQUIRE(h.heard(n).has(ticket));
+    return tickets;
+  };
+  in_one_turn(1, [](Rosters& rosters, Ticket t, const RoomName& room) {
+    rosters.join(t, {.room = room, .client = ada, .at = Harness::at(1, 1), .epoch = Epoch{10}, .replaces_older = true});
+  });
+  const auto moved = in_one_turn(2, [](Rosters& rosters, Ticket t, const RoomName& room) {
+    rosters.join(t, {.room = room,
+                     .client = ada,
+                     .at = Harness::at(2, 1),
+                     .epoch = Epoch{11},
+                     .is_of_claim = true,
+                     .replaces_older = true});
+  });
+  for (const Ticket ticket : moved) CHECK(std::get<Joined>(h.heard(2).answers.at(ticket)).result == Errc::ok);
+  // The old connection ends: its server has nothing left to drop, and the client stays in every room.
+  const auto dropped = in_one_turn(
+      1, [](Rosters& rosters, Ticket t, const RoomName& room) { rosters.drop(t, room, ada, Harness::at(1, 1)); });
+  for (const Ticket ticket : dropped) CHECK(std::get<Left>(h.heard(1).answers.at(ticket)).result == Errc::not_found);
+  for (const RoomName& name : {names.front(), names[500], names.back()}) {
+    CHECK(find(h, 1, name, ada).servers == ByServer{{Harness::id(2), 1}});
+  }
+  const auto left = in_one_turn(
+      2, [](Rosters& rosters, Ticket t, const RoomName& room) { rosters.drop(t, room, ada, Harness::at(2, 1)); });
+  for (const Ticket ticket : left) CHECK(std::get<Left>(h.heard(2).answers.at(ticket)).result == Errc::ok);
+  CHECK(all_rooms(h, 1).empty());
+}
+
+SENTENCE("a known version far above the store's clock is not believed") {
+  CONTRACT_HARNESS(h);
+  begin(h);
+  const auto first = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
+  for (const std::uint64_t forged : {first.version + 3'600'000'000U, std::uint64_t{1} << 53, ~std::uint64_t{0}}) {
+    const auto joined = join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10}, forged);
+    CHECK(joined.result == Errc::ok);
+    CHECK(joined.version == first.version);
+  }
+  CHECK(join(h, 1, cafe, bob, Harness::at(1, 2), Epoch{10}, ~std::uint64_t{0}).version < first.version + 60'000'000U);
+}
+
 SENTENCE("a late leave cannot remove a newer connection") {
   CONTRACT_HARNESS(h);
   begin(h);

@@ -60,10 +60,11 @@ private:
     EntryMessage made{number(), data_.ConsumeIntegral<std::uint8_t>(), data_.ConsumeBool(), text(), text(), text()};
     made.is_fresh = data_.ConsumeBool();
     made.copies = text();
+    made.deadline = number();
     return made;
   }
   Entry entry() {
-    switch (data_.ConsumeIntegralInRange(0, 9)) {
+    switch (data_.ConsumeIntegralInRange(0, 10)) {
       case 0:
         return message();
       case 1:
@@ -78,7 +79,7 @@ private:
         return account;
       }
       case 5:
-        return EntryKick{number(), data_.ConsumeIntegral<std::uint16_t>(), text()};
+        return EntryKick{number(), data_.ConsumeIntegral<std::uint16_t>(), text(), number()};
       case 6:
         return EntryRoomReceipt{number(), number(), data_.ConsumeIntegral<std::uint32_t>()};
       case 7:
@@ -86,6 +87,8 @@ private:
                                 number(), text(), text(), number()};
       case 8:
         return EntryRoomAnswer{number(), data_.ConsumeIntegral<std::uint8_t>(), number(), number(), text()};
+      case 9:
+        return EntryKickDone{number()};
       default:
         return EntryProbe{number()};
     }

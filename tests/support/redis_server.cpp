@@ -201,6 +201,11 @@ void RedisServer::pause(std::chrono::milliseconds duration) {
 }
 void RedisServer::unpause() { command({"CLIENT", "UNPAUSE"}); }
 
+void RedisServer::lose_directory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(dir_, ignored);
+}
+
 void RedisServer::kill() { end(SIGKILL); }
 void RedisServer::stop() { end(SIGTERM); }
 void RedisServer::restart() {

@@ -48,6 +48,9 @@ public:
   /// Lets paused commands go on.
   void unpause();
 
+  /// Its directory goes: no snapshot can be written.
+  void lose_directory();
+
   void kill();     // SIGKILL: as a crash
   void stop();     // SIGTERM, and waits for its end
   void restart();  // on the same port, with empty memory

@@ -22,6 +22,10 @@ for i = 1, #flat, 2 do
   if row.at == at then mine = row else others[#others + 1] = row end
 end
 
+-- A full store refuses HSET unless the script has written before; PERSIST it takes. A row that stands already costs no
+-- memory when it is asserted again.
+if mine then redis.call('PERSIST', own) end
+
 local displaced = {}
 local previous = newest
 if ARGV[4] == 'single' then

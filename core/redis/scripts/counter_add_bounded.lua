@@ -15,6 +15,7 @@ end
 local before = redis.call('GET', KEYS[1])
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' and sum.err then
+  if not string.find(sum.err, 'overflow', 1, true) then return sum end
   -- Beyond 64 bits upwards is beyond every bound too.
   if string.sub(ARGV[1], 1, 1) == '-' then return {'overflow'} end
   return {'capacity', before or '0'}

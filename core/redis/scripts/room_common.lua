@@ -28,6 +28,27 @@ local function count(at, by)
   if redis.call('HINCRBY', servers, server, by) <= 0 then redis.call('HDEL', servers, server) end
 end
 
+-- One attachment takes the place of others. A server that has none left keeps a zero, which costs no command here;
+-- room_info passes over it, and tell() clears it away later.
+local function move(gone, at)
+  local by_server = {}
+  local function add(each, by)
+    local server = string.match(each, '^[^/]*')
+    by_server[server] = (by_server[server] or 0) + by
+  end
+  for _, each in ipairs(gone) do add(each, -1) end
+  if at then add(at, 1) end
+  for server, by in pairs(by_server) do
+    if by ~= 0 then redis.call('HINCRBY', servers, server, by) end
+  end
+end
+local function clear_zeros()
+  local flat = redis.call('HGETALL', servers)
+  for i = 1, #flat, 2 do
+    if tonumber(flat[i + 1]) <= 0 then redis.call('HDEL', servers, flat[i]) end
+  end
+end
+
 local function size() return redis.call('HLEN', members) end
 local function version() return redis.call('GET', ver) or '0' end
 
@@ -37,10 +58,18 @@ local function now_us()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
-local function above_known() return text(math.max(now_us(), known + 1)) end
+-- No event bears a version far above the clock: one that does was forged, and who heard it has not heard more than we.
+local ahead_max_us = 60000000
+local function above_known()
+  local now = now_us()
+  if known > now + ahead_max_us then return text(now) end
+  return text(math.max(now, known + 1))
+end
 -- A failover has lost events that somebody has heard.
 local function catch_up()
-  if redis.call('EXISTS', ver) == 1 and tonumber(version()) < known then redis.call('SET', ver, above_known()) end
+  local at = redis.call('GET', ver)
+  if not at or tonumber(at) >= known or known > now_us() + ahead_max_us then return end
+  redis.call('SET', ver, above_known())
 end
 
 -- A stay has begun or ended: the next version, told on the room's channel as encode_presence() does.
@@ -54,7 +83,7 @@ local function tell(channel, kind, client)
     redis.call('SET', ver, now)
   end
   redis.call('PUBLISH', channel, 'P1 ' .. kind .. ' ' .. now .. ' ' .. left .. ' ' .. client)
-  if left == 0 then redis.call('DEL', members, names, ver, servers) end
+  if left == 0 then redis.call('DEL', members, names, ver, servers) elseif tonumber(now) % 64 == 0 then clear_zeros() end
   return {left, now}
 end
 
@@ -65,6 +94,7 @@ local function remove(client, channel, kind, is_going)
     if is_going(device) then gone[#gone + 1] = device.at else stay[#stay + 1] = device end
   end
   if #gone == 0 then return {0, size(), version()} end
+  redis.call('PERSIST', members)  -- behind it a full store takes the rest as well: a leave gives memory back
   for _, at in ipairs(gone) do count(at, -1) end
   if #stay > 0 then
     write(client, stay)

@@ -6,5 +6,6 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then return 0 end
+redis.call('PERSIST', KEYS[2])  -- behind it a full store takes SET as well
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1

@@ -6,6 +6,9 @@ if not has(key) then
   write(key, own + 4)
 end
 local sum = redis.pcall('HINCRBY', rows, field, ARGV[own + 3])
-if type(sum) == 'table' and sum.err then return {'overflow'} end
+if type(sum) == 'table' and sum.err then
+  if string.find(sum.err, 'overflow', 1, true) then return {'overflow'} end
+  return sum
+end
 touch(key)
 return {'ok', redis.call('HGET', rows, field)}

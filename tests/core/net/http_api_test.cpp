@@ -51,8 +51,10 @@ public:
   }
   void servers(std::function<void(Servers)> reply) override {
     Servers servers{result, StoreTime(std::chrono::seconds(10)), {}};
-    servers.rows.push_back(
-        {self_, {"http://127.0.0.1:9090", 5, 2}, StoreTime(std::chrono::seconds(9)), ServerRow::Lease::held});
+    servers.rows.push_back({self_,
+                            {"http://127.0.0.1:9090", 5, 2, 1, "3.1.4", std::chrono::seconds(6)},
+                            StoreTime(std::chrono::seconds(9)),
+                            ServerRow::Lease::held});
     reply(servers);
   }
   void kick(const Attachment& at, CloseCode code, std::string_view) override { kicked.emplace_back(at, code); }
@@ -298,6 +300,8 @@ TEST_CASE("counts, servers and statistics are told") {
   CHECK(servers["servers"][0]["url"] == "http://127.0.0.1:9090");
   CHECK(servers["servers"][0]["renewed_ms_ago"] == 1'000);
   CHECK(servers["servers"][0]["lease"] == "held");
+  CHECK(servers["servers"][0]["lease_ms"] == 6'000);
+  CHECK(servers["servers"][0]["version"] == "3.1.4");
   const auto stats = json::parse(a.ask("GET", "/api/stats").body);
   CHECK(stats["sent"] == 10);
   CHECK(stats["connections"] == 7);

@@ -237,6 +237,305 @@ TEST_CASE("redis: a subscriber whose line is silent is remade by its watchdog") 
   CHECK(world.wait_until([&] { return world.heard.messages.size() == 1; }));
 }
 
+// ---------------------------------------------------------------- a store that refuses
+
+/// Makes the store refuse every write, as one whose disk is full does.
+void refuse_writes(RedisServer& redis, World& world) {
+  // A folder that is not there: the snapshot fails, and with it every write.
+  redis.command({"SET", "something", "to save"});
+  redis.lose_directory();
+  redis.command({"CONFIG", "SET", "save", "1 1"});
+  redis.command({"BGSAVE"});
+  REQUIRE(world.wait_until(
+      [&] {
+        return redis.command({"SET", "something", "else"}).find("MISCONF") != std::string::npos;
+      },
+      10s));
+}
+
+Renewed renew(World& world, const ServerId& server, std::chrono::milliseconds lease) {
+  return world.ask<Renewed>([&](wsr::Backend& b, Ticket t) { b.directory().renew(t, server, {}, lease); });
+}
+Owners lookup(World& world, const ClientId& client) {
+  return world.ask<Owners>([&](wsr::Backend& b, Ticket t) { b.directory().lookup(t, client); });
+}
+
+TEST_CASE("redis: a store that refuses writes says of nobody that he is offline, and its bus goes on") {
+  NEEDS_REDIS();
+  RedisServer redis{{"--stop-writes-on-bgsave-error", "yes"}};
+  World far{redis.url()}, near{redis.url()};
+  far.start_and_wait();
+  near.start_and_wait();
+  REQUIRE(renew(far, Harness::id(1), 700ms).result == Errc::ok);
+  REQUIRE(far.claim(ada, Harness::at(1, 1)).result == Errc::ok);
+  REQUIRE(near.subscribe("news") == Errc::ok);
+  refuse_writes(redis, near);
+
+  CHECK(renew(far, Harness::id(1), 700ms).result == Errc::unavailable);
+  CHECK(far.has_logged("MISCONF"));
+  // The lease has run out, because it could not be renewed: nobody can know who lives.
+  REQUIRE(near.wait_until([&] {
+    return redis.command({"EXISTS", "wsr:{s:" + Harness::id(1).str() + "}:lease"}) == "0";
+  }));
+  CHECK(lookup(near, ada).result == Errc::unavailable);
+  CHECK(lookup(near, bob).result == Errc::ok);  // no row at all: nobody has claimed him
+  World guest{redis.url()};                     // a shell that comes only now
+  guest.start_and_wait();
+  CHECK(lookup(guest, ada).result == Errc::unavailable);
+
+  // Pings are refused, too: the subscriber stays, over several of them.
+  for (int i = 0; i < 8; ++i) {
+    CHECK(far.publish("news", std::to_string(i)) == Errc::ok);
+    static_cast<void>(near.wait_until([] { return false; }, 100ms));
+  }
+  CHECK(near.wait_until([&] { return near.heard.messages.size() == 8; }));
+  CHECK(near.heard.resubscribed == 0);
+}
+
+TEST_CASE("redis: a full store takes renewals, leaves and what stands already, and refuses what is new") {
+  NEEDS_REDIS();
+  RedisServer redis{{"--maxmemory-policy", "noeviction"}};
+  World world{redis.url()};
+  world.start_and_wait();
+  const ServerId self = Harness::id(1);
+  REQUIRE(renew(world, self, 500ms).result == Errc::ok);
+  const Claimed claimed = world.claim(ada, Harness::at(1, 1));
+  REQUIRE(claimed.result == Errc::ok);
+  REQUIRE(world.join(hall, ada, Harness::at(1, 1), claimed.epoch).result == Errc::ok);
+  REQUIRE(redis.command({"CONFIG", "SET", "maxmemory", "1"}) == "OK");
+
+  for (int i = 0; i < 10; ++i) {
+    CHECK(renew(world, self, 500ms).result == Errc::ok);
+    static_cast<void>(world.wait_until([] { return false; }, 100ms));
+  }
+  CHECK(lookup(world, ada).rows.size() == 1);
+  const auto again = world.ask<Claimed>([&](wsr::Backend& b, Ticket t) {
+    b.directory().claim(t, {ada, Harness::at(1, 1), StoreTime{1s}, claimed.epoch, SessionPolicy::single, 1});
+  });
+  CHECK(again.result == Errc::ok);  // what stands costs no memory
+  CHECK(lookup(world, ada).rows.size() == 1);
+  CHECK(world.claim(bob, Harness::at(1, 2)).result == Errc::unavailable);
+  CHECK(world.join(hall, bob, Harness::at(1, 2), Epoch{5}).result == Errc::unavailable);
+  CHECK(world.leave(hall, ada, claimed.epoch).result == Errc::ok);
+  CHECK(world.ask<Released>([&](wsr::Backend& b, Ticket t) { b.directory().release(t, ada, Harness::at(1, 1)); })
+            .result == Errc::ok);
+  CHECK(world.has_logged("OOM"));
+
+  // A lease that was lost meanwhile is taken again, and the dead are swept.
+  REQUIRE(world.wait_until([&] { return redis.command({"EXISTS", "wsr:{s:" + self.str() + "}:lease"}) == "0"; }));
+  CHECK(renew(world, self, 5s).before == Renewed::Before::missing);
+  CHECK(world.sweep(Harness::id(2), self).result == Errc::ok);
+  REQUIRE(redis.command({"CONFIG", "SET", "maxmemory", "0"}) == "OK");
+  CHECK(world.claim(bob, Harness::at(1, 2)).result == Errc::ok);
+  world.sync();
+  CHECK(disagreements(redis).empty());
+}
+
+TEST_CASE("redis: after a store that was away an empty answer is none for a while") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  CHECK(lookup(world, ada).result == Errc::ok);
+  redis.restart();  // and has forgotten all
+  REQUIRE(world.wait_until([&] { return world.heard.states.size() >= 3 && world.is(StoreState::up); }));
+  CHECK(lookup(world, ada).result == Errc::unavailable);
+  REQUIRE(world.wait_until([&] { return lookup(world, ada).result == Errc::ok; }, 5s));
+  CHECK(lookup(world, ada).rows.empty());
+}
+
+TEST_CASE("redis: rows and places that somebody has deleted are missing, whichever part of them") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World world{redis.url()};
+  world.start_and_wait();
+  const Attachment at = Harness::at(1, 1);
+  const Claimed claimed = world.claim(ada, at);
+  REQUIRE(world.join(hall, ada, at, claimed.epoch).result == Errc::ok);
+  const auto missing = [&] {
+    const Held expected{.rows = {{ada, at}}, .places = {{hall, ada, at}}};
+    return world.ask<Held>([&](wsr::Backend& b, Ticket t) { b.directory().missing(t, expected); });
+  };
+  CHECK(missing().rows.empty());
+  CHECK(missing().places.empty());
+  const std::string server = Harness::id(1).str();
+  for (const std::string& key : {std::string("wsr:{c:ada}:own"), "wsr:{s:" + server + "}:idx"}) {
+    INFO(key);
+    REQUIRE(redis.command({"DEL", key}) == "1");
+    CHECK(missing().rows.size() == 1);
+    REQUIRE(world.claim(ada, at).result == Errc::ok);
+    CHECK(missing().rows.empty());
+  }
+  for (const std::string& key : {std::string("wsr:{r:hall}:members"), std::string("wsr:{r:hall}:names"),
+                                 std::string("wsr:{c:ada}:rooms"), "wsr:{s:" + server + "}:rooms"}) {
+    INFO(key);
+    REQUIRE(redis.command({"DEL", key}) == "1");
+    CHECK(missing().places.size() == 1);
+    REQUIRE(world.join(hall, ada, at, claimed.epoch).result == Errc::ok);
+    CHECK(missing().places.empty());
+  }
+}
+
+// ---------------------------------------------------------------- a bus that refuses
+
+TEST_CASE("redis: a refused subscription is answered, tried again at a pace, and stands once the right is there") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "resetchannels", "&wsr:ch:open*"});
+  World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+  world.start_and_wait();
+  REQUIRE(world.subscribe("open1") == Errc::ok);
+  CHECK(world.subscribe("closed1") == Errc::unavailable);
+  CHECK(world.has_logged("NOPERM"));
+  REQUIRE(redis.command({"CONFIG", "RESETSTAT"}) == "OK");
+  static_cast<void>(world.wait_until([] { return false; }, 2s));
+  CHECK(world.publish("open1", "heard") == Errc::ok);
+  CHECK(world.wait_until([&] { return world.heard.payloads() == std::vector<std::string>{"heard"}; }));
+  const std::string calls = redis.command({"INFO", "commandstats"});
+  const auto at = calls.find("cmdstat_subscribe:");
+  REQUIRE(at != std::string::npos);
+  const auto rejected = calls.find("rejected_calls=", at);
+  CHECK(std::stoi(calls.substr(rejected + 15)) >= 2);
+  CHECK(std::stoi(calls.substr(rejected + 15)) <= 6);
+
+  redis.command({"ACL", "SETUSER", "wsr", "&*"});
+  REQUIRE(world.wait_until(
+      [&] { return world.publish("closed1", "at last") == Errc::ok && world.heard.payloads().back() == "at last"; }));
+  CHECK(world.subscribe("closed1") == Errc::ok);
+}
+
+TEST_CASE("redis: of a thousand names in one turn only the refused ones are without subscription") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "resetchannels", "&wsr:ch:open*"});
+  World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+  world.start_and_wait();
+  const auto name_of = [](int i) { return (i % 300 == 7 ? "closed" : "open") + std::to_string(i); };
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 1'000; ++i) {
+    tickets.push_back(Ticket{++world.last_ticket});
+    world.backend->bus().subscribe(tickets.back(), {ChannelKind::app, name_of(i)}, Match::exact);
+  }
+  world.backend->end_turn();
+  REQUIRE(world.wait_until(
+      [&] { return std::all_of(tickets.begin(), tickets.end(), [&](Ticket t) { return world.heard.has(t); }); }));
+  for (int i = 0; i < 1'000; ++i) {
+    const Errc expected = i % 300 == 7 ? Errc::unavailable : Errc::ok;
+    CHECK(std::get<Subscribed>(world.heard.answers.at(tickets[static_cast<std::size_t>(i)])).result == expected);
+  }
+  // All of it is lost with the connection, and the right is given meanwhile: everything stands again.
+  redis.command({"ACL", "SETUSER", "wsr", "&*"});
+  redis.command({"CLIENT", "KILL", "TYPE", "pubsub"});
+  REQUIRE(world.wait_until([&] { return world.heard.resubscribed >= 1; }));
+  REQUIRE(
+      world.wait_until([&] { return world.publish("closed907", "x") == Errc::ok && !world.heard.payloads().empty(); }));
+  for (const int i : {0, 7, 307, 607, 999}) {
+    world.heard.messages.clear();
+    CHECK(world.publish(name_of(i), "y") == Errc::ok);
+    CHECK(world.wait_until([&] { return world.heard.payloads() == std::vector<std::string>{"y"}; }));
+  }
+  CHECK(world.heard.answered_twice.empty());
+}
+
+TEST_CASE("redis: what was unsubscribed while it was refused is not subscribed later") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "resetchannels"});
+  World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+  world.start_and_wait();
+  CHECK(world.subscribe("news") == Errc::unavailable);
+  const auto gone = world.ask<Unsubscribed>([](wsr::Backend& b, Ticket t) {
+    b.bus().unsubscribe(t, {ChannelKind::app, "news"}, Match::exact);
+  });
+  CHECK(gone.result == Errc::ok);
+  redis.command({"ACL", "SETUSER", "wsr", "&*"});
+  static_cast<void>(world.wait_until([] { return false; }, 1s));
+  CHECK(redis.command({"PUBSUB", "NUMSUB", "wsr:ch:news"}).find("1") == std::string::npos);
+}
+
+TEST_CASE("redis: two databases of one store hear nothing of each other") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  World zero{redis.url()}, one{redis.url() + "/1"}, ten{redis.url() + "/10"};
+  for (World* world : {&zero, &one, &ten}) {
+    world->start_and_wait();
+    for (const auto& [channel, match] : {std::pair{Channel{ChannelKind::room, "hall"}, Match::exact},
+                                         std::pair{Channel{ChannelKind::inbox, "s"}, Match::exact},
+                                         std::pair{Channel{ChannelKind::app, "n"}, Match::exact},
+                                         std::pair{Channel{ChannelKind::app, "*"}, Match::pattern}}) {
+      REQUIRE(world
+                  ->ask<Subscribed>([&, &channel = channel, &match = match](wsr::Backend& b, Ticket t) {
+                    b.bus().subscribe(t, channel, match);
+                  })
+                  .result == Errc::ok);
+    }
+  }
+  for (const auto kind : {ChannelKind::room, ChannelKind::inbox, ChannelKind::app}) {
+    const Channel channel{kind, kind == ChannelKind::room ? "hall" : kind == ChannelKind::inbox ? "s" : "n"};
+    CHECK(one.ask<Published>([&](wsr::Backend& b, Ticket t) { b.bus().publish(t, channel, "x"); }).result == Errc::ok);
+  }
+  REQUIRE(one.wait_until([&] { return one.heard.messages.size() == 4; }));  // the app's once more by its pattern
+  REQUIRE(one.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
+  REQUIRE(one.wait_until([&] { return one.heard.messages.size() == 5; }));
+  for (World* world : {&zero, &ten}) {
+    CHECK(world->publish("n", "end") == Errc::ok);
+    CHECK(world->wait_until(
+        [&] { return !world->heard.messages.empty() && world->heard.messages.back().payload == "end"; }));
+    for (const auto& message : world->heard.messages) CHECK(message.payload == "end");
+  }
+}
+
+TEST_CASE("redis: keys bound to a fabric are good for no other prefix or database") {
+  const BatchKeys keys{{{"k1", "a secret of some length"}}};
+  const auto secret = [&](std::string_view prefix, unsigned db) { return bind_keys(keys, prefix, db).keys[0].secret; };
+  CHECK(secret("wsr:", 0) == secret("wsr:", 0));
+  CHECK(secret("wsr:", 0) != secret("wsr:", 1));
+  CHECK(secret("wsr:", 1) != secret("1wsr:", 0));
+  CHECK(secret("a:", 1) != secret("b:", 1));
+}
+
+// ---------------------------------------------------------------- what a start says
+
+TEST_CASE("redis: a store that cannot be used says what it is") {
+  NEEDS_REDIS();
+  SECTION("a node of a cluster") {
+    RedisServer redis{{"--cluster-enabled", "yes"}};
+    World world{redis.url()};
+    world.start();
+    REQUIRE(world.wait_until([&] { return world.has_logged("Redis Cluster"); }));
+    CHECK_FALSE(world.is(StoreState::up));
+  }
+  SECTION("a replica") {
+    RedisServer primary, redis;
+    redis.command({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+    World world{redis.url()};
+    world.start();
+    REQUIRE(world.wait_until([&] { return world.has_logged("this is a replica") || world.has_logged("MASTERDOWN"); }));
+    CHECK_FALSE(world.is(StoreState::up));
+  }
+  SECTION("a database that is not there") {
+    RedisServer redis{{"--databases", "2"}};
+    World world{redis.url() + "/7"};
+    world.start();
+    REQUIRE(world.wait_until([&] { return world.has_logged("database number"); }));
+  }
+  SECTION("a user that may not run scripts") {
+    RedisServer redis;
+    redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "&*", "+@all", "-eval", "-evalsha", "-script"});
+    World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+    world.start_and_wait();
+    CHECK(renew(world, Harness::id(1), 1s).result == Errc::unavailable);
+    CHECK(world.has_logged("NOPERM"));
+  }
+  SECTION("a user without any right") {
+    RedisServer redis;
+    redis.command({"ACL", "SETUSER", "wsr", "on", ">password"});
+    World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+    world.start();
+    REQUIRE(world.wait_until([&] { return world.has_logged("NOPERM"); }));
+  }
+}
+
 TEST_CASE("redis: a store that has forgotten the scripts is taught them again") {
   NEEDS_REDIS();
   RedisServer redis;

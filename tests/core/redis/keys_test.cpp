@@ -23,6 +23,25 @@ TEST_CASE("a channel's name leads back to the channel") {
   CHECK_FALSE(keys.channel_of("wsr:else"));
 }
 
+TEST_CASE("a channel's name carries its database, and no other database knows it") {
+  const Keys first{"wsr:", 1};
+  const Channel channels[] = {{ChannelKind::inbox, "s1~x"},  {ChannelKind::app, "news"},
+                              {ChannelKind::app, "@1:news"}, {ChannelKind::room, "lobby"},
+                              {ChannelKind::room, "}:ch@1"}, {ChannelKind::app, "*"}};
+  for (const Channel& channel : channels) {
+    INFO(channel.name);
+    CHECK(first.channel_of(first.channel(channel)) == channel);
+    CHECK(first.pattern_of(first.pattern(channel)) == channel);
+    for (const Keys& other : {Keys{"wsr:"}, Keys{"wsr:", 10}, Keys{"wsr:", 11}, Keys{"wsr:", 2}}) {
+      CHECK_FALSE(other.channel_of(first.channel(channel)));
+      CHECK_FALSE(first.channel_of(other.channel(channel)));
+      CHECK_FALSE(other.pattern_of(first.pattern(channel)));
+    }
+  }
+  CHECK(keys.channel({ChannelKind::room, "lobby"}) == "wsr:{r:lobby}:ch");  // database 0 is not named
+  CHECK(first.channel({ChannelKind::room, "lobby"}) == "wsr:{r:lobby}:ch@1");
+}
+
 TEST_CASE("a prefix is literal in a pattern and the pattern leads back") {
   const Keys odd{"a*b:"};
   CHECK(odd.pattern({ChannelKind::app, "n*"}) == "a\\*b:ch:n*");

@@ -27,6 +27,8 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   std::vector<std::string> probes;
   std::vector<Readiness> lights;
   std::vector<ServerId> gone;
+  Leases leases;
+  int awakenings = 0;
   int reassertions = 0;
   int resubscriptions = 0;
 
@@ -38,6 +40,7 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void held(Ticket, const ServerId&, std::string_view, std::uint32_t) override {
     FAIL("a keeper does not look for rows");
   }
+  void missing(Ticket, const Held&) override { FAIL("a keeper does not look for rows"); }
   void renew(Ticket t, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {
     calls.emplace_back(t, "renew");
   }
@@ -58,6 +61,8 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   void on_reassert() override { ++reassertions; }
   void on_server_gone(const ServerId& server) override { gone.push_back(server); }
   void on_readiness(const Readiness& readiness) override { lights.push_back(readiness); }
+  void on_leases(const Leases& read) override { leases = read; }
+  void on_awake() override { ++awakenings; }
 
   /// The ticket of the oldest unanswered call of this name.
   Ticket take(const std::string& name) {
@@ -109,6 +114,10 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
     keeper.on_probe(probes.back());
     (void)take("publish");
   }
+  /// What the store says of the last probe: how many listen.
+  void published(std::uint64_t receivers) {
+    keeper.on_answer(Ticket{std::uint64_t{6} << 48}, Published{Errc::ok, receivers});
+  }
   void pass(Duration duration) {  // to every deadline on the way
     const Time end = time + duration;
     while (keeper.next_deadline() && *keeper.next_deadline() <= end) {
@@ -122,6 +131,87 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
 ServerRow row(const ServerId& server, ServerRow::Lease lease) { return ServerRow{server, {}, {}, lease}; }
 
 }  // namespace
+
+TEST_CASE("a process that stood still until its lease was over renews it before anything else, and says when it is done") {
+  World world;
+  world.start();
+  CHECK(world.keeper.beat() == Keeper::Pulse::steady);
+  const auto fall_asleep = [&](Duration time) {
+    world.time += time;
+    return world.keeper.beat();
+  };
+  CHECK(fall_asleep(4s) == Keeper::Pulse::steady);  // the lease bears that
+  REQUIRE(fall_asleep(3s) == Keeper::Pulse::woken);
+  CHECK(world.keeper.is_waking());
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+  CHECK(fall_asleep(1ms) == Keeper::Pulse::steady);
+  SECTION("it was not missed") {
+    world.renewed(Renewed::Before::held);
+    CHECK(world.reassertions == 0);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("it was missed: everything is claimed again") {
+    world.renewed(Renewed::Before::missing);
+    CHECK(world.reassertions == 1);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("it is just being swept: that is waited for") {
+    world.renewed(Renewed::Before::missing, Errc::conflict);
+    CHECK(world.awakenings == 0);
+    world.time += 200ms;
+    world.keeper.on_time();
+    world.renewed(Renewed::Before::missing);
+    CHECK(world.awakenings == 1);
+  }
+  SECTION("the store does not answer: an outage like any other") {
+    world.renewed(Renewed::Before::missing, Errc::timeout);
+    CHECK(world.awakenings == 1);
+    CHECK(world.reassertions == 0);
+  }
+  CHECK_FALSE(world.keeper.is_waking());
+}
+
+TEST_CASE("a renewal that was asked for before the process stood still says nothing about the time after it") {
+  World world;
+  world.start();
+  world.keeper.beat();
+  world.time += 2s;
+  world.keeper.on_time();
+  const Ticket before = world.take("renew");
+  world.keeper.beat();
+  world.time += 10s;
+  REQUIRE(world.keeper.beat() == Keeper::Pulse::woken);
+  world.keeper.on_answer(before, Renewed{Errc::ok, Renewed::Before::held, {}});
+  CHECK(world.keeper.is_waking());
+  world.renewed(Renewed::Before::missing);
+  CHECK_FALSE(world.keeper.is_waking());
+}
+
+TEST_CASE("while the process runs, a store that is silent for longer than the lease is no gap") {
+  World world;
+  world.start();
+  for (int i = 0; i < 20; ++i) {
+    CHECK(world.keeper.beat() == Keeper::Pulse::steady);
+    world.time += 500ms;
+    world.keeper.on_time();
+  }
+  CHECK_FALSE(world.keeper.readiness().is_ready());
+}
+
+TEST_CASE("each reading of the registry tells until when the others live") {
+  World world;
+  world.start();
+  world.time += 2s;
+  world.keeper.on_time();
+  world.renewed(Renewed::Before::held);
+  const ServerId dead = ServerId::trusted("dead~1");
+  world.listed({ServerRow{other, {}, {}, ServerRow::Lease::held, 4'000ms},
+                ServerRow{dead, {}, {}, ServerRow::Lease::expired}});
+  CHECK(world.leases.until(other) == world.time + 4s);
+  CHECK(world.leases.until(dead) == world.time);
+  CHECK_FALSE(world.leases.until(me));
+  CHECK_FALSE(world.leases.until(ServerId::trusted("new~1")));
+}
 
 TEST_CASE("a server is ready once its lease is held and it has heard itself") {
   World world;
@@ -195,9 +285,10 @@ TEST_CASE("a server that is being swept waits for the sweep's end and then claim
   CHECK(world.reassertions == 1);
 }
 
-TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made anew - heard again: ready") {
+TEST_CASE("three probes unheard and nobody listens: deaf, red, the subscription is made anew - heard again: ready") {
   World world;
   world.start();
+  world.published(0);
   world.pass(1'400ms);
   CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
   world.pass(700ms);
@@ -209,6 +300,89 @@ TEST_CASE("three probes unheard: deaf, readiness red, the subscription is made a
   world.keeper.on_time();
   world.keeper.on_probe(world.probes.back());
   CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE(
+    "an inbox that somebody listens to is made anew after six probes, and each time in vain after twice as many") {
+  World world;
+  world.start();
+  world.published(1);
+  world.pass(2'100ms);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::red);
+  CHECK(world.keeper.figures().times_deaf == 1);
+  CHECK(world.resubscriptions == 0);
+  world.pass(1'500ms);
+  CHECK(world.resubscriptions == 1);
+  world.pass(5'900ms);
+  CHECK(world.resubscriptions == 1);
+  world.pass(200ms);
+  CHECK(world.resubscriptions == 2);
+  CHECK(world.keeper.figures().times_deaf == 1);
+}
+
+TEST_CASE("a server whose probes are late by any time is not deaf") {
+  World world;
+  world.start();
+  world.published(1);
+  const auto lag = GENERATE(600ms, 1'000ms, 2'300ms);
+  std::deque<std::pair<Time, std::string>> under_way;
+  std::size_t sent = world.probes.size();
+  const Time end = world.time + 20s;
+  while (world.time < end) {
+    world.pass(100ms);
+    for (; sent < world.probes.size(); ++sent) under_way.emplace_back(world.time + lag, world.probes[sent]);
+    for (; !under_way.empty() && under_way.front().first <= world.time; under_way.pop_front()) {
+      world.keeper.on_probe(under_way.front().second);
+    }
+  }
+  CHECK(world.resubscriptions == 0);
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE("whatever comes on the inbox is heard") {
+  World world;
+  world.start();
+  for (int i = 0; i < 20; ++i) {
+    world.pass(500ms);
+    world.keeper.on_heard();
+  }
+  CHECK(world.keeper.figures().times_deaf == 0);
+  CHECK(world.resubscriptions == 0);
+}
+
+TEST_CASE("a subscription that is refused is asked for again at a pace that slows down") {
+  World world;
+  world.keeper.start();
+  world.measure();
+  int asked = 0;
+  for (const auto wait : {200ms, 400ms, 800ms, 1'600ms, 2'000ms, 2'000ms}) {
+    world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{Errc::unavailable});
+    world.pass(wait - 10ms);
+    CHECK_FALSE(world.has("subscribe me~1"));
+    world.pass(20ms);
+    CHECK(world.has("subscribe me~1"));
+    ++asked;
+  }
+  CHECK(asked == 6);
+  world.keeper.on_answer(world.take("subscribe me~1"), Subscribed{});
+  world.keeper.on_time();
+  world.hear();
+  CHECK(world.keeper.readiness().inbox == Readiness::Light::green);
+}
+
+TEST_CASE("a server that was without lease itself sweeps nobody until others have had the time to come back") {
+  World world;
+  world.start();
+  const ServerId dead = ServerId::trusted("dead~1");
+  world.time = *world.keeper.next_deadline();
+  world.pass(2s);
+  world.renewed(Renewed::Before::missing);
+  world.listed({row(dead, ServerRow::Lease::expired)});
+  CHECK_FALSE(world.has("sweep dead~1"));
+  world.pass(2s);
+  world.renewed(Renewed::Before::held);
+  world.listed({row(dead, ServerRow::Lease::expired)});
+  CHECK(world.has("sweep dead~1"));
 }
 
 TEST_CASE("a probe of another server, an old one and a forged one are not heard") {

@@ -87,6 +87,7 @@ struct Server final : AnswerSink, BusListener, Connections, Clock, Application, 
   void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
     call<Held>(t, [&, cursor = std::string(cursor)](Ticket x) { store->directory().held(x, server, cursor, count); });
   }
+  void missing(Ticket, const Held&) override {}
   void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
   void resign(Ticket, const ServerId&) override {}
   void servers(Ticket) override {}

@@ -262,3 +262,138 @@ TEST_CASE("an end that is known when a join is asked is older, also if the store
   static_cast<void>(world.read(world.conn));
   CHECK(world.hears_the_hall());
 }
+
+// ---------------------------------------------------------------- who can only publish does no harm
+
+namespace {
+
+RouterOptions with_keys() {
+  RouterOptions options = World::defaults();
+  options.keys.keys = {{"k1", "a secret of some length"}};
+  return options;
+}
+
+/// The same as InTheHall, on a fabric that signs.
+struct InTheSignedHall : World {
+  InTheSignedHall() : World(with_keys()), conn(connect_into(ada, hall)) {
+    router.on_answer(joins.back(), Joined{Errc::ok, 1, 10, {}});
+    router.end_turn();
+    static_cast<void>(read(conn));
+  }
+  void hear_leave(std::uint64_t version, PresenceEvent::Kind kind = PresenceEvent::Kind::leave) {
+    tell(hall, {.kind = kind, .version = version, .size = 0, .client = ada.view()});
+  }
+  void confirm(RoomInfo info) {
+    REQUIRE_FALSE(finds.empty());
+    const Ticket ticket = finds.front();
+    finds.erase(finds.begin());
+    router.on_answer(ticket, std::move(info));
+    router.end_turn();
+  }
+  [[nodiscard]] std::string signed_message(std::uint64_t base, std::uint64_t seq, std::chrono::milliseconds at) {
+    RoomMessage message;
+    message.from_server = other.view();
+    message.base = base;
+    message.seq = seq;
+    message.from = "bob";
+    message.data = "1";
+    return encode_room_message(message, with_keys().keys, hall.view(), at);
+  }
+  bool takes(const std::string& bytes) {
+    static_cast<void>(read(conn));
+    router.on_room_event(hall.view(), bytes, 1);
+    router.end_turn();
+    return !read(conn).empty();
+  }
+  [[nodiscard]] std::chrono::milliseconds clock() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+  }
+  std::uint64_t seq = 100;
+  bool is_in() { return takes(signed_message(1, ++seq, clock())); }
+  ConnId conn;
+};
+
+}  // namespace
+
+TEST_CASE("with keys a leave that the roster does not confirm takes nobody out") {
+  InTheSignedHall world;
+  const auto kind = GENERATE(PresenceEvent::Kind::leave, PresenceEvent::Kind::swept);
+  world.hear_leave(1'010, kind);
+  CHECK(world.is_in());
+  SECTION("the roster still lists the client here") { world.confirm({Errc::ok, 1, 10, {{me, 1}}}); }
+  SECTION("the roster is behind the event") { world.confirm({Errc::ok, 0, 10, {}}); }
+  CHECK(world.is_in());
+  CHECK(world.finds.empty());
+}
+
+TEST_CASE("with keys a leave that the roster confirms ends the membership") {
+  InTheSignedHall world;
+  world.hear_leave(11);
+  SECTION("the client is gone") { world.confirm({Errc::ok, 0, 11, {}}); }
+  SECTION("the room is gone") { world.confirm({Errc::ok, 0, 0, {}}); }
+  SECTION("the client is elsewhere by now") { world.confirm({Errc::ok, 1, 12, {{other, 1}}}); }
+  CHECK_FALSE(world.is_in());
+}
+
+TEST_CASE("with keys a roster that does not answer is asked again, and many leaves are one question") {
+  InTheSignedHall world;
+  for (std::uint64_t version = 11; version < 40; ++version) world.hear_leave(version);
+  REQUIRE(world.finds.size() == 1);
+  world.confirm({Errc::unavailable, 0, 0, {}});  // more came meanwhile: asked anew
+  REQUIRE(world.finds.size() == 1);
+  world.confirm({Errc::unavailable, 0, 0, {}});
+  CHECK(world.finds.empty());
+  CHECK(world.is_in());
+  world.pass(1'100ms);
+  REQUIRE(world.finds.size() == 1);
+  world.confirm({Errc::ok, 0, 39, {}});
+  CHECK_FALSE(world.is_in());
+}
+
+TEST_CASE("a version far above the store's clock is not believed") {
+  InTheHall world;
+  const std::uint64_t now = 1'000'000;  // World begins at one second
+  for (const std::uint64_t version : {now + 61'000'000, std::uint64_t{1} << 53, ~std::uint64_t{0}}) {
+    world.tell(hall, {.kind = PresenceEvent::Kind::leave, .version = version, .size = 0, .client = ada.view()});
+    CHECK(world.hears_the_hall());
+    world.tell(hall, {.kind = PresenceEvent::Kind::join, .version = version, .size = 2, .client = bob.view()});
+  }
+  // The next join does not carry any of them on.
+  world.join_requests.clear();
+  world.router.text(world.conn, R"({"op":"join","room":"hall","id":"j"})");
+  world.router.end_turn();
+  REQUIRE(world.join_requests.size() == 1);
+  CHECK(world.join_requests[0].known_version == 10);
+}
+
+TEST_CASE("a message of a room that comes again is delivered once") {
+  InTheSignedHall world;
+  const auto recorded = world.signed_message(7, 7, world.clock());
+  CHECK(world.takes(recorded));
+  CHECK_FALSE(world.takes(recorded));
+  CHECK(world.takes(world.signed_message(7, 8, world.clock())));
+  CHECK_FALSE(world.takes(recorded));
+  CHECK(world.takes(world.signed_message(9, 9, world.clock())));  // its sender has begun another numbering
+  CHECK_FALSE(world.takes(recorded));
+}
+
+TEST_CASE("a message that was signed long before this server heard the room is a repetition") {
+  World world(with_keys());
+  world.time = Time{20s};
+  const ConnId conn = world.connect_into(ada, hall);
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+  world.router.end_turn();
+  static_cast<void>(world.read(conn));
+  const auto takes = [&](std::uint64_t seq, std::chrono::milliseconds at) {
+    RoomMessage message;
+    message.from_server = other.view();
+    message.base = 1;
+    message.seq = seq;
+    message.data = "1";
+    world.router.on_room_event(hall.view(), encode_room_message(message, with_keys().keys, hall.view(), at), 1);
+    world.router.end_turn();
+    return !world.read(conn).empty();
+  };
+  CHECK_FALSE(takes(1, 10s));
+  CHECK(takes(2, 19s));  // it was on its way
+}

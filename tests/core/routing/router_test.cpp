@@ -64,7 +64,7 @@ TEST_CASE("a client that no server holds is offline, for the sender and in the w
   CHECK(at(world.router.stats().words, Word::offline) == 1);
 }
 
-TEST_CASE("the word of a message elsewhere comes back as a receipt, and counts with the account") {
+TEST_CASE("the outcome of a message elsewhere comes back as a receipt, and counts when it is told") {
   World world;
   const ConnId a = world.connect(ada);
   (void)world.read(a);
@@ -75,29 +75,156 @@ TEST_CASE("the word of a message elsewhere comes back as a receipt, and counts w
   CHECK(message.receipt != 0);
   EntryAccount account;
   account.through = peek_batch(world.publishes[0].payload)->first_seq + 1;
-  ++at(account.words, Word::delivered);
   world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
   world.hear({EntryReceipt{message.receipt, static_cast<std::uint8_t>(Word::delivered)}});
   CHECK(world.read(a) == std::vector<std::string>{R"({"op":"result","id":"x","state":"delivered"})"});
-  CHECK(world.router.stats().unfinished == 1);
+  CHECK(at(world.router.stats().words, Word::delivered) == 1);
   account.base = peek_batch(world.publishes[0].payload)->base;
-  world.hear({account});
+  world.hear({account});  // speaks of messages without a receipt only
   CHECK(at(world.router.stats().words, Word::delivered) == 1);
   CHECK(world.router.stats().unfinished == 0);
 }
 
-TEST_CASE("no receipt within its time: unknown - one that comes later changes nothing") {
+TEST_CASE("no receipt until half a second after the deadline: unknown - one that comes later changes nothing") {
   World world;
   world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
   world.found(other);
   const auto receipt = std::get<EntryMessage>(world.said(0).at(0)).receipt;
   world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
-  world.pass(5s);
+  world.pass(5'499ms);
+  CHECK(world.sent[9].empty());
+  world.pass(1ms);
   REQUIRE(world.sent[9].size() == 1);
   CHECK(world.sent[9][0].word == Word::unknown);
+  CHECK(at(world.router.stats().words, Word::unknown) == 1);
   world.hear({EntryReceipt{receipt, static_cast<std::uint8_t>(Word::delivered)}});
   CHECK(world.sent[9].size() == 1);
   CHECK(world.router.stats().receipts_late == 1);
+  CHECK(at(world.router.stats().words, Word::delivered) == 0);
+}
+
+TEST_CASE("a message that comes after its deadline is not delivered, and its sender's shard hears why") {
+  World world;
+  const ConnId b = world.connect(bob, Framing::raw);
+  EntryMessage late{7, 0, false, "", "bob", "1"}, timely{8, 0, false, "", "bob", "2"};
+  late.deadline = 999;  // it is second 1
+  timely.deadline = 1'000;
+  world.hear({late, timely});
+  std::array<std::string_view, 4> pieces;
+  REQUIRE(world.router.outbox(b)->gather(pieces) == 1);
+  CHECK(pieces[0] == "2");
+  const auto entries = world.said(0);
+  CHECK(std::get<EntryReceipt>(entries.at(0)).word == static_cast<std::uint8_t>(Word::dropped_expired));
+  CHECK(std::get<EntryReceipt>(entries.at(1)).word == static_cast<std::uint8_t>(Word::delivered));
+}
+
+TEST_CASE("the deadline is five seconds after the submission, and stays when the message comes back") {
+  World world;
+  world.router.send(Ticket{9}, ada, bob, "1", Wait::for_word);
+  world.pass(2s);
+  world.found(other);
+  auto message = std::get<EntryMessage>(world.said(0).at(0));
+  CHECK(message.deadline == 6'000);
+  ++message.hops;
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.hear({EntryReturned{message, peek_batch(world.publishes[0].payload)->base}});
+  world.time = Time{6'001ms};
+  world.found(ServerId::trusted("c~1"));
+  REQUIRE(world.sent[9].size() == 1);
+  CHECK(world.sent[9][0].word == Word::dropped_expired);
+}
+
+TEST_CASE("when no more receipts can be awaited a message that wants one is refused") {
+  RouterOptions options = World::defaults();
+  options.limits.receipts_max = 1;
+  World world(options);
+  world.router.send(Ticket{1}, ada, bob, "1", Wait::for_word);
+  world.router.send(Ticket{2}, ada, bob, "2", Wait::for_word);
+  REQUIRE(world.sent[2].size() == 1);
+  CHECK(world.sent[2][0].word == Word::dropped_capacity);
+  world.found(other);
+  CHECK(world.said(0).size() == 1);
+}
+
+TEST_CASE("a route ends with the lease of its server: the store is asked, and says offline") {
+  World world;
+  const auto send = [&](std::uint64_t ticket) { world.router.send(Ticket{ticket}, ada, bob, "1", Wait::for_word); };
+  const auto leases = [&](Duration left) {
+    world.router.on_leases(Leases({{other, world.time + left}}));
+  };
+  send(1);
+  world.found(other);
+  leases(6s);
+  world.router.on_answer(world.publishes.back().ticket, Published{Errc::ok, 1});  // somebody is subscribed
+  world.hear({EntryAccountWanted{}});
+  world.pass(1s);
+  send(2);
+  CHECK(world.lookups.empty());  // a known route
+  world.pass(5s);                // the lease is over, and nobody has renewed it
+  send(3);
+  REQUIRE(world.lookups.size() == 1);
+  const std::size_t published = world.publishes.size();
+  world.router.on_answer(world.lookups.back().first, Owners{});
+  world.router.end_turn();
+  REQUIRE(world.sent[3].size() == 1);
+  CHECK(world.sent[3][0].word == Word::offline);
+  CHECK(world.publishes.size() == published);
+}
+
+TEST_CASE("a lookup tells how long the lease stands, too") {
+  World world;
+  world.router.send(Ticket{1}, ada, bob, "1", Wait::not_at_all);
+  Owners owners;
+  owners.rows.push_back(OwnerRow{bob, {other, 0, ConnId{5}}, Epoch{1}, {}, 700ms});
+  world.router.on_answer(world.lookups.back().first, std::move(owners));
+  world.lookups.clear();
+  world.router.send(Ticket{2}, ada, bob, "2", Wait::not_at_all);
+  CHECK(world.lookups.empty());
+  world.time += 700ms;
+  world.router.send(Ticket{3}, ada, bob, "3", Wait::not_at_all);
+  CHECK(world.lookups.size() == 1);
+}
+
+TEST_CASE("a peer that does not answer is suspect: its clients are looked up before each message until it speaks") {
+  World world;
+  world.router.send(Ticket{1}, ada, bob, "1", Wait::not_at_all);
+  world.found(other);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.pass(1'400ms);
+  world.router.send(Ticket{2}, ada, bob, "2", Wait::not_at_all);
+  CHECK(world.lookups.empty());
+  world.pass(300ms);
+  world.router.send(Ticket{3}, ada, bob, "3", Wait::not_at_all);
+  REQUIRE(world.lookups.size() == 1);
+  world.found(other);
+  world.hear({EntryAccountWanted{}});  // it lives
+  world.router.send(Ticket{4}, ada, bob, "4", Wait::not_at_all);
+  CHECK(world.lookups.empty());
+}
+
+TEST_CASE("newer messages wait for nothing that a server could give back which has no lease any more") {
+  World world;
+  world.router.send(Ticket{1}, {}, bob, "1", Wait::not_at_all);
+  world.found(other);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.router.on_leases(Leases({{other, world.time}}));  // expired
+  const ConnId b = world.connect(bob, Framing::raw);
+  world.router.send(Ticket{2}, {}, bob, "2", Wait::not_at_all);
+  CHECK_FALSE(world.router.outbox(b)->is_empty());
+  CHECK(at(world.router.stats().words, Word::unknown) == 1);  // of the first nobody will tell
+}
+
+TEST_CASE("newer messages do not wait for a server that nobody subscribes for any more, once all has come back") {
+  World world;
+  world.router.send(Ticket{1}, {}, bob, "1", Wait::not_at_all);
+  world.found(other);
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});  // taken; then the server is killed
+  world.router.send(Ticket{2}, {}, bob, "2", Wait::not_at_all);
+  world.router.end_turn();
+  world.router.on_answer(world.publishes[1].ticket, Published{Errc::ok, 0});
+  world.found(ServerId::trusted("c~1"));  // its client is back
+  REQUIRE(world.publishes.back().channel == "c~1");
+  CHECK(std::get<EntryMessage>(world.said(world.publishes.size() - 1).at(0)).data == "2");
 }
 
 TEST_CASE("what may have reached a server that nobody hears of again is unknown, and its link is given up") {
@@ -138,8 +265,16 @@ TEST_CASE("a message that comes back is looked up again and goes on, at most to 
   CHECK(again.hops == 1);
   CHECK(again.receipt == message.receipt);
   world.router.on_answer(last.ticket, Published{Errc::ok, 0});  // nobody listens there either
-  REQUIRE(world.sent[9].size() == 1);
-  CHECK(world.sent[9][0].word == Word::offline);
+  SECTION("the store says that the client is nowhere") {
+    world.router.on_answer(world.lookups.back().first, Owners{});
+    REQUIRE(world.sent[9].size() == 1);
+    CHECK(world.sent[9][0].word == Word::offline);
+  }
+  SECTION("the store still says where it is: that is not offline") {
+    world.found(ServerId::trusted("c~1"));
+    REQUIRE(world.sent[9].size() == 1);
+    CHECK(world.sent[9][0].word == Word::dropped_bus_lost);
+  }
 }
 
 TEST_CASE("newer messages wait for older ones that may still come back") {
@@ -193,6 +328,195 @@ TEST_CASE("whom a claim displaces is told 4009, here and elsewhere") {
   CHECK(world.router.outbox(*conn) != nullptr);
 }
 
+TEST_CASE("a welcome waits until those that the claim displaced have been silenced") {
+  World world;
+  world.router.on_leases(Leases({{other, world.time + 6s}}));
+  const auto conn = *world.router.open(ada, Framing::websocket);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+  world.router.end_turn();
+  const auto kick = std::get<EntryKick>(world.said(0).at(0));
+  CHECK(kick.receipt != 0);
+  CHECK(world.read(conn).empty());
+  SECTION("until its server says so") {
+    world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+    world.pass(1s);
+    CHECK(world.read(conn).empty());
+    world.hear({EntryKickDone{kick.receipt}});
+  }
+  SECTION("or nobody listens there") { world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 0}); }
+  SECTION("or its server has no lease any more") {
+    world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+    world.pass(5'999ms);
+    CHECK(world.read(conn).empty());
+    world.pass(1ms);
+    CHECK(world.router.stats().takeovers_unanswered == 1);
+  }
+  SECTION("or its server has been swept") { world.router.on_server_gone(other); }
+  const auto texts = world.read(conn);
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0].find("welcome") != std::string::npos);
+}
+
+TEST_CASE("a server that is not in the registry is waited for a second, one whose lease is over not at all") {
+  World world;
+  const auto connect = [&](const ServerId& from) {
+    const auto conn = *world.router.open(ada, Framing::websocket);
+    world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{from, 3, ConnId{77}}}, {}});
+    return conn;
+  };
+  world.router.on_leases(Leases({{other, world.time}}));
+  CHECK(world.read(connect(other)).size() == 1);
+  const auto conn = connect(ServerId::trusted("new~1"));
+  CHECK(world.read(conn).empty());
+  world.pass(1s);
+  CHECK(world.read(conn).size() == 1);
+}
+
+TEST_CASE("a replaced connection that still waits for others answers its own kick only then") {
+  World world;
+  world.router.on_leases(Leases({{other, world.time + 6s}}));
+  const auto conn = *world.router.open(ada, Framing::websocket);
+  const EntryKick order{conn.value, 4009, "", 55};
+  const auto is_answered = [&] {
+    for (std::size_t i = 0; i < world.publishes.size(); ++i) {
+      for (const Entry& entry : world.said(i)) {
+        if (const auto* done = std::get_if<EntryKickDone>(&entry); done != nullptr && done->receipt == 55) return true;
+      }
+    }
+    return false;
+  };
+  SECTION("it is waiting when it is kicked") {
+    world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+    world.hear({order});
+  }
+  SECTION("it is kicked before its claim is answered") {
+    world.hear({order});
+    world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+  }
+  SECTION("it has closed before its claim is answered") {
+    world.router.closed(conn);
+    world.hear({order});
+    CHECK(world.releases.empty());
+    world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+  }
+  SECTION("it has closed while it waited") {
+    world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+    world.router.closed(conn);
+    world.hear({order});
+  }
+  world.router.end_turn();
+  CHECK_FALSE(is_answered());
+  CHECK(world.releases.empty());  // its row leads who comes next to it
+  std::uint64_t receipt = 0;
+  for (std::size_t i = 0; i < world.publishes.size(); ++i) {
+    for (const Entry& entry : world.said(i)) {
+      if (const auto* kick = std::get_if<EntryKick>(&entry)) receipt = kick->receipt;
+    }
+  }
+  REQUIRE(receipt != 0);
+  for (std::size_t i = 0; i < world.publishes.size(); ++i) {
+    world.router.on_answer(world.publishes[i].ticket, Published{Errc::ok, 1});
+  }
+  world.hear({EntryKickDone{receipt}});
+  world.router.end_turn();
+  CHECK(is_answered());
+  world.router.closed(conn);
+  CHECK(world.releases.size() == 1);
+}
+
+TEST_CASE("a kick for nobody, and a claim that displaced nobody, are answered at once") {
+  World world;
+  world.hear({EntryKick{12345, 4009, "", 55}});
+  CHECK(std::get<EntryKickDone>(world.said(0).at(0)).receipt == 55);
+  const auto conn = *world.router.open(ada, Framing::websocket);
+  world.hear({EntryKick{conn.value, 4009, "", 56}});
+  CHECK(world.publishes.size() == 1);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::superseded, {}, {}, {}});
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  world.router.end_turn();
+  CHECK(std::get<EntryKickDone>(world.said(1).at(0)).receipt == 56);
+}
+
+TEST_CASE("a server that stood still does nothing that its clients or the bus want before its claims stand again") {
+  World world;
+  const ConnId a = world.connect(ada);
+  const ConnId b = world.connect(bob, Framing::raw);
+  (void)world.read(a);
+  world.router.hold();
+  world.hear({EntryMessage{7, 0, false, "", "bob", "1"}});
+  world.router.text(a, R"({"op":"send","to":"bob","data":2,"id":"x"})");
+  world.router.send(Ticket{5}, {}, bob, "3", Wait::for_word);
+  const auto late = world.router.open(ClientId::trusted("carol"), Framing::websocket);
+  world.router.end_turn();
+  const std::size_t claims = world.claims.size();
+  CHECK(world.publishes.empty());
+  CHECK(world.router.outbox(b)->is_empty());
+
+  world.router.reassert();  // its lease was gone
+  world.router.go_on();
+  world.pass(5ms);
+  REQUIRE(world.claims.size() == claims + 2);
+  CHECK(world.router.is_held());
+  world.router.on_answer(world.claims[claims].first, Claimed{Errc::ok, Epoch{50}, {}, {}});
+  CHECK(world.router.is_held());
+  SECTION("who is still here gets all, in its order") {
+    world.router.on_answer(world.claims[claims + 1].first, Claimed{Errc::ok, Epoch{51}, {}, {}});
+    CHECK_FALSE(world.router.is_held());
+    std::array<std::string_view, 4> pieces;
+    REQUIRE(world.router.outbox(b)->gather(pieces) == 3);
+    CHECK(pieces[0] == "1");
+    CHECK(pieces[1] == "2");
+    CHECK(pieces[2] == "3");
+    REQUIRE(world.claims.size() == claims + 3);
+    CHECK(world.claims.back().second.at.conn == *late);
+  }
+  SECTION("who has gone elsewhere gets nothing") {
+    world.router.on_answer(world.claims[claims + 1].first, Claimed{Errc::superseded, {}, {}, {}});
+    CHECK_FALSE(world.router.is_held());
+    CHECK(world.closed.at(0) == std::pair{b, std::uint16_t{4009}});
+    world.router.end_turn();
+    const auto entries = world.said(0);
+    CHECK(std::get<EntryReturned>(entries.at(0)).message.data == "1");
+    CHECK(world.lookups.size() == 1);
+  }
+}
+
+TEST_CASE("a hold ends at once when the lease was never lost, and when the store is down, and after ten seconds") {
+  World world;
+  const ConnId b = world.connect(bob, Framing::raw);
+  world.router.hold();
+  world.hear({EntryMessage{0, 0, false, "", "bob", "1"}});
+  SECTION("never lost") { world.router.go_on(); }
+  SECTION("the store is down") {
+    world.router.on_store_state(StoreState::down);
+    world.router.reassert();
+    world.router.go_on();
+  }
+  SECTION("nobody says anything") {
+    world.pass(9'999ms);
+    CHECK(world.router.is_held());
+    world.pass(1ms);
+  }
+  CHECK_FALSE(world.router.is_held());
+  CHECK_FALSE(world.router.outbox(b)->is_empty());
+}
+
+TEST_CASE("what a held server cannot keep is refused by name") {
+  RouterOptions options = World::defaults();
+  World world(options);
+  const ConnId a = world.connect(ada);
+  (void)world.read(a);
+  world.router.hold();
+  const std::string large(16 * 1024 * 1024, 'x');
+  for (std::uint64_t i = 0; i < 3; ++i) world.router.send(Ticket{i}, {}, bob, large, Wait::for_word);
+  CHECK(world.sent.empty());
+  world.router.send(Ticket{3}, {}, bob, large, Wait::for_word);
+  REQUIRE(world.sent[3].size() == 1);
+  CHECK(world.sent[3][0].word == Word::dropped_capacity);
+  world.router.text(a, large);
+  CHECK(world.closed.at(0) == std::pair{a, std::uint16_t{1013}});
+}
+
 TEST_CASE("a claim that came too late closes its own connection with 4009") {
   World world;
   const auto conn = world.router.open(ada, Framing::websocket);
@@ -206,6 +530,114 @@ TEST_CASE("a full owner table closes with 4013 and tells an embedding applicatio
   world.router.on_answer(world.claims.back().first, Claimed{Errc::capacity, {}, {}, "the owner table is full"});
   CHECK(world.closed.at(0) == std::pair{*conn, std::uint16_t{4013}});
   CHECK(world.owned == std::vector<Errc>{Errc::capacity});
+}
+
+TEST_CASE("a connection that has been welcomed stays whatever its claim is refused for later, and asks again") {
+  World world;
+  const ConnId conn = world.connect(ada);
+  const auto result = GENERATE(Errc::capacity, Errc::unavailable, Errc::forbidden, Errc::internal);
+  for (int round = 0; round < 3; ++round) {
+    if (round == 0) world.router.reassert();
+    world.claims.clear();
+    world.pass(600ms);
+    REQUIRE(world.claims.size() == 1);
+    world.router.on_answer(world.claims[0].first, Claimed{result, {}, {}, "no"});
+  }
+  CHECK(world.closed.empty());
+  world.claims.clear();
+  world.pass(600ms);
+  REQUIRE(world.claims.size() == 1);
+  world.router.on_answer(world.claims[0].first, Claimed{Errc::ok, Epoch{9}, {}, {}, {}});
+  world.claims.clear();
+  world.pass(5s);
+  CHECK(world.claims.empty());
+  CHECK(world.router.outbox(conn) != nullptr);
+}
+
+TEST_CASE("a store that refuses all claims is asked at a pace, not all the time") {
+  World world;
+  for (int i = 0; i < 10; ++i) world.connect(ClientId::trusted("c" + std::to_string(i)));
+  world.claims.clear();
+  world.router.reassert();
+  std::size_t asked = 0;
+  for (int step = 0; step < 500; ++step) {
+    world.pass(10ms);
+    for (const auto& [ticket, claim] : std::exchange(world.claims, {})) {
+      ++asked;
+      world.router.on_answer(ticket, Claimed{Errc::unavailable, {}, {}, "OOM"});
+    }
+  }
+  CHECK(asked >= 10 * 5);
+  CHECK(asked <= 10 * 12);
+  CHECK(world.closed.empty());
+}
+
+TEST_CASE("connections are looked for in the store all the time, and what is missing is claimed and joined again") {
+  RouterOptions options = World::defaults();
+  options.limits.verify_every = 5s;
+  options.limits.verify_batch = 2;
+  World world(options);
+  const RoomName hall = RoomName::trusted("hall");
+  const ConnId conn = world.connect_into(ada, hall);
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+  const ConnId second = world.connect(bob);
+  world.claims.clear();
+  world.joins.clear();
+  world.pass(4'900ms);
+  CHECK(world.verified.empty());
+  world.pass(200ms);
+  REQUIRE(world.verified.size() == 2);  // two batches
+  CHECK(world.verified[0].second.rows.size() == 1);
+  CHECK(world.verified[0].second.places.size() == 1);
+  CHECK(world.verified[1].second.rows[0].client == bob);
+  for (const auto& [ticket, expected] : std::exchange(world.verified, {})) world.router.on_answer(ticket, Held{});
+  CHECK(world.claims.empty());
+  CHECK(world.joins.empty());
+
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.on_answer(world.verified[1].first, Held{.rows = world.verified[1].second.rows});
+  REQUIRE(world.claims.size() == 1);
+  CHECK(world.claims[0].second.at.conn == second);
+  CHECK(world.claims[0].second.epoch_min.value != 0);
+  world.verified.clear();
+  world.router.on_answer(world.claims[0].first, Claimed{Errc::ok, Epoch{50}, {}, {}, {}});
+
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.on_answer(world.verified[0].first, Held{.result = Errc::unavailable});  // says nothing
+  CHECK(world.joins.empty());
+  world.verified.clear();
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 2);
+  world.router.closed(second);  // has gone while the store was asked
+  world.claims.clear();
+  world.router.on_answer(world.verified[1].first, Held{.rows = world.verified[1].second.rows});
+  CHECK(world.claims.empty());
+  CHECK(world.router.stats().rows_put_back == 1);
+  CHECK(world.router.outbox(conn) != nullptr);
+}
+
+TEST_CASE("a place in a room that the store has lost is joined again") {
+  RouterOptions options = World::defaults();
+  options.limits.verify_every = 5s;
+  World world(options);
+  world.connect_into(ada, RoomName::trusted("hall"));
+  world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+  world.joins.clear();
+  world.pass(5s);
+  REQUIRE(world.verified.size() == 1);
+  world.router.on_answer(world.verified[0].first, Held{.places = world.verified[0].second.places});
+  REQUIRE(world.joins.size() == 1);
+  CHECK(world.join_requests.back().stay == 10);
+  CHECK(world.router.stats().places_put_back == 1);
+}
+
+TEST_CASE("without verify_every the store is not asked for single rows") {
+  World world;
+  world.connect(ada);
+  world.pass(1min);
+  CHECK(world.verified.empty());
 }
 
 TEST_CASE("a kick for a connection id that is gone closes nobody who has its slot now") {
@@ -599,4 +1031,54 @@ TEST_CASE("releases that the store did not take are made again at the pace of cl
     CHECK(world.releases.size() == made);
   }
   CHECK(world.claims.empty());  // nobody's connection is claimed for it
+}
+
+TEST_CASE("joins, leaves and pages of members have a price each, and who pays for them is the client") {
+  RouterOptions options = World::defaults();
+  options.limits.join_rate = {1, 10s, 2};
+  options.limits.leave_rate = {1, 10s, 1};
+  options.limits.members_rate = {1, 10s, 1};
+  World world(options);
+  const ConnId first = world.connect(ada), another = world.connect(bob);
+  (void)world.read(first);
+  (void)world.read(another);
+  const auto say = [&](ConnId conn, const std::string& op, const std::string& room) {
+    world.router.text(conn, R"({"op":")" + op + R"(","room":")" + room + R"(","id":"i"})");
+  };
+  const auto refusals = [&](ConnId conn) {
+    std::size_t count = 0;
+    for (const std::string& text : world.read(conn)) {
+      if (text.find(R"("code":"rate_limited")") == std::string::npos) continue;
+      ++count;
+      CHECK(text.find(R"("retry_after_ms":10000)") != std::string::npos);
+      CHECK(text.find("try again in 10000 ms") != std::string::npos);
+    }
+    return count;
+  };
+  for (const char* room : {"one", "two", "three"}) say(first, "join", room);
+  CHECK(refusals(first) == 1);
+  CHECK(world.router.stats().rate_limited_joins == 1);
+  say(another, "join", "one");
+  CHECK(refusals(another) == 0);
+  for (const char* room : {"one", "two"}) say(first, "leave", room);
+  CHECK(world.router.stats().rate_limited_leaves == 1);
+  for (const char* room : {"one", "two", "three"}) say(first, "members", room);
+  CHECK(world.router.stats().rate_limited_members == 2);
+  CHECK(refusals(first) == 3);
+  // Messages are none of these.
+  world.router.text(first, R"({"op":"send","to":"bob","data":1})");
+  CHECK(world.read(another).size() == 1);
+}
+
+TEST_CASE("with over_rate close a client above the price of joins is closed with 4029") {
+  RouterOptions options = World::defaults();
+  options.limits.join_rate = {1, 10s, 1};
+  options.limits.over_rate = Limits::OverRate::close;
+  World world(options);
+  const ConnId conn = world.connect(ada);
+  for (const char* room : {"one", "two"}) {
+    world.router.text(conn, std::string(R"({"op":"join","room":")") + room + R"("})");
+  }
+  REQUIRE(world.closed.size() == 1);
+  CHECK(world.closed[0] == std::pair{conn, std::uint16_t{4029}});
 }

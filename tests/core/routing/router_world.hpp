@@ -36,6 +36,7 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   void page(Ticket, std::string_view, std::uint32_t) override {}
   void counts(Ticket) override {}
   void held(Ticket t, const ServerId&, std::string_view, std::uint32_t) override { helds.push_back(t); }
+  void missing(Ticket t, const Held& expected) override { verified.emplace_back(t, expected); }
   void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
   void resign(Ticket, const ServerId&) override {}
   void servers(Ticket) override {}
@@ -44,7 +45,7 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
     publishes.push_back({t, channel.name, std::move(payload)});
   }
   void subscribe(Ticket t, const Channel&, Match) override { subscribes.push_back(t); }
-  void unsubscribe(Ticket, const Channel&, Match) override {}
+  void unsubscribe(Ticket, const Channel& channel, Match) override { unsubscribed.push_back(channel.name); }
   void resubscribe() override {}
   void join(Ticket t, const JoinRequest& request) override {
     joins.push_back(t);
@@ -57,7 +58,7 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   void drop(Ticket, const RoomName&, const ClientId&, const Attachment& at) override { dropped.push_back(at); }
   void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
   void info(Ticket, const RoomName&) override {}
-  void find(Ticket, const RoomName&, const ClientId&) override {}
+  void find(Ticket t, const RoomName&, const ClientId&) override { finds.push_back(t); }
   void rooms(Ticket, std::string_view, std::uint32_t) override {}
   void take(Ticket, const RateKey&, const RateLimit&) override {}
   void on_room_done(Ticket, const RoomDone&) override {}
@@ -173,7 +174,9 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
   Time time{1s};
   std::vector<std::pair<Ticket, ClaimRequest>> claims;
   std::vector<std::pair<Ticket, Attachment>> releases;
-  std::vector<Ticket> helds;
+  std::vector<Ticket> helds, finds;
+  std::vector<std::pair<Ticket, Held>> verified;
+  std::vector<std::string> unsubscribed;
   std::vector<Ticket> subscribes, joins, leaves;
   std::vector<JoinRequest> join_requests;
   std::vector<LeaveRequest> leave_requests;

@@ -1,6 +1,7 @@
 #include "core/routing/token_bucket.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
 #include <vector>
 
 namespace wsr {
@@ -113,4 +114,30 @@ TEST_CASE("a limit that is off admits everything") {
 }
 
 }  // namespace
+TEST_CASE("in a table of buckets each name has its own, and a limit that is off keeps none") {
+  BucketTable table;
+  const RateLimit limit{1, 1s, 2};
+  CHECK(table.take("ada", limit, start).result == Errc::ok);
+  CHECK(table.take("ada", limit, start).result == Errc::ok);
+  CHECK(table.wait("ada", limit, start) == 1s);
+  CHECK(table.wait("ada", limit, start) == 1s);  // asking takes nothing
+  CHECK(table.take("ada", limit, start).retry_after == 1s);
+  CHECK(table.take("bob", limit, start).result == Errc::ok);
+  CHECK(table.wait("eve", limit, start).count() == 0);
+  for (int i = 0; i < 100; ++i) CHECK(table.take("nobody" + std::to_string(i), {}, start).result == Errc::ok);
+  CHECK(table.size() == 2);
+}
+
+TEST_CASE("a table of buckets never holds more than its bound, and forgets the full ones first") {
+  BucketTable table;
+  const RateLimit limit{1, 1s, 2};
+  for (std::size_t i = 0; i < BucketTable::buckets_max - 1; ++i) {
+    (void)table.take("n" + std::to_string(i), limit, start);
+  }
+  CHECK(table.take("late", limit, start + 10s).result == Errc::ok);
+  CHECK(table.size() == BucketTable::buckets_max);
+  CHECK(table.take("later", limit, start + 10s).result == Errc::ok);
+  CHECK(table.size() == 2);  // those of ten seconds ago were full again
+}
+
 }  // namespace wsr

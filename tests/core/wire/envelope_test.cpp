@@ -100,7 +100,7 @@ void check_everything(const Batch& batch) {
 /// A batch by hand: the opening of an unsigned one from "a", then `tail`.
 std::string by_hand(std::string_view tail) {
   return std::string(
-             "W\x01\x00\x01"
+             "W\x02\x00\x01"
              "a",
              5)
       .append(tail);
@@ -133,6 +133,36 @@ TEST_CASE("who has a copy travels with the message, there and back, and costs no
   CHECK(std::get<EntryReturned>(batch.entries[1]).message.copies == copied.copies);
   CHECK(std::get<EntryReturned>(batch.entries[1]).base == 9);
   CHECK(bytes.size() == fewer.size() + 2 * (copied.copies.size() + 1));
+}
+
+TEST_CASE("a deadline and a kick's receipt travel, and cost nothing without") {
+  EntryMessage timed = message("1");
+  timed.deadline = 1'785'000'000'123;
+  BatchWriter writer("a~1", 2, 3, 100, 105), other("a~1", 2, 3, 100, 105);
+  writer.add(timed);
+  writer.add(EntryReturned{timed, 9});
+  writer.add(EntryKick{7, 4009, "gone", biggest});
+  writer.add(EntryKickDone{biggest});
+  other.add(message("1"));
+  const auto bytes = writer.finish({}, "b~1", 0ms);
+  const auto decoded = decode_batch(bytes, {}, "b~1", 0ms);
+  const auto& batch = std::get<Batch>(decoded);
+  CHECK(std::get<EntryMessage>(batch.entries[0]).deadline == timed.deadline);
+  CHECK(std::get<EntryReturned>(batch.entries[1]).message.deadline == timed.deadline);
+  CHECK(std::get<EntryKick>(batch.entries[2]).receipt == biggest);
+  CHECK(std::get<EntryKickDone>(batch.entries[3]).receipt == biggest);
+  const auto plain = other.finish({}, "b~1", 0ms);
+  CHECK(std::get<EntryMessage>(std::get<Batch>(decode_batch(plain, {}, "b~1", 0ms)).entries[0]).deadline == 0);
+}
+
+TEST_CASE("a batch of another version is known by it, and nothing else is") {
+  auto bytes = everything().finish({}, "b~1", 0ms);
+  CHECK_FALSE(foreign_batch_version(bytes));
+  bytes[1] = 9;
+  CHECK(foreign_batch_version(bytes) == 9);
+  CHECK_FALSE(foreign_batch_version(""));
+  CHECK_FALSE(foreign_batch_version("W"));
+  CHECK_FALSE(foreign_batch_version("R\x09"));
 }
 
 TEST_CASE("an empty batch is a batch") {
@@ -244,7 +274,7 @@ TEST_CASE("numbers that overflow or are spelled too long are refused") {
   CHECK_FALSE(is_taken(with_base("\x81\x00"s)));                                // 1 in two bytes
   CHECK_FALSE(is_taken(by_hand("\x80\x80\x04\0\0\0\0"s)));                      // shard 65536
   CHECK_FALSE(is_taken(by_hand("\0\0\0\0\x80\x80\x80\x80\x10"s)));              // count 2^32
-  CHECK_FALSE(is_taken("W\x01\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s));  // a text of 2^64 - 1 bytes
+  CHECK_FALSE(is_taken("W\x02\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s));  // a text of 2^64 - 1 bytes
 }
 
 TEST_CASE("entries are counted against the bytes that are there before memory is taken for them") {
@@ -303,7 +333,7 @@ TEST_CASE("the MAC is HMAC-SHA256 over the channel with its length, and the batc
   // Computed with Python: hmac.new(b"0123456789abcdef", b"\x03b~1" + batch, hashlib.sha256)
   const auto bytes = BatchWriter("a~1", 0, 0, 1, 1).finish(k1, "b~1", 1000ms);
   const std::string covered =
-      "W\x01\x01\x03"
+      "W\x02\x01\x03"
       "a~1\0\0\x01\x01\0\x02k1\xE8\x07"s;
   REQUIRE(bytes.size() == covered.size() + 32);
   CHECK(bytes.substr(0, covered.size()) == covered);
@@ -313,7 +343,7 @@ TEST_CASE("the MAC is HMAC-SHA256 over the channel with its length, and the batc
     hex += digits[(c >> 4) & 0xF];
     hex += digits[c & 0xF];
   }
-  CHECK(hex == "afec512ed5a8305fb885f6b4887d5ceb6c748ec6c4872a54a06af4831fb2e32a");
+  CHECK(hex == "c2115a9b92d6c5e750ebccca9bf07b574ce881a3b10d78bc8478a091d1b4a084");
 }
 
 TEST_CASE("a batch passes within the allowed skew of time, in both directions, and not beyond") {
