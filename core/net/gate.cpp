@@ -103,13 +103,13 @@ bool Gate::end_idle_session() {
   HttpSession* slow = nullptr;
   for (int looks = 0; looks < idle_looks_max && !sessions_.empty(); ++looks) {
     HttpSession& oldest = sessions_.front();
-    if (oldest.use() == HttpSession::Use::silent) {
-      if (now - oldest.reading_since() < silent_min) break;
+    const Duration waited = now - oldest.reading_since();
+    if (oldest.use() == HttpSession::Use::silent && waited >= silent_min) {
       oldest.drop();
       return true;
     }
-    const bool is_slow = oldest.use() == HttpSession::Use::speaking && now - oldest.reading_since() >= speaking_min;
-    if (is_slow && slow == nullptr) slow = &oldest;
+    const bool is_slow = oldest.use() == HttpSession::Use::speaking && waited >= speaking_min;
+    if (is_slow && (slow == nullptr || oldest.reading_since() < slow->reading_since())) slow = &oldest;
     oldest.SessionHook::unlink();  // looked at again when its turn comes: silent ones may stand behind it
     sessions_.push_back(oldest);
   }

@@ -216,6 +216,13 @@ struct Router::State final : WordSink,
   }
 
   // ---- commands
+  void take(Session& session, std::string_view json) {
+    const auto parsed = parse_command(json);
+    if (const auto* command = std::get_if<Command>(&parsed)) return carry_out(session, *command);
+    const auto& error = std::get<CommandError>(parsed);
+    delivery.complain(session, error.id, error.code, error.message);
+  }
+
   void carry_out(Session& session, const Command& command) {
     switch (command.op) {
       case Command::Op::ping:
@@ -369,7 +376,9 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
   state_->flow.on_client_here(client.view());
   if (state_->held.is_holding()) {
     const auto claim_later = [this, id] {
-      if (Session* waiting = state_->context.sessions.find(id)) state_->ownership.claim(*waiting);
+      Session* waiting = state_->context.sessions.find(id);
+      // What has ended meanwhile is released already: a claim behind that would stand for nobody.
+      if (waiting != nullptr && waiting->phase == Session::Phase::open) state_->ownership.claim(*waiting);
     };
     if (state_->held.keep(0, claim_later) == HeldInputs::Kept::yes) return id;
     ++context.stats.closed;
@@ -385,14 +394,19 @@ void Router::text(ConnId conn, std::string_view json) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr || session->phase != Session::Phase::open) return;
   if (state_->held.is_holding()) {
-    const auto kept = state_->held.keep(json.size(), [this, conn, later = std::string(json)] { text(conn, later); });
-    if (kept == HeldInputs::Kept::yes) return;
+    const auto kept = state_->held.keep(json.size(), [this, conn, later = std::string(json)] {
+      Session* waited = state_->context.sessions.find(conn);
+      if (waited == nullptr) return;
+      if (waited->phase != Session::Phase::closing) state_->take(*waited, later);
+      state_->delivery.answered(*waited);
+    });
+    if (kept == HeldInputs::Kept::yes) {
+      ++session->answers_due;  // whatever it is: a client that says no more is still to hear of it
+      return;
+    }
     return state_->delivery.close(*session, CloseCode::try_again_later, "this server has stood still: connect again");
   }
-  const auto parsed = parse_command(json);
-  if (const auto* command = std::get_if<Command>(&parsed)) return state_->carry_out(*session, *command);
-  const auto& error = std::get<CommandError>(parsed);
-  state_->delivery.complain(*session, error.id, error.code, error.message);
+  state_->take(*session, json);
 }
 
 void Router::closed(ConnId conn) {

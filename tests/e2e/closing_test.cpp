@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/raw_socket.hpp"
@@ -39,6 +40,7 @@ TEST_CASE("a server that stood still takes no client away from where it has gone
     if (n % 3 == 0) vanished.push_back(std::move(attempt));
     if (n % 3 == 1) attempt.reset();
   }
+  std::this_thread::sleep_for(500ms);  // they wait for an answer
   std::vector<WsClient> moved;
   for (int n = 0; n < clients; ++n) moved.emplace_back(other.port(), fmt::format("c{}", n));
   still.process().signal(SIGCONT);
@@ -133,7 +135,10 @@ TEST_CASE("silent sockets beyond the descriptors: probes are answered, the store
   WsClient client(server.port(), "ada");
   const auto before = open_descriptors(server.process().pid());
   std::vector<RawSocket> silent;
-  for (int n = 0; n < 400; ++n) silent.emplace_back(server.port());
+  for (int n = 0; n < 400; ++n) {
+    silent.emplace_back(server.port());
+    if (n % 2 == 0) silent.back().send("GET /healthz HTTP/1.1\r\nHo");
+  }
   for (int n = 0; n < 5; ++n) {
     CHECK(server.get("/healthz").status == 200);
     CHECK(server.ready() == 200);

@@ -279,3 +279,95 @@ TEST_CASE(
   CHECK(swarm.lost_count() == 0);
   CHECK(swarm.seen(alice).stage == Swarm::Stage::open);
 }
+
+TEST_CASE("a full store: nobody is closed, the servers stay ready, and all are reachable") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  Fabric fabric;
+  fabric.redis.command({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  for (int round = 0; round < 2; ++round) {
+    fabric.redis.command({"CONFIG", "SET", "maxmemory", "1"});
+    fabric.redis.command({"CLIENT", "KILL", "TYPE", "pubsub"});  // all clients are claimed again
+    fabric.check_local();
+    CHECK(wait_until([&] { return fabric.are_all(200); }, reachable_within));
+    fabric.local_for(7s);  // longer than a lease
+    CHECK(fabric.are_all(200));
+    fabric.check_reachable(reachable_within);
+    fabric.redis.command({"CONFIG", "SET", "maxmemory", "0"});
+    fabric.check_healed();
+  }
+}
+
+TEST_CASE("rows that somebody deletes, or the store evicts, are claimed again without any other trouble") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  Fabric fabric;
+  const auto reassertions = fabric.a.stats().at("keeper").at("reassertions");
+  for (const auto* name : {"a0", "a7", "b0", "b19"}) {
+    REQUIRE(fabric.redis.command({"DEL", fmt::format("wsr:{{c:{}}}:own", name)}) == "1");
+  }
+  const auto is_back = [&](const char* name) {
+    return fabric.redis.command({"EXISTS", fmt::format("wsr:{{c:{}}}:own", name)}) == "1";
+  };
+  CHECK(fabric.local_until([&] { return is_back("a0") && is_back("a7") && is_back("b0") && is_back("b19"); },
+                           2 * 5s + 5s));
+  CHECK(fabric.a.stats().at("keeper").at("reassertions") == reassertions);
+  fabric.check_healed();
+}
+
+TEST_CASE("a store that refuses writes: nobody is closed, nobody who is connected is said to be offline") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer a({.name = "a", .store = redis.url(), .more = {"--lease", "2s"}});
+  WsrServer b({.name = "b", .store = redis.url(), .more = {"--lease", "2s"}});
+  Swarm swarm;
+  const auto alice = swarm.connect(a.port(), "alice");
+  static_cast<void>(swarm.connect(b.port(), "bob"));
+  REQUIRE(swarm.pump_until([&] { return swarm.welcome_count() == 2; }, 5s));
+  REQUIRE(b.send("alice", "1").at("state") == "delivered");
+  redis.lose_directory();
+  redis.command({"SET", "something", "to save"});
+  redis.command({"CONFIG", "SET", "save", "1 1"});
+  redis.command({"BGSAVE"});
+  REQUIRE(wait_until([&] { return redis.command({"SET", "x", "y"}).find("MISCONF") != std::string::npos; }, 10s));
+  CHECK(wait_until([&] { return a.ready() == 503 && b.ready() == 503; }, 5s));
+  const auto end = Clock::now() + 6s;  // three leases
+  while (Clock::now() < end) {
+    CHECK(b.send("alice", "2").at("state") != "offline");
+    swarm.pump(50ms);
+  }
+  redis.command({"CONFIG", "SET", "stop-writes-on-bgsave-error", "no"});
+  // Whoever comes back first must not take the other for dead.
+  while (a.ready() != 200 || b.ready() != 200) {
+    CHECK(b.send("alice", "3").at("state") != "offline");
+    REQUIRE(Clock::now() < end + 10s);
+  }
+  CHECK(b.send("alice", "4").at("state") == "delivered");
+  swarm.pump(0ms);
+  CHECK(swarm.lost_count() == 0);
+  CHECK(swarm.seen(alice).stage == Swarm::Stage::open);
+}
+
+TEST_CASE("a user that has lost its channels: red, and ready again soon after it has them back") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "&*"});
+  WsrServer server({.name = "a", .store = fmt::format("redis://wsr:password@127.0.0.1:{}", redis.port())});
+  REQUIRE(server.ready() == 200);
+  redis.command({"ACL", "SETUSER", "wsr", "resetchannels"});
+  redis.command({"CLIENT", "KILL", "TYPE", "pubsub"});
+  CHECK(wait_until([&] { return server.ready() == 503; }, 5s));
+  CHECK_FALSE(wait_until([&] { return server.ready() == 200; }, 3s));
+  redis.command({"ACL", "SETUSER", "wsr", "&*"});
+  CHECK(wait_until([&] { return server.ready() == 200; }, 5s));
+}

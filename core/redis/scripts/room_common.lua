@@ -65,11 +65,13 @@ local function above_known()
   if known > now + ahead_max_us then return text(now) end
   return text(math.max(now, known + 1))
 end
--- A failover has lost events that somebody has heard.
+-- A failover has lost events that somebody has heard. Returns the version.
 local function catch_up()
   local at = redis.call('GET', ver)
-  if not at or tonumber(at) >= known or known > now_us() + ahead_max_us then return end
-  redis.call('SET', ver, above_known())
+  if not at or tonumber(at) >= known or known > now_us() + ahead_max_us then return at or '0' end
+  local now = above_known()
+  redis.call('SET', ver, now)
+  return now
 end
 
 -- A stay has begun or ended: the next version, told on the room's channel as encode_presence() does.

@@ -34,8 +34,7 @@ if #before > 0 then
   end
   -- What a store short of memory has evicted, or somebody has deleted, is put back when its server joins again.
   if mine and not redis.call('ZSCORE', names, client) then redis.call('ZADD', names, 0, client) end
-  catch_up()
-  return {'ok', size(), version(), mine and 0 or 1, 0, unpack(replaced)}
+  return {'ok', size(), catch_up(), mine and 0 or 1, 0, unpack(replaced)}
 end
 local stay = tonumber(ARGV[7])
 if stay ~= 0 or ARGV[8] == '1' then

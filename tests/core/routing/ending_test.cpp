@@ -159,3 +159,33 @@ TEST_CASE("a queue is cut at the frame that is being written, whatever policy ha
     CHECK(outbox.cut() == 0);
   }
 }
+
+TEST_CASE("what a held server keeps for a client that has said goodbye is carried out and answered") {
+  World world;
+  const ConnId adas = world.connect(ada), bobs = world.connect(bob);
+  (void)world.read(adas);
+  (void)world.read(bobs);
+  world.router.hold();
+  world.router.text(adas, R"({"op":"send","id":"s","to":"bob","data":1})");
+  world.router.text(adas, "no JSON");
+  CHECK(world.router.answers_due(adas) == 2);
+  world.router.ending(adas, Router::Answers::due);
+  world.router.end_turn();
+  CHECK(world.router.answers_due(adas) == 2);
+  world.router.go_on();  // its lease was never lost
+  world.router.end_turn();
+  CHECK(world.read(bobs).size() == 1);
+  CHECK_THAT(world.read(adas).at(0), Contains("delivered"));
+  CHECK(world.router.answers_due(adas) == 0);
+}
+
+TEST_CASE("a connection that came while the server was held, and has ended since, is not claimed for") {
+  World world;
+  world.router.hold();
+  const auto conn = world.router.open(ada, Framing::websocket);
+  world.router.ending(*conn);
+  world.router.end_turn();
+  world.router.go_on();
+  world.pass(1s);
+  CHECK(world.claims.empty());
+}
