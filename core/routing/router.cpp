@@ -376,8 +376,10 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
   if (state_->held.is_holding()) {
     const auto claim_later = [this, id] {
       Session* waiting = state_->context.sessions.find(id);
-      // What has ended meanwhile is released already: a claim behind that would stand for nobody.
-      if (waiting != nullptr && waiting->phase == Session::Phase::open) state_->ownership.claim(*waiting);
+      // What has ended meanwhile is released already: a claim behind that would stand for nobody. And with a lease that
+      // had been lost, all have been claimed.
+      const bool is_due = waiting != nullptr && waiting->phase == Session::Phase::open;
+      if (is_due && waiting->claim == Session::Claim::asked) state_->ownership.claim(*waiting);
     };
     if (state_->held.keep(0, claim_later) == HeldInputs::Kept::yes) return id;
     ++context.stats.closed;
