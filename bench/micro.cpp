@@ -3,10 +3,13 @@
 // ./dev bench micro [--benchmark_filter=...]
 #include <benchmark/benchmark.h>
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "core/routing/keyed_hash.hpp"
 #include "core/wire/client_protocol.hpp"
 #include "core/wire/envelope.hpp"
 #include "core/wire/utf8.hpp"
@@ -77,5 +80,18 @@ BENCHMARK_CAPTURE(batch_there_and_back, signed,
     ->Arg(1)
     ->Arg(16)
     ->Arg(64);
+
+/// One name of `range` bytes: what a look at a table costs before it looks.
+template <class Hash>
+void hash_name(benchmark::State& state) {
+  std::string name(static_cast<std::size_t>(state.range(0)), 'x');
+  const Hash hash{};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(name.data());
+    benchmark::DoNotOptimize(hash(std::string_view(name)));
+  }
+}
+BENCHMARK_TEMPLATE(hash_name, std::hash<std::string_view>)->Arg(8)->Arg(16)->Arg(40);
+BENCHMARK_TEMPLATE(hash_name, wsr::KeyedHash)->Arg(8)->Arg(16)->Arg(40);
 
 }  // namespace

@@ -26,6 +26,7 @@
 #include "cli/units.hpp"
 #include "cli/web/page.hpp"
 #include "core/net/home_page.hpp"
+#include "core/net/http_reader.hpp"
 #include "core/net/memory_backend.hpp"
 #include "core/net/version.hpp"
 #include "core/redis/backend.hpp"
@@ -335,6 +336,10 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   with_environment(command->add_flag("--allow-public", o.allow_public,
                                      "Allow a --bind that others can reach, although anybody can say to be anybody"))
       ->group(group);
+  list("--host", o.hosts,
+       "Name that browsers know this server by, such as a proxy's, several with commas; requests for other names are "
+       "refused, but for localhost, the server's addresses and the name in --url; *: any name")
+      ->type_name("NAME");
   list("--origin", o.origins, "Browser origin allowed besides the server's own, several with commas; *: any")
       ->type_name("ORIGIN");
 
@@ -394,7 +399,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       ->check(CLI::IsMember({"drop", "drop_oldest", "keep_latest", "disconnect"}).description(""))
       ->type_name("POLICY");
   add_size(*command, "--memory-max", o.memory_max,
-           "Bytes that may wait for all clients together; above it each has its fair share of them")
+           "Bytes that all clients together may make the server keep: what waits for them, requests and unfinished "
+           "messages; above it each has its fair share of them")
       ->group(group);
   duration("--ping", o.ping, "How often a silent client is pinged; 0: never");
   duration("--pong", o.pong, "A client that does not answer a ping for so long is gone");
@@ -474,6 +480,11 @@ net::ServerOptions server_options(const ServeOptions& o) {
                       o.bind));
   require(o.url.empty() || o.url.starts_with("http://") || o.url.starts_with("https://"),
           fmt::format("--url: '{}' must begin with http:// or https://", o.url));
+  for (const auto& host : o.hosts) {
+    net::Authority parsed;
+    require(host == "*" || net::parse_authority(host, parsed),
+            fmt::format("--host: '{}' is not a name such as chat.example.org", host));
+  }
   check_times(o);
   check_bounds(o);
   check_rooms_and_rates(o);
@@ -534,6 +545,7 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.connections_max = o.connections_max;
   options.per_address_max = o.per_address_max;
   options.origins = o.origins;
+  options.hosts = o.hosts;
   options.echo = o.echo;
   return options;
 }

@@ -73,6 +73,7 @@ struct ServeOptions {
   std::chrono::milliseconds drain{5'000};
 
   std::vector<std::string> origins;
+  std::vector<std::string> hosts;
   bool echo = false;
 };
 

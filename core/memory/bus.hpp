@@ -13,11 +13,11 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "core/memory/glob.hpp"
 #include "core/routing/ports.hpp"
+#include "core/routing/text_map.hpp"
 
 namespace wsr::memory {
 
@@ -46,7 +46,7 @@ public:
 
 private:
   using Names = std::map<std::string, std::set<SubscriberId>>;
-  using Exact = std::unordered_map<std::string, std::set<SubscriberId>>;  // never iterated
+  using Exact = TextMap<std::set<SubscriberId>>;  // never iterated
   static constexpr std::size_t kinds = 3;
   [[nodiscard]] static std::size_t index_of(ChannelKind kind) { return static_cast<std::size_t>(kind); }
 

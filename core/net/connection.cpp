@@ -19,6 +19,10 @@ namespace {
 constexpr std::size_t reads_per_turn_max = 4;  // of read_buffer_bytes each
 constexpr std::size_t pieces_max = 64;         // of one gather write
 constexpr Duration goodbye_look_every = std::chrono::milliseconds{500};
+constexpr std::size_t share_bytes_min = 1024;  // as of an outbox
+// From a message's first piece to its last: a slow phone's 32 KiB a second, and half a minute beside it.
+constexpr Duration piece_wait = std::chrono::seconds{30};
+constexpr std::size_t slow_bytes_per_second = 32 * 1024;
 
 }  // namespace
 
@@ -118,6 +122,42 @@ void Connection::take(std::span<char> bytes) {
   // The parser leaves less than one frame header: it takes payload bytes in as they come.
   partial_bytes_ = static_cast<std::uint8_t>(std::min(bytes.size(), partial_.size()));
   std::memcpy(partial_.data(), bytes.data(), partial_bytes_);
+  charge_unfinished();
+}
+
+/// What has come of a message counts in the memory budget, and must come to its end in time.
+void Connection::charge_unfinished() {
+  const std::size_t held = parser_.held_bytes();
+  if (held == charged_) return;
+  auto& budget = gate_.own_outbox_rules().budget;
+  budget.bytes += held - charged_;  // wraps when it shrinks
+  const bool has_begun = charged_ == 0;
+  charged_ = held;
+  if (phase_ != Phase::open) return;
+  if (has_begun) {
+    unfinished_since_ = gate_.shard().now();
+    arm_liveness();
+  }
+  if (!budget.is_exceeded()) return;
+  // Half of an equal share, as of an HTTP request.
+  const std::size_t share = budget.bytes_max / std::max<std::size_t>(gate_.shared().sockets.open(), 1) / 2;
+  if (held > std::max(share, share_bytes_min)) {
+    give_up(CloseCode::try_again_later, "this server holds as much as it may: send the message again later");
+  }
+}
+
+/// Ends a connection in the middle of a message: what has come of it goes at once, and what still comes is read over.
+void Connection::give_up(CloseCode code, std::string_view reason) {
+  close(code, reason);
+  if (phase_ != Phase::closing) return;
+  phase_ = Phase::failed;
+  parser_ = WsParser(WsRole::server, gate_.options().limits.message_bytes_max);
+  gate_.own_outbox_rules().budget.bytes -= std::exchange(charged_, 0);
+}
+
+Duration Connection::message_within() const {
+  const auto seconds = gate_.options().limits.message_bytes_max / slow_bytes_per_second;
+  return piece_wait + std::chrono::seconds{static_cast<std::int64_t>(seconds)};
 }
 
 void Connection::on_event(const WsEvent& event) {
@@ -170,7 +210,7 @@ void Connection::on_close_frame(const WsEvent& event) {
 void Connection::say(WsOpcode opcode, std::string_view payload, Courtesy courtesy) {
   auto* box = outbox();
   if (box == nullptr) return;
-  if (courtesy == Courtesy::optional && box->bytes() >= gate_.options().limits.outbox_bytes_max) return;
+  if (courtesy == Courtesy::optional && box->is_full()) return;
   char header[ws_header_bytes_max];
   const auto header_bytes = ws_write_header(opcode, payload.size(), header);
   auto frame = Frame::copy_of({header, header_bytes}, payload);
@@ -296,6 +336,7 @@ void Connection::drop() {
   end_session();  // in this turn already nobody is told `delivered` for it
   phase_ = Phase::gone;
   cancel();
+  gate_.own_outbox_rules().budget.bytes -= std::exchange(charged_, 0);
   error_code ignored;
   socket_.close(ignored);  // its waits end with an error and count themselves out
   gate_.bury(*this);
@@ -338,6 +379,7 @@ void Connection::arm_liveness() {
     at(quiet_since() + options.ping_every);
   }
   if (options.idle_after.count() > 0) at(spoken_at_ + options.idle_after);
+  if (charged_ != 0) at(unfinished_since_ + message_within());
   if (next) gate_.wheel().set(*this, *next);
 }
 
@@ -348,6 +390,9 @@ void Connection::on_deadline(Time now) {
   if (deafness_ == Deafness::ping_sent && now >= ping_at_ + options.pong_within) return drop();
   if (options.idle_after.count() > 0 && now >= spoken_at_ + options.idle_after) {
     return close(CloseCode::idle, "nothing heard for too long");
+  }
+  if (charged_ != 0 && now >= unfinished_since_ + message_within()) {
+    return give_up(CloseCode::policy, "a message that began did not come to its end in time");
   }
   if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= quiet_since() + options.ping_every) {
     say(WsOpcode::ping, {}, Courtesy::due);

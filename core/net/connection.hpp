@@ -17,7 +17,9 @@
 //
 // Thread-safety: none; the shard's thread.
 // Bounds:        reads bytes_per_turn_max a turn, so that a loud client does not starve the others; pongs and
-//                complaints stop while the peer reads nothing and its outbox is full.
+//                complaints stop while the peer reads nothing and its outbox is full. A message that comes in pieces
+//                has 30 s and a second for each 32 KiB of message_bytes_max; what has come of it counts in the memory
+//                budget, and above that it may hold its share of it (1013).
 // Cost:          about 0.3 KB besides the Router's session and the kernel's buffers.
 #pragma once
 
@@ -112,6 +114,9 @@ private:
   void look_at_goodbye(Time now);
   /// Bytes that the peer's kernel does not have yet.
   [[nodiscard]] std::size_t unsent_bytes();
+  void charge_unfinished();
+  void give_up(CloseCode code, std::string_view reason);
+  [[nodiscard]] Duration message_within() const;
   void arm_liveness();
   [[nodiscard]] Time quiet_since() const;  // heard, or asked whether it is there
 
@@ -122,6 +127,8 @@ private:
   std::unique_ptr<Outbox> own_outbox_;               // where the Router has none for it
   Time heard_at_{};                                  // anything
   Time spoken_at_{};                                 // anything but a pong
+  Time unfinished_since_{};                          // when the message that charged_ counts began
+  std::size_t charged_ = 0;                          // bytes of an unfinished message, in the memory budget
   Time ping_at_{};                                   // the last ping, or the beginning; then that of the goodbye
   Time moved_at_{};                                  // of the goodbye: when bytes were last seen to go
   std::size_t goodbye_bytes_ = 0;                    // left of it, then

@@ -7,6 +7,7 @@
 
 #include "core/net/alive.hpp"
 #include "core/net/asio.hpp"
+#include "core/net/hash_key.hpp"
 #include "core/net/hub.hpp"
 #include "core/net/shard.hpp"
 #include "core/net/version.hpp"
@@ -134,7 +135,7 @@ struct Fabric::State {
 };
 
 Fabric::Fabric(asio::io_context& io, const FabricOptions& options, const BackendFactory& make_backend)
-    : state_(std::make_unique<State>(io, options, make_backend)) {}
+    : state_((draw_hash_key(), std::make_unique<State>(io, options, make_backend))) {}
 Fabric::~Fabric() = default;
 
 void Fabric::start(std::function<void()> on_ready) {

@@ -37,6 +37,7 @@ Gate::Gate(asio::io_context& io, GateShared& shared)
       drain_tick_(io),
       read_buffer_(read_buffer_bytes),
       random_(std::random_device{}()) {
+  own_outbox_rules_.overhead = frame_overhead_bytes;
   own_outbox_rules_.bytes_max = shared.options.limits.outbox_bytes_max;
   own_outbox_rules_.budget.bytes_max = shared.options.limits.outboxes_bytes_max;
 }
@@ -332,6 +333,7 @@ void Gate::add_figures(ServerStats& stats) const {
   stats.bytes_out += figures.bytes_out;
   stats.writes += figures.writes;
   stats.http_requests += figures.http_requests;
+  stats.http_failures += figures.http_failures;
   stats.upgrades_refused += figures.upgrades_refused;
   stats.routing.rate_limited_connects += figures.connects_refused;
   stats.routing.takeovers_braked += figures.takeovers_braked;

@@ -88,7 +88,7 @@ public:
   void note_reading(HttpSession& session);
 
   struct Figures {
-    std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, upgrades_refused = 0,
+    std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, http_failures = 0, upgrades_refused = 0,
                   connects_refused = 0, takeovers_braked = 0,
                   slow_dropped = 0 /* of connections that the Router does not know */;
   };

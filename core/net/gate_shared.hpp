@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "core/net/connect_rates.hpp"
+#include "core/net/own_hosts.hpp"
 #include "core/net/server.hpp"
 #include "core/net/socket_permit.hpp"
 
@@ -12,8 +13,11 @@ namespace wsr::net {
 
 struct GateShared {
   explicit GateShared(const ServerOptions& server_options)
-      : options(server_options), connects(server_options.connects, server_options.log) {}
+      : options(server_options),
+        hosts(server_options.bind, server_options.url, server_options.hosts),
+        connects(server_options.connects, server_options.log) {}
   const ServerOptions& options;
+  const OwnHosts hosts;
   std::size_t connections_max = 0;  // WebSockets: the option, or what the descriptors allow
   std::size_t sockets_max = 0;      // connections_max, and some that only HTTP may use: probes, the API
   ConnectRates connects;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,12 +20,12 @@
 #include "core/wire/client_protocol.hpp"
 #include "core/wire/close_code.hpp"
 #include "core/wire/envelope.hpp"
-#include "core/wire/utf8.hpp"
 
 namespace wsr::net {
 namespace {
 
 using http::answer;
+using http::answering;
 using http::bad_request;
 using http::client_of;
 using http::Json;
@@ -124,10 +123,12 @@ Json stats_json(const ServerId& self, const ServerStats& stats) {
                {"version", version()},
                {"uptime_seconds", stats.uptime_seconds},
                {"connections", stats.connections},
+               {"memory_bytes", stats.memory_bytes},
                {"bytes_in", stats.bytes_in},
                {"bytes_out", stats.bytes_out},
                {"writes", stats.writes},
                {"http_requests", stats.http_requests},
+               {"http_failures", stats.http_failures},
                {"upgrades_refused", stats.upgrades_refused}};
   stats.routing.each([&](std::string_view name, std::uint64_t value) { body[std::string(name)] = value; });
   body["words"] = words_json(stats.routing.words);
@@ -169,7 +170,7 @@ std::variant<SendOrder, HttpResponse> read_send(const HttpRequest& request) {
   if (!data) return bad_request("\"data\" is missing: any JSON value, forwarded byte for byte");
   order.data = *data;
   if (const auto from = body.find("from")) {
-    auto client = client_of(nlohmann::json::parse(*from), "from");
+    auto client = client_of(*from, "from");
     if (!client) return bad_request(client.error().message);
     order.from = std::move(*client);
   }
@@ -177,24 +178,27 @@ std::variant<SendOrder, HttpResponse> read_send(const HttpRequest& request) {
     if (*wait != "true" && *wait != "false") return bad_request("\"wait\" must be true or false");
     order.wait = *wait == "true" ? Wait::for_word : Wait::not_at_all;
   }
-  auto names = nlohmann::json::parse(*to);
-  if (names.is_array()) {
-    order.shape = SendOrder::Shape::list;
-  } else {
-    names = nlohmann::json::array({std::move(names)});
+  JsonWalk names(*to);
+  if (names.kind() != JsonWalk::Kind::array) {
+    auto client = client_of(*to, "to");
+    if (!client) return bad_request(client.error().message);
+    order.to.push_back(std::move(*client));
+    return order;
   }
-  if (names.empty()) return bad_request("\"to\" names nobody");
-  if (names.size() > recipients_max) {
-    return refusal(413, "too_big",
-                   fmt::format("\"to\" names {} clients, at most {} fit one request: send several requests, or "
-                               "broadcast on a channel",
-                               names.size(), recipients_max));
-  }
-  for (const auto& name : names) {
+  order.shape = SendOrder::Shape::list;
+  std::string_view none, name;
+  while (names.next(none, name)) {
+    if (order.to.size() == recipients_max) {
+      return refusal(413, "too_big",
+                     fmt::format("\"to\" names more than {} clients, which fit one request: send several requests, or "
+                                 "broadcast on a channel",
+                                 recipients_max));
+    }
     auto client = client_of(name, "to");
     if (!client) return bad_request(client.error().message);
     order.to.push_back(std::move(*client));
   }
+  if (order.to.empty()) return bad_request("\"to\" names nobody");
   return order;
 }
 
@@ -213,10 +217,18 @@ struct Gathering {
   std::vector<Json> results;
   std::size_t missing = 0;
 
-  void put(std::size_t index, Json result) {
-    results[index] = std::move(result);
-    if (--missing > 0) return;
-    reply(answer(shape == SendOrder::Shape::one ? results.front() : Json{{"results", results}}));
+  template <class Make>
+  void put(std::size_t index, Make make) {
+    if (!reply) return;  // one of them could not be told: the request has failed
+    HttpResponse response;
+    try {
+      results[index] = make();
+      if (--missing > 0) return;
+      response = answer(shape == SendOrder::Shape::one ? results.front() : Json{{"results", results}});
+    } catch (...) {
+      response = http::failure_answer();
+    }
+    std::exchange(reply, {})(std::move(response));
   }
 };
 
@@ -239,10 +251,10 @@ void send(Services& services, const HttpRequest& request, Reply reply) {
     };
     if (order.wait == Wait::not_at_all) {
       services.send(order.from, order.to[i], order.data, [](const Sent&) {});
-      gathering->put(i, named({{"state", "accepted"}}));
+      gathering->put(i, [&named] { return named({{"state", "accepted"}}); });
     } else {
       services.send(order.from, order.to[i], order.data, [gathering, named, i, begun](const Sent& sent) {
-        gathering->put(i, named(sent_json(sent, steady_clock::now() - begun)));
+        gathering->put(i, [&] { return named(sent_json(sent, steady_clock::now() - begun)); });
       });
     }
   }
@@ -256,77 +268,80 @@ void broadcast(Services& services, const HttpRequest& request, Reply reply) {
   const auto channel_bytes = body.find("channel");
   const auto data = body.find("data");
   if (!channel_bytes || !data) return reply(bad_request("\"channel\" and \"data\" are both needed"));
-  const auto channel = nlohmann::json::parse(*channel_bytes);
-  if (!channel.is_string() || channel.get_ref<const std::string&>().empty() ||
-      channel.get_ref<const std::string&>().size() > channel_bytes_max) {
+  const auto channel = json_string(*channel_bytes);
+  if (!channel || channel->empty() || channel->size() > channel_bytes_max) {
     return reply(bad_request(fmt::format("\"channel\" must be a string of 1-{} bytes", channel_bytes_max)));
   }
-  services.broadcast(channel.get_ref<const std::string&>(), *data,
-                     [reply = std::move(reply)](const Published& published) {
-                       if (published.result != Errc::ok) return reply(store_refusal(published.result));
-                       reply(answer({{"receivers", published.receivers}}));
-                     });
+  services.broadcast(*channel, *data, answering<Published>(reply, [](const Published& published) {
+    if (published.result != Errc::ok) return store_refusal(published.result);
+    return answer({{"receivers", published.receivers}});
+  }));
 }
 
-void owners(Services& services, const Target& target, Reply reply) {
+void owners(Services& services, http::Turnstile& listings, const Target& target, const Reply& reply) {
   const auto query = read_page(target);
   if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<PageQuery>(query);
-  services.page(cursor, count, [reply = std::move(reply)](const OwnerPage& page) {
-    if (page.result != Errc::ok) return reply(store_refusal(page.result));
-    reply(answer({{"owners", owners_json(page.rows)}, {"cursor", page.cursor}}));
-  });
+  listings.enter(
+      [&services, page = std::get<PageQuery>(query)](const Reply& r) {
+        services.page(page.cursor, page.count, answering<OwnerPage>(r, [](const OwnerPage& found) {
+                        if (found.result != Errc::ok) return store_refusal(found.result);
+                        return answer({{"owners", owners_json(found.rows)}, {"cursor", found.cursor}});
+                      }));
+      },
+      reply);
 }
 
 void owner(Services& services, const ClientId& client, Reply reply) {
-  services.lookup(client, [client, reply = std::move(reply)](const Owners& owners) {
-    if (owners.result != Errc::ok) return reply(store_refusal(owners.result));
-    if (owners.rows.empty()) return reply(offline(client));
-    reply(answer({{"client", client.view()}, {"owners", owners_json(owners.rows)}}));
-  });
+  services.lookup(client, answering<Owners>(reply, [client](const Owners& owners) {
+                    if (owners.result != Errc::ok) return store_refusal(owners.result);
+                    if (owners.rows.empty()) return offline(client);
+                    return answer({{"client", client.view()}, {"owners", owners_json(owners.rows)}});
+                  }));
 }
 
 void kick(Services& services, const ClientId& client, Reply reply) {
-  services.lookup(client, [&services, client, reply = std::move(reply)](const Owners& owners) {
-    if (owners.result != Errc::ok) return reply(store_refusal(owners.result));
-    if (owners.rows.empty()) return reply(offline(client));
-    for (const auto& row : owners.rows) services.kick(row.at, CloseCode::policy, "closed by an operator");
-    reply(answer({{"client", client.view()}, {"kicked", owners.rows.size()}}));
-  });
+  services.lookup(client, answering<Owners>(reply, [&services, client](const Owners& owners) {
+                    if (owners.result != Errc::ok) return store_refusal(owners.result);
+                    if (owners.rows.empty()) return offline(client);
+                    for (const auto& row : owners.rows) {
+                      services.kick(row.at, CloseCode::policy, "closed by an operator");
+                    }
+                    return answer({{"client", client.view()}, {"kicked", owners.rows.size()}});
+                  }));
 }
 
 void counts(Services& services, Reply reply) {
-  services.counts([reply = std::move(reply)](const OwnerCounts& counts) {
-    if (counts.result != Errc::ok) return reply(store_refusal(counts.result));
+  services.counts(answering<OwnerCounts>(reply, [](const OwnerCounts& counts) {
+    if (counts.result != Errc::ok) return store_refusal(counts.result);
     Json by_server = Json::object();
     std::uint64_t online = 0;
     for (const auto& [server, held] : counts.by_server) {
       by_server[server.str()] = held;
       online += held;
     }
-    reply(answer({{"online", online}, {"by_server", std::move(by_server)}}));
-  });
+    return answer({{"online", online}, {"by_server", std::move(by_server)}});
+  }));
 }
 
 void servers(Services& services, Reply reply) {
-  services.servers([reply = std::move(reply)](const Servers& servers) {
-    if (servers.result != Errc::ok) return reply(store_refusal(servers.result));
+  services.servers(answering<Servers>(reply, [](const Servers& servers) {
+    if (servers.result != Errc::ok) return store_refusal(servers.result);
     Json list = Json::array();
     for (const auto& row : servers.rows) list.push_back(server_json(row, servers.now));
-    reply(answer({{"now", iso_time(servers.now)}, {"servers", std::move(list)}}));
-  });
+    return answer({{"now", iso_time(servers.now)}, {"servers", std::move(list)}});
+  }));
 }
 
 void stats(Services& services, Reply reply) {
-  services.stats([self = services.self(), reply = std::move(reply)](const ServerStats& figures) {
-    reply(answer(stats_json(self, figures)));
-  });
+  services.stats(answering<ServerStats>(
+      reply, [self = services.self()](const ServerStats& figures) { return answer(stats_json(self, figures)); }));
 }
 
 HttpResponse page() {
   if (home_page.empty()) return refusal(404, "not_found", "no page here; see /api, /healthz and /readyz");
   HttpResponse response;
   response.content_type = "text/html; charset=utf-8";
+  response.is_page = true;
   response.body = home_page;
   return response;
 }
@@ -345,7 +360,23 @@ void on_owner_path(Services& services, const HttpRequest& request, std::string_v
 
 void set_home_page(std::string html) { home_page = std::move(html); }
 
+HttpApi::HttpApi(Services& services) : services_(services), listings_(std::make_shared<http::Turnstile>()) {}
+HttpApi::~HttpApi() = default;
+
 void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpResponse)>& reply) {
+  // The last catch: a request that nobody foresaw costs its own answer and nothing else.
+  const auto is_told = std::make_shared<bool>(false);
+  const Reply once = [is_told, reply](HttpResponse response) {
+    if (!std::exchange(*is_told, true)) reply(std::move(response));
+  };
+  try {
+    route(request, once);
+  } catch (...) {
+    once(http::failure_answer());
+  }
+}
+
+void HttpApi::route(const HttpRequest& request, const std::function<void(HttpResponse)>& reply) {
   const auto target = http::parse_target(request.target);
   if (!target) return reply(bad_request("the query holds a % that is not followed by two hexadecimal digits"));
   const auto path = target->path;
@@ -367,7 +398,7 @@ void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpRe
     return on_method(request, "POST", reply, [&](const Reply& r) { broadcast(s, request, r); });
   }
   if (path == "/api/owners") {
-    return on_method(request, "GET", reply, [&](const Reply& r) { owners(s, *target, r); });
+    return on_method(request, "GET", reply, [&](const Reply& r) { owners(s, *listings_, *target, r); });
   }
   if (path == "/api/count") {
     return on_method(request, "GET", reply, [&](const Reply& r) { counts(s, r); });
@@ -381,7 +412,9 @@ void HttpApi::handle(const HttpRequest& request, const std::function<void(HttpRe
   if (path == "/") {
     return on_method(request, "GET", reply, [](const Reply& r) { r(page()); });
   }
-  if (path == "/api/rooms" || path.starts_with("/api/rooms/")) return handle_rooms(s, request, *target, reply);
+  if (path == "/api/rooms" || path.starts_with("/api/rooms/")) {
+    return handle_rooms(s, *listings_, request, *target, reply);
+  }
   if (path.starts_with(owner_prefix) && path.size() > owner_prefix.size() &&
       path.find('/', owner_prefix.size()) == std::string_view::npos) {
     return on_owner_path(s, request, path.substr(owner_prefix.size()), reply);

@@ -4,77 +4,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 
 #include "core/wire/client_protocol.hpp"
-#include "core/wire/utf8.hpp"
 
 namespace wsr::net::http {
 namespace {
 
 constexpr std::uint32_t page_count_max = 1'000;
 constexpr std::size_t cursor_bytes_max = 1'024;
-
-/// Walks a document that is_json_value() has accepted, so it only needs to find where values end.
-class MemberScanner {
-public:
-  explicit MemberScanner(std::string_view valid_json) : rest_(valid_json) {}
-
-  /// nullopt: the document is not an object.
-  [[nodiscard]] std::optional<std::vector<Member>> members() {
-    std::vector<Member> found;
-    skip_space();
-    if (!take('{')) return std::nullopt;
-    for (skip_space(); !take('}'); skip_space()) {
-      take(',');
-      skip_space();
-      const auto name = value();
-      skip_space();
-      take(':');
-      skip_space();
-      found.push_back({nlohmann::json::parse(name).get<std::string>(), value()});
-    }
-    return found;
-  }
-
-private:
-  void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
-
-  bool take(char c) {
-    if (rest_.empty() || rest_.front() != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-
-  std::size_t string_end(std::size_t at) const {
-    for (++at; at < rest_.size() && rest_[at] != '"'; ++at) {
-      if (rest_[at] == '\\') ++at;
-    }
-    return at + 1;
-  }
-
-  std::string_view value() {
-    std::size_t end = 0;
-    if (rest_.empty()) return {};
-    if (rest_.front() == '"') {
-      end = string_end(0);
-    } else if (rest_.front() == '{' || rest_.front() == '[') {
-      std::size_t depth = 0;
-      do {
-        const char c = rest_[end];
-        if (c == '{' || c == '[') ++depth;
-        if (c == '}' || c == ']') --depth;
-        end = c == '"' ? string_end(end) : end + 1;
-      } while (depth > 0 && end < rest_.size());
-    } else {
-      end = rest_.find_first_of(",}] \t\r\n");
-    }
-    const auto found = rest_.substr(0, end);
-    rest_.remove_prefix(found.size());
-    return found;
-  }
-
-  std::string_view rest_;
-};
+constexpr std::size_t quoted_bytes_max = 64;  // of a peer's own text in a sentence to it
 
 bool is_json_type(std::string_view content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
@@ -205,35 +144,88 @@ Body read_body(const HttpRequest& request, std::initializer_list<std::string_vie
   Body body;
   body.error = refused_type(request);
   if (body.error) return body;
-  if (!is_utf8(request.body) || !is_json_value(request.body)) {
-    body.error = bad_request("the body is not one JSON value in UTF-8 (RFC 8259, at most 64 levels deep)");
+  if (!is_plain_json_value(request.body)) {
+    body.error = bad_request(
+        "the body is not one JSON value in UTF-8 (RFC 8259, at most 64 levels deep, no half of a surrogate pair, no "
+        "number beyond a double)");
     return body;
   }
-  auto members = MemberScanner(request.body).members();
-  if (!members) {
+  JsonWalk walk(request.body);
+  if (walk.kind() != JsonWalk::Kind::object) {
     body.error = bad_request("the body must be a JSON object");
     return body;
   }
-  for (const auto& member : *members) {
-    if (std::find(known.begin(), known.end(), member.name) == known.end()) {
+  std::string_view spelled, value;
+  while (walk.next(spelled, value)) {
+    const auto name = json_string(spelled).value_or(std::string{});
+    const auto* member = std::find(known.begin(), known.end(), name);
+    if (member == known.end()) {
       body.error =
-          bad_request(fmt::format("unknown member \"{}\"; known are: {}", member.name, fmt::join(known, ", ")));
+          bad_request(fmt::format("unknown member \"{}\"; known are: {}", shortened(name), fmt::join(known, ", ")));
       return body;
     }
-    if (body.find(member.name)) {
-      body.error = bad_request(fmt::format("\"{}\" stands twice in the body", member.name));
+    if (body.find(*member)) {
+      body.error = bad_request(fmt::format("\"{}\" stands twice in the body", *member));
       return body;
     }
-    body.members.push_back(member);
+    body.members.push_back({*member, value});
   }
   return body;
 }
 
-Result<ClientId> client_of(const nlohmann::json& value, std::string_view what) {
-  if (!value.is_string()) {
-    return Error{Errc::bad_request, fmt::format("\"{}\" must be a client's name, as a string", what)};
+std::string shortened(std::string_view text) {
+  if (text.size() <= quoted_bytes_max) return std::string(text);
+  std::size_t end = quoted_bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside of a character
+  return std::string(text.substr(0, end)) + "...";
+}
+
+HttpResponse failure_answer() {
+  auto response = refusal(500, "internal", "the server failed at this request; nothing is known of what it did before");
+  try {
+    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    response.failure = error.what();
+  } catch (...) {
+    response.failure = "something that is no std::exception";
   }
-  auto client = ClientId::parse(value.get_ref<const std::string&>());
+  return response;
+}
+
+void Turnstile::enter(std::function<void(const Reply&)> start, const Reply& reply) {
+  if (inside_ < inside_max) {
+    ++inside_;
+    return begin(start, reply);
+  }
+  waiting_.emplace_back(std::move(start), reply);
+}
+
+void Turnstile::begin(const std::function<void(const Reply&)>& start, const Reply& reply) {
+  const Reply counted = [self = shared_from_this(), reply](HttpResponse response) {
+    reply(std::move(response));
+    self->leave();
+  };
+  try {
+    start(counted);
+  } catch (...) {
+    counted(failure_answer());
+  }
+}
+
+void Turnstile::leave() {
+  if (waiting_.empty()) {
+    --inside_;
+    return;
+  }
+  const auto next = std::move(waiting_.front());
+  waiting_.pop_front();
+  begin(next.first, next.second);
+}
+
+Result<ClientId> client_of(std::string_view value, std::string_view what) {
+  const auto text = json_string(value);
+  if (!text) return Error{Errc::bad_request, fmt::format("\"{}\" must be a client's name, as a string", what)};
+  auto client = ClientId::parse(*text);
   if (!client) return Error{Errc::bad_request, fmt::format("\"{}\": {}", what, client.error().message)};
   return client;
 }

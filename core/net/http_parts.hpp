@@ -3,9 +3,12 @@
 // Internal to core/net: http_api.cpp and http_rooms.cpp. Thread-safety: pure functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -61,13 +64,13 @@ void on_method(const HttpRequest& request, std::string_view wanted, const Reply&
 
 // ---------------------------------------------------------------- the request's body
 
-/// One member of a JSON object: the decoded name and the value's bytes as they came.
+/// One member of a JSON object: its name and the value's bytes as they came.
 struct Member {
-  std::string name;
+  std::string_view name;
   std::string_view value;
 };
 
-/// The known members of a body; the first thing that is wrong with it is `error`.
+/// The known members of a body, a handful; the first thing that is wrong with it is `error`.
 struct Body {
   std::vector<Member> members;
   std::optional<HttpResponse> error;
@@ -83,8 +86,48 @@ struct Body {
 /// A refusal unless the request says that its body is JSON. Also a guard: a page of another origin cannot say so
 /// without asking first (CORS preflight), so its form changes nothing here.
 [[nodiscard]] std::optional<HttpResponse> refused_type(const HttpRequest& request);
-/// Reads a JSON object; members other than `known`, and members twice, are errors.
+/// Reads a JSON object; members other than `known`, members twice, and what no parser of values takes are errors.
+/// `known` are literals.
 [[nodiscard]] Body read_body(const HttpRequest& request, std::initializer_list<std::string_view> known);
-[[nodiscard]] Result<ClientId> client_of(const nlohmann::json& value, std::string_view what);
+/// `value`: a value of a body that read_body() took.
+[[nodiscard]] Result<ClientId> client_of(std::string_view value, std::string_view what);
+/// As much of a peer's text as fits into a sentence to it.
+[[nodiscard]] std::string shortened(std::string_view text);
+
+// ---------------------------------------------------------------- later answers
+
+/// Lets a few listings of a shard begin at a time; the others wait. A page is large and the store answers many of them
+/// in one turn: what a stranger asks for must not all lie in memory at once.
+class Turnstile : public std::enable_shared_from_this<Turnstile> {
+public:
+  static constexpr std::size_t inside_max = 16;
+  /// Calls `start` now or later; the reply it is given must be called once.
+  void enter(std::function<void(const Reply&)> start, const Reply& reply);
+  [[nodiscard]] std::size_t inside() const { return inside_; }
+
+private:
+  void begin(const std::function<void(const Reply&)>& start, const Reply& reply);
+  void leave();
+  std::size_t inside_ = 0;
+  std::deque<std::pair<std::function<void(const Reply&)>, Reply>> waiting_;  // at most one a socket
+};
+
+/// What is answered where something failed that nobody foresaw: 500.
+[[nodiscard]] HttpResponse failure_answer();
+
+/// The callback for a service: `make` turns what it says into an answer, and whatever goes wrong there becomes a 500
+/// of this one request.
+template <class T, class Make>
+[[nodiscard]] std::function<void(T)> answering(const Reply& reply, Make make) {
+  return [reply, make = std::move(make)](const T& said) {
+    HttpResponse response;
+    try {
+      response = make(said);
+    } catch (...) {
+      response = failure_answer();
+    }
+    reply(std::move(response));
+  };
+}
 
 }  // namespace wsr::net::http

@@ -9,6 +9,7 @@ namespace wsr::net {
 namespace {
 
 using http::answer;
+using http::answering;
 using http::bad_request;
 using http::Json;
 using http::method_not_allowed;
@@ -34,28 +35,33 @@ HttpResponse rate_limited(const RoomPushed& pushed) {
 
 // ---------------------------------------------------------------- the routes
 
-void list(Services& services, const Target& target, const Reply& reply) {
-  const auto page = http::read_page(target);
-  if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.rooms(cursor, count, [reply](const RoomPage& found) {
-    if (found.result != Errc::ok) return reply(store_refusal(found.result));
-    Json rooms = Json::array();
-    for (const auto& [room, size] : found.rooms) rooms.push_back({{"room", room.view()}, {"size", size}});
-    reply(answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}}));
-  });
+void list(Services& services, http::Turnstile& listings, const Target& target, const Reply& reply) {
+  const auto query = http::read_page(target);
+  if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
+  listings.enter(
+      [&services, page = std::get<http::PageQuery>(query)](const Reply& r) {
+        services.rooms(page.cursor, page.count, answering<RoomPage>(r, [](const RoomPage& found) {
+                         if (found.result != Errc::ok) return store_refusal(found.result);
+                         Json rooms = Json::array();
+                         for (const auto& [room, size] : found.rooms)
+                           rooms.push_back({{"room", room.view()}, {"size", size}});
+                         return answer({{"rooms", std::move(rooms)}, {"cursor", found.cursor}});
+                       }));
+      },
+      reply);
 }
 
 void describe(Services& services, const RoomName& room, const Reply& reply) {
-  services.room_info(room, [room, reply](const RoomInfo& info) {
-    if (info.result != Errc::ok) return reply(store_refusal(info.result));
-    Json servers = Json::array();
-    for (const auto& [server, connections] : info.servers) {
-      servers.push_back({{"server", server.view()}, {"connections", connections}});
-    }
-    reply(answer(
-        {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}}));
-  });
+  services.room_info(
+      room, answering<RoomInfo>(reply, [room](const RoomInfo& info) {
+        if (info.result != Errc::ok) return store_refusal(info.result);
+        Json servers = Json::array();
+        for (const auto& [server, connections] : info.servers) {
+          servers.push_back({{"server", server.view()}, {"connections", connections}});
+        }
+        return answer(
+            {{"room", room.view()}, {"size", info.size}, {"version", info.version}, {"servers", std::move(servers)}});
+      }));
 }
 
 void push(Services& services, const RoomName& room, const HttpRequest& request, const Reply& reply) {
@@ -65,7 +71,7 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
   if (!data) return reply(bad_request("\"data\" is missing: any JSON value, forwarded byte for byte"));
   ClientId from;
   if (const auto given = body.find("from")) {
-    auto client = http::client_of(nlohmann::json::parse(*given), "from");
+    auto client = http::client_of(*given, "from");
     if (!client) return reply(bad_request(client.error().message));
     from = std::move(*client);
   }
@@ -77,36 +83,41 @@ void push(Services& services, const RoomName& room, const HttpRequest& request, 
   if (echo == Echo::no && from.is_empty()) {
     return reply(bad_request("\"echo\": false leaves the sender out, so it needs \"from\""));
   }
-  services.push(room, from, *data, echo, [room, reply](const RoomPushed& pushed) {
-    if (pushed.result == Errc::rate_limited) return reply(rate_limited(pushed));
-    if (pushed.result != Errc::ok) return reply(refused(pushed.result, pushed.detail));
-    Json result = {{"room", room.view()}, {"servers", pushed.servers}, {"connections", pushed.connections}};
-    if (pushed.unknown != 0) result["unknown"] = pushed.unknown;
-    reply(answer(result));
-  });
+  services.push(
+      room, from, *data, echo, answering<RoomPushed>(reply, [room](const RoomPushed& pushed) {
+        if (pushed.result == Errc::rate_limited) return rate_limited(pushed);
+        if (pushed.result != Errc::ok) return refused(pushed.result, pushed.detail);
+        Json result = {{"room", room.view()}, {"servers", pushed.servers}, {"connections", pushed.connections}};
+        if (pushed.unknown != 0) result["unknown"] = pushed.unknown;
+        return answer(result);
+      }));
 }
 
-void list_members(Services& services, const RoomName& room, const Target& target, const Reply& reply) {
-  const auto page = http::read_page(target);
-  if (const auto* wrong = std::get_if<HttpResponse>(&page)) return reply(*wrong);
-  const auto& [cursor, count] = std::get<http::PageQuery>(page);
-  services.room_members(room, cursor, count, [room, reply](const RosterPage& found) {
-    if (found.result != Errc::ok) return reply(store_refusal(found.result));
-    Json members = Json::array();
-    for (const ClientId& member : found.members) members.push_back(member.view());
-    reply(answer({{"room", room.view()},
-                  {"members", std::move(members)},
-                  {"cursor", found.cursor},
-                  {"size", found.size},
-                  {"version", found.version}}));
-  });
+void list_members(Services& services, http::Turnstile& listings, const RoomName& room, const Target& target,
+                  const Reply& reply) {
+  const auto query = http::read_page(target);
+  if (const auto* wrong = std::get_if<HttpResponse>(&query)) return reply(*wrong);
+  listings.enter(
+      [&services, room, page = std::get<http::PageQuery>(query)](const Reply& r) {
+        services.room_members(room, page.cursor, page.count, answering<RosterPage>(r, [room](const RosterPage& found) {
+                                if (found.result != Errc::ok) return store_refusal(found.result);
+                                Json members = Json::array();
+                                for (const ClientId& member : found.members) members.push_back(member.view());
+                                return answer({{"room", room.view()},
+                                               {"members", std::move(members)},
+                                               {"cursor", found.cursor},
+                                               {"size", found.size},
+                                               {"version", found.version}});
+                              }));
+      },
+      reply);
 }
 
 std::function<void(RoomDone)> done(const RoomName& room, const ClientId& client, const Reply& reply) {
-  return [room, client, reply](const RoomDone& ended) {
-    if (ended.result != Errc::ok) return reply(refused(ended.result, ended.detail));
-    reply(answer({{"room", room.view()}, {"client", client.view()}, {"size", ended.size}, {"version", ended.version}}));
-  };
+  return answering<RoomDone>(reply, [room, client](const RoomDone& ended) {
+    if (ended.result != Errc::ok) return refused(ended.result, ended.detail);
+    return answer({{"room", room.view()}, {"client", client.view()}, {"size", ended.size}, {"version", ended.version}});
+  });
 }
 
 void on_member(Services& services, const HttpRequest& request, const RoomName& room, const ClientId& client,
@@ -118,10 +129,11 @@ void on_member(Services& services, const HttpRequest& request, const RoomName& r
   }
   if (request.method == "DELETE") return services.leave(room, client, done(room, client, reply));
   if (request.method != "GET") return reply(method_not_allowed(request.method, "GET, HEAD, POST, DELETE"));
-  services.room_member(room, client, [room, client, reply](const RoomInfo& info) {
-    if (info.result != Errc::ok) return reply(store_refusal(info.result));
-    reply(answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}}));
-  });
+  services.room_member(
+      room, client, answering<RoomInfo>(reply, [room, client](const RoomInfo& info) {
+        if (info.result != Errc::ok) return store_refusal(info.result);
+        return answer({{"room", room.view()}, {"client", client.view()}, {"is_member", info.size != 0}});
+      }));
 }
 
 /// The pieces of a path behind /api/rooms/, still percent-encoded.
@@ -144,10 +156,11 @@ Result<Name> name_of(std::string_view piece) {
 
 }  // namespace
 
-void handle_rooms(Services& services, const HttpRequest& request, const http::Target& target, const Reply& reply) {
+void handle_rooms(Services& services, http::Turnstile& listings, const HttpRequest& request, const http::Target& target,
+                  const Reply& reply) {
   static constexpr std::string_view root = "/api/rooms";
   if (target.path == root) {
-    return on_method(request, "GET", reply, [&](const Reply& r) { list(services, target, r); });
+    return on_method(request, "GET", reply, [&](const Reply& r) { list(services, listings, target, r); });
   }
   const auto pieces = pieces_of(target.path.substr(root.size() + 1));
   const auto room = name_of<RoomName>(pieces[0]);
@@ -159,7 +172,8 @@ void handle_rooms(Services& services, const HttpRequest& request, const http::Ta
     return on_method(request, "POST", reply, [&](const Reply& r) { push(services, *room, request, r); });
   }
   if (pieces.size() == 2 && pieces[1] == "members") {
-    return on_method(request, "GET", reply, [&](const Reply& r) { list_members(services, *room, target, r); });
+    return on_method(request, "GET", reply,
+                     [&](const Reply& r) { list_members(services, listings, *room, target, r); });
   }
   if (pieces.size() == 3 && pieces[1] == "members") {
     const auto client = name_of<ClientId>(pieces[2]);

@@ -9,6 +9,7 @@
 namespace wsr::net {
 
 /// Answers exactly once. REQUIRES: the target's path is /api/rooms or below it.
-void handle_rooms(Services& services, const HttpRequest& request, const http::Target& target, const http::Reply& reply);
+void handle_rooms(Services& services, http::Turnstile& listings, const HttpRequest& request, const http::Target& target,
+                  const http::Reply& reply);
 
 }  // namespace wsr::net

@@ -1,36 +1,32 @@
 #include "core/net/http_session.hpp"
 
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "core/net/gate.hpp"
+#include "core/net/http_parts.hpp"
 #include "core/net/peer_state.hpp"
+#include "core/wire/utf8.hpp"
 
 namespace wsr::net {
 namespace {
 
-namespace http = boost::beast::http;
-
 constexpr Duration linger_max = std::chrono::seconds{2};
-constexpr std::string_view retry_after = "1";  // seconds; another server takes over at once
+constexpr std::chrono::seconds retry_after{1};     // another server takes over at once
+constexpr std::size_t read_bytes_max = 16 * 1024;  // at once: what may be kept of the requests behind this one
+constexpr std::size_t share_bytes_min = 1024;      // as of an outbox: a plain request passes whatever others hold
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
-std::string_view text(boost::beast::string_view view) { return {view.data(), view.size()}; }
-
-UpgradeRequest upgrade_request(const http::request<http::string_body>& request) {
-  return UpgradeRequest{.method = text(request.method_string()),
-                        .target = text(request.target()),
-                        .version = request.version(),
-                        .host = text(request[http::field::host]),
-                        .origin = text(request[http::field::origin]),
-                        .connection = text(request[http::field::connection]),
-                        .upgrade = text(request[http::field::upgrade]),
-                        .ws_version = text(request[http::field::sec_websocket_version]),
-                        .ws_key = text(request[http::field::sec_websocket_key]),
-                        .ws_protocol = text(request[http::field::sec_websocket_protocol])};
+/// Of a string that lies in its own object nothing is on the heap.
+std::size_t heap_bytes(const std::string& text) {
+  static const std::size_t inside = std::string().capacity();
+  return text.capacity() > inside ? text.capacity() : 0;
 }
 
 }  // namespace
@@ -54,91 +50,179 @@ HttpSession::~HttpSession() = default;
 
 void HttpSession::set_deadline(Duration after) { gate_.wheel().set(*this, clock_now() + after); }
 
+void HttpSession::charge() {
+  if (phase_ == Phase::gone) return;  // the Gate itself may have gone by now
+  std::size_t held = heap_bytes(pending_) + heap_bytes(head_out_) + heap_bytes(body_out_) + heap_bytes(handshake_);
+  if (reader_) held += reader_->held_bytes();
+  if (held == charged_) return;
+  gate_.own_outbox_rules().budget.bytes += held - charged_;  // wraps when it shrinks
+  charged_ = held;
+  gate_.shard().touch();  // other shards are told at the end of the turn
+}
+
+bool HttpSession::is_above_share() const {
+  const auto& budget = gate_.own_outbox_rules().budget;
+  if (!budget.is_exceeded()) return false;
+  const std::size_t sockets = std::max<std::size_t>(gate_.shared().sockets.open(), 1);
+  // Half of an equal share: what was held when the budget was reached stays, and all of this comes on top.
+  return charged_ > std::max(budget.bytes_max / sockets / 2, share_bytes_min);
+}
+
 // ---------------------------------------------------------------- in
 
 void HttpSession::read_request() {
   phase_ = Phase::reading;
   reading_since_ = clock_now();
   gate_.note_reading(*this);
-  parser_.emplace();
-  parser_->header_limit(static_cast<std::uint32_t>(gate_.options().header_bytes_max));
-  parser_->body_limit(gate_.options().body_bytes_max);
+  reader_.emplace(HttpBounds{gate_.options().header_bytes_max, gate_.options().body_bytes_max});
   set_deadline(gate_.options().handshake_within);
-  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
+  if (pending_.empty()) {
+    charge();
+    return wait_readable();
+  }
+  const auto bytes = std::exchange(pending_, {});
+  take(bytes);
+}
+
+void HttpSession::wait_readable() {
+  socket_.async_wait(TcpSocket::wait_read, [self = shared_from_this()](error_code error) {
+    if (self->phase_ == Phase::lingering) return self->linger();
     if (self->phase_ != Phase::reading) return;
-    if (error) return self->on_read_error(error);
-    self->read_body();
+    if (error) return self->drop();
+    self->on_readable();
   });
 }
 
-void HttpSession::read_body() {
-  if (parser_->is_done()) return on_request();
-  auto body = [self = shared_from_this()](error_code error, std::size_t) {
-    if (self->phase_ != Phase::reading) return;
-    if (error) return self->on_read_error(error);
-    self->on_request();
-  };
-  if (!boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
-    return http::async_read(socket_, buffer_, *parser_, std::move(body));
+void HttpSession::on_readable() {
+  auto& buffer = gate_.read_buffer();
+  const auto got =
+      ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), read_bytes_max), MSG_DONTWAIT);
+  if (got == 0) return drop();
+  if (got < 0) {
+    if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK) return wait_readable();
+    return drop();
   }
-  static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-  asio::async_write(socket_, asio::buffer(go_on),
-                    [self = shared_from_this(), body = std::move(body)](error_code error, std::size_t) mutable {
-                      if (self->phase_ != Phase::reading) return;
-                      if (error) return self->drop();
-                      http::async_read(self->socket_, self->buffer_, *self->parser_, std::move(body));
-                    });
+  take({buffer.data(), static_cast<std::size_t>(got)});
 }
 
-void HttpSession::on_read_error(error_code error) {
-  if (error == http::error::header_limit) {
-    return refuse({431, "too_big", "the request's head is above the limit"}, Persistence::close);
+void HttpSession::take(std::string_view bytes) try {
+  for (;;) {
+    const auto step = reader_->next(bytes);
+    bytes.remove_prefix(step.consumed);
+    switch (step.event) {
+      case HttpReader::Event::need_more:
+        charge();
+        if (is_above_share()) return refuse_for_memory();
+        return wait_readable();
+      case HttpReader::Event::head:
+        if (!on_head(bytes)) return;
+        continue;
+      case HttpReader::Event::done:
+        pending_.assign(bytes);
+        charge();
+        if (is_above_share()) return refuse_for_memory();
+        return on_request();
+      case HttpReader::Event::failed: {
+        const auto& failure = reader_->failure();
+        return refuse({failure.status, std::string(failure.code), std::string(failure.message)}, Persistence::close);
+      }
+    }
   }
-  if (error == http::error::body_limit) {
-    return refuse({413, "too_big", "the request's body is above the limit"}, Persistence::close);
+} catch (...) {
+  // The last catch of a request: whatever it was, the others go on.
+  auto response = http::failure_answer();
+  note_failure(response.failure);
+  if (phase_ != Phase::gone) answer(std::move(response), Persistence::close);
+}
+
+/// Nothing that was foreseen: counted, for whoever runs the server to report.
+void HttpSession::note_failure(const std::string& what) {
+  ++gate_.figures.http_failures;
+  gate_.options().log({LogLevel::error, "request_failed", "the server failed at a request: " + what});
+}
+
+/// False: the request is refused. `behind`: what has come of its body.
+bool HttpSession::on_head(std::string_view behind) {
+  error_code error;
+  const auto local = socket_.local_endpoint(error);
+  own_port_ = error ? 0 : local.port();
+  const auto address = error ? std::string() : local.address().to_string();
+  const auto host = reader_->host();
+  is_foreign_host_ = !host.empty() && !gate_.shared().hosts.is_ours(host, address);
+  // Of an upgrade the page that asks may say more, see decide_upgrade().
+  if (is_foreign_host_ && !is_upgrade(upgrade_request(), upgrade_rules())) {
+    const auto refusal = foreign_host(host);
+    gate_.options().log({LogLevel::warning, "host_refused", refusal.message, {{"host", std::string(host)}}});
+    refuse(refusal, Persistence::close);
+    return false;
   }
-  if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
-      error != http::error::end_of_stream && error != http::error::partial_message) {
-    return refuse({400, "bad_request", "this is not HTTP/1.1: " + error.message()}, Persistence::close);
+  set_deadline(gate_.options().body_within);
+  if (reader_->expects_continue() && behind.empty()) {
+    const auto sent = ::send(socket_.native_handle(), go_on.data(), go_on.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent != static_cast<ssize_t>(go_on.size())) {  // a peer that has not even room for this
+      drop();
+      return false;
+    }
   }
-  drop();
+  return true;
 }
 
 void HttpSession::on_request() {
   phase_ = Phase::answering;
   cancel();
   ++gate_.figures.http_requests;
-  const auto& request = parser_->get();
-  keeps_alive_ = request.keep_alive();
-  is_head_ = request.method() == http::verb::head;
-  auto& shared = gate_.shared();
-  const UpgradeRules rules{.origins = gate_.options().origins,
-                           .has_echo = gate_.options().echo,
-                           .is_draining = shared.is_draining,
-                           .is_full = shared.websockets >= shared.connections_max};
-  const auto wanted = upgrade_request(request);
-  if (is_upgrade(wanted, rules)) return route_upgrade(wanted, rules);
-  const HttpRequest call{.method = is_head_ ? "GET" : wanted.method,
-                         .target = wanted.target,
-                         .body = request.body(),
-                         .content_type = text(request[http::field::content_type])};
+  keeps_alive_ = reader_->keeps_alive();
+  is_head_ = reader_->method() == "HEAD";
+  is_http10_ = reader_->version() < 11;
+  if (is_upgrade(upgrade_request(), upgrade_rules())) return route_upgrade();
+  handle();
+}
+
+void HttpSession::handle() {
+  const HttpRequest call{.method = is_head_ ? "GET" : reader_->method(),
+                         .target = reader_->target(),
+                         .body = reader_->body(),
+                         .content_type = reader_->content_type()};
   gate_.shard().touch();
   gate_.api().handle(call, [self = shared_from_this()](HttpResponse made) {
     if (self->phase_ != Phase::answering) return;
-    Response response{http::int_to_status(made.status), 11};
-    response.result(made.status);
-    response.set(http::field::content_type, made.content_type);
-    if (!made.allow.empty()) response.set(http::field::allow, made.allow);
-    if (made.retry_after) response.set(http::field::retry_after, std::to_string(made.retry_after->count()));
-    response.body() = std::move(made.body);
-    self->answer(std::move(response), Persistence::keep);
+    if (made.status == 500) self->note_failure(made.failure);
+    self->answer(std::move(made), Persistence::keep);
   });
+  reader_.reset();  // the answer may take its time: the request is no longer needed
+  charge();
 }
 
 // ---------------------------------------------------------------- upgrade
 
-void HttpSession::route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules) {
-  auto decision = decide_upgrade(request, rules);
+UpgradeRequest HttpSession::upgrade_request() const {
+  // No origin that is not UTF-8 is one; and it will stand in our answer.
+  const auto origin = is_utf8(reader_->origin()) ? reader_->origin() : std::string_view("null");
+  return UpgradeRequest{.method = reader_->method(),
+                        .target = reader_->target(),
+                        .version = reader_->version(),
+                        .host = reader_->host(),
+                        .origin = origin,
+                        .connection = reader_->connection(),
+                        .upgrade = reader_->upgrade(),
+                        .ws_version = reader_->ws_version(),
+                        .ws_key = reader_->ws_key(),
+                        .ws_protocol = reader_->ws_protocol()};
+}
+
+UpgradeRules HttpSession::upgrade_rules() const {
+  const auto& shared = gate_.shared();
+  return UpgradeRules{.origins = gate_.options().origins,
+                      .own_port = own_port_,
+                      .is_foreign_host = is_foreign_host_,
+                      .has_echo = gate_.options().echo,
+                      .is_draining = shared.is_draining,
+                      .is_full = shared.websockets >= shared.connections_max};
+}
+
+void HttpSession::route_upgrade() {
+  const auto request = upgrade_request();
+  auto decision = decide_upgrade(request, upgrade_rules());
   if (auto* upgrade = std::get_if<Upgrade>(&decision)) {
     error_code error;
     const auto peer = socket_.remote_endpoint(error);
@@ -180,10 +264,11 @@ void HttpSession::accept(Upgrade upgrade) {
                       if (self->phase_ != Phase::answering) return;
                       if (error) return self->drop();
                       const auto leftover = self->hand_over();
+                      auto& gate = self->gate_;
                       if (room.is_empty()) {
-                        return self->gate_.open_echo(std::move(self->socket_), std::move(self->permit_), leftover);
+                        return gate.open_echo(std::move(self->socket_), std::move(self->permit_), leftover);
                       }
-                      self->gate_.open_watch(std::move(self->socket_), std::move(self->permit_), room, leftover);
+                      gate.open_watch(std::move(self->socket_), std::move(self->permit_), room, leftover);
                     });
 }
 
@@ -212,53 +297,45 @@ void HttpSession::open_chat(const ClientId& client, Duration waited) {
 }
 
 std::string_view HttpSession::hand_over() {
-  phase_ = Phase::gone;
-  cancel();
-  gate_.drop_session(*this);
-  const auto data = buffer_.data();
-  return {static_cast<const char*>(data.data()), data.size()};
+  leave();
+  return pending_;
 }
 
 // ---------------------------------------------------------------- out
 
 void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
-  Response response{http::int_to_status(refusal.status), 11};
-  response.result(refusal.status);
-  response.set(http::field::content_type, "application/json");
-  if (refusal.status == 426) {
-    response.set(http::field::sec_websocket_version, "13");
-    response.set(http::field::upgrade, "websocket");
-    response.set(http::field::connection, "upgrade");
-  }
-  if (refusal.status == 405) response.set(http::field::allow, "GET");
-  if (refusal.status == 503) response.set(http::field::retry_after, boost::beast::string_view(retry_after.data(), 1));
-  if (refusal.retry_after.count() > 0) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after).count();
-    response.set(http::field::retry_after, std::to_string(seconds));
-  }
-  response.body() = error_json(refusal.code, refusal.message, refusal.retry_after);
+  HttpResponse response;
+  response.status = refusal.status;
+  if (refusal.status == 405) response.allow = "GET";
+  if (refusal.status == 503) response.retry_after = retry_after;
+  if (refusal.retry_after.count() > 0) response.retry_after = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after);
+  response.body = error_json(refusal.code, refusal.message, refusal.retry_after);
   answer(std::move(response), persistence);
 }
 
-void HttpSession::answer(Response response, Persistence persistence) {
+void HttpSession::refuse_for_memory() {
+  refuse({503, "capacity", "this server holds as much as it may (--memory-max): try again"}, Persistence::close);
+}
+
+void HttpSession::answer(HttpResponse response, Persistence persistence) {
   phase_ = Phase::answering;
   set_deadline(gate_.options().handshake_within);  // a peer that does not read its answer goes
   const bool goes_on = persistence == Persistence::keep && keeps_alive_ && !gate_.shared().is_draining;
-  response.prepare_payload();
-  if (is_head_) response.body().clear();  // after Content-Length was set: HEAD tells the size only
-  response_.emplace(std::move(response));
-  if (!goes_on) response_->keep_alive(false);
-  http::async_write(socket_, *response_, [self = shared_from_this(), goes_on](error_code error, std::size_t) {
+  head_out_ = http_head(response, !goes_on     ? Persistence::close
+                                  : is_http10_ ? Persistence::keep_told
+                                               : Persistence::keep);
+  body_out_ = is_head_ ? std::string() : std::move(response.body);
+  charge();
+  if (is_above_share() && body_out_.size() > share_bytes_min) return refuse_for_memory();
+  const std::array<asio::const_buffer, 2> out{asio::buffer(head_out_), asio::buffer(body_out_)};
+  asio::async_write(socket_, out, [self = shared_from_this(), goes_on](error_code error, std::size_t) {
     if (self->phase_ != Phase::answering) return;
     if (error) return self->drop();
-    self->on_answered(goes_on ? Persistence::keep : Persistence::close);
+    self->head_out_ = {};
+    self->body_out_ = {};
+    if (!goes_on) return self->linger();
+    self->read_request();
   });
-}
-
-void HttpSession::on_answered(Persistence persistence) {
-  response_.reset();
-  if (persistence == Persistence::close) return linger();
-  read_request();
 }
 
 void HttpSession::linger() {
@@ -266,45 +343,52 @@ void HttpSession::linger() {
   if (phase_ != Phase::lingering) {
     phase_ = Phase::lingering;
     set_deadline(linger_max);
+    reader_.reset();
+    pending_ = {};
+    charge();
     error_code ignored;
     socket_.shutdown(TcpSocket::shutdown_send, ignored);
+    return wait_readable();
   }
-  buffer_.clear();
-  socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](error_code error, std::size_t) {
-    if (self->phase_ != Phase::lingering) return;
-    if (error) return self->drop();
-    self->linger();
-  });
+  auto& buffer = gate_.read_buffer();
+  const auto got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const bool is_later = got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK);
+  if (got > 0 || is_later) return wait_readable();
+  drop();
 }
 
 // ---------------------------------------------------------------- end
 
 void HttpSession::drain() {
-  if (phase_ == Phase::reading && buffer_.size() == 0 && !parser_->got_some()) drop();
+  if (phase_ == Phase::reading && reader_ && !reader_->has_begun()) drop();
 }
 
 HttpSession::Use HttpSession::use() const {
   if (phase_ == Phase::answering) return Use::answering;
-  const bool has_spoken = phase_ == Phase::reading && (buffer_.size() != 0 || parser_->got_some());
-  return has_spoken ? Use::speaking : Use::silent;
+  return phase_ == Phase::reading && reader_ && reader_->has_begun() ? Use::speaking : Use::silent;
 }
 
 void HttpSession::drop() {
   if (phase_ == Phase::gone) return;
-  phase_ = Phase::gone;
-  cancel();
+  leave();
   error_code ignored;
   socket_.close(ignored);
   permit_.end();
+}
+
+void HttpSession::leave() {
+  phase_ = Phase::gone;
+  cancel();
+  gate_.own_outbox_rules().budget.bytes -= std::exchange(charged_, 0);
+  gate_.shard().touch();  // other shards are told at the end of the turn
   gate_.drop_session(*this);
 }
 
 void HttpSession::on_deadline(Time) {
   const auto self = shared_from_this();
-  if (phase_ == Phase::reading && (buffer_.size() != 0 || parser_->got_some())) {
-    // The read that is under way ends with the phase; its buffers live on in this session.
+  if (phase_ == Phase::reading && reader_->has_begun()) {
     error_code ignored;
-    socket_.cancel(ignored);
+    socket_.cancel(ignored);  // the wait that is under way ends with the phase
     return refuse({408, "timeout", "the request did not arrive in time"}, Persistence::close);
   }
   drop();

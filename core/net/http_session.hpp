@@ -4,14 +4,14 @@
 //                └─upgrade─▶ 101, socket and leftover bytes go to the Gate; the session ends
 //
 // Thread-safety: none; the shard's thread.
-// Errors:        400 malformed, 408 slow, 413 body, 431 head, and what the routes say; each in JSON.
-// Bounds:        header_bytes_max, body_bytes_max, handshake_within for a whole request.
+// Errors:        what HttpReader refuses, 403 for a Host that is not ours, 408 slow, 503 above the memory budget, 500
+//                for what nobody foresaw, and what the routes say; each in JSON.
+// Bounds:        HttpReader's; handshake_within for the head, body_within for the body, handshake_within for the peer
+// to
+//                take the answer. What a session holds (request, answer, bytes behind the request) counts in the
+//                process' memory budget; above it a request that holds more than its share of it is refused.
 #pragma once
 
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/intrusive/list_hook.hpp>
 #include <memory>
 #include <optional>
@@ -19,6 +19,8 @@
 
 #include "core/net/asio.hpp"
 #include "core/net/http_api.hpp"
+#include "core/net/http_reader.hpp"
+#include "core/net/http_writer.hpp"
 #include "core/net/socket_permit.hpp"
 #include "core/net/timer_wheel.hpp"
 #include "core/net/upgrade.hpp"
@@ -50,37 +52,49 @@ public:
   [[nodiscard]] Time reading_since() const { return reading_since_; }
 
 private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
-  using Response = boost::beast::http::response<boost::beast::http::string_body>;
   enum class Phase { reading, answering, lingering, gone };
-  enum class Persistence { keep, close };
 
   void read_request();
-  void read_body();
+  void wait_readable();
+  void on_readable();
+  void take(std::string_view bytes);
+  [[nodiscard]] bool on_head(std::string_view behind);
   void on_request();
-  void on_read_error(error_code error);
-  void route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
+  void handle();
+  [[nodiscard]] UpgradeRequest upgrade_request() const;
+  [[nodiscard]] UpgradeRules upgrade_rules() const;
+  void route_upgrade();
   void accept(Upgrade upgrade);
   void open_chat(const ClientId& client, Duration waited);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
+  void leave();
+  void note_failure(const std::string& what);
   void refuse(const Refusal& refusal, Persistence persistence);
-  void answer(Response response, Persistence persistence);
-  void on_answered(Persistence persistence);
+  void refuse_for_memory();
+  void answer(HttpResponse response, Persistence persistence);
   void linger();
   void set_deadline(Duration after);
+  /// Counts what is held now in the memory budget.
+  void charge();
+  [[nodiscard]] bool is_above_share() const;
 
   Gate& gate_;
   TcpSocket socket_;
   SocketPermit permit_;
   Time reading_since_{};  // its last answer, or the beginning
-  boost::beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
-  std::optional<Response> response_;  // being written
-  std::string handshake_;             // the 101, being written
+  std::optional<HttpReader> reader_;
+  std::string pending_;   // read, and behind the request
+  std::string head_out_;  // being written, as is handshake_
+  std::string body_out_;
+  std::string handshake_;  // the 101
   std::optional<SteadyTimer> brake_;  // of a connection whose name is fought over
+  std::size_t charged_ = 0;
+  std::uint16_t own_port_ = 0;  // that the connection came to
   Phase phase_ = Phase::reading;
-  bool is_head_ = false;      // of a HEAD request: the answer's body stays here
+  bool is_foreign_host_ = false;  // the request is for a name that is not ours
+  bool is_head_ = false;          // of a HEAD request: the answer's body stays here
+  bool is_http10_ = false;
   bool keeps_alive_ = false;  // the request allows another one behind it
 };
 

@@ -33,6 +33,7 @@
 #include "core/net/subscriptions.hpp"
 #include "core/net/version_skew.hpp"
 #include "core/routing/keeper.hpp"
+#include "core/routing/text_map.hpp"
 
 namespace wsr::net {
 
@@ -166,7 +167,7 @@ private:
   std::vector<Shard*> shards_;
   LocalOwners owners_;
   Subscriptions subscriptions_;
-  std::unordered_map<std::string, std::vector<std::uint8_t>> rooms_;  // subscribed -> the shards that want it
+  TextMap<std::vector<std::uint8_t>> rooms_;  // subscribed -> the shards that want it
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>> calls_;
   std::uint64_t last_call_ = 0;
   std::unique_ptr<Backend> backend_;

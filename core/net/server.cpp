@@ -13,6 +13,7 @@
 #include "core/net/asio.hpp"
 #include "core/net/gate.hpp"
 #include "core/net/gate_shared.hpp"
+#include "core/net/hash_key.hpp"
 #include "core/net/hub.hpp"
 #include "core/net/listener.hpp"
 #include "core/net/shard.hpp"
@@ -218,7 +219,7 @@ void Server::State::end_loops() {
 // ---------------------------------------------------------------- Server
 
 Server::Server(ServerOptions options, BackendFactory make_backend)
-    : state_(std::make_unique<State>(std::move(options), std::move(make_backend))) {}
+    : state_((draw_hash_key(), std::make_unique<State>(std::move(options), std::move(make_backend)))) {}
 
 Server::~Server() = default;
 

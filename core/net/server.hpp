@@ -44,7 +44,8 @@ struct ServerOptions {
   std::chrono::milliseconds probe_every{500};
   std::chrono::milliseconds ping_every{25'000};        // server to client; 0: never
   std::chrono::milliseconds pong_within{10'000};       // then the connection counts as gone (1006)
-  std::chrono::milliseconds handshake_within{10'000};  // from accept to a complete HTTP request
+  std::chrono::milliseconds handshake_within{10'000};  // from accept to a complete HTTP head; for an answer to be taken
+  std::chrono::milliseconds body_within{20'000};       // from the head to the end of the body: 50 KiB/s for the largest
   std::chrono::milliseconds idle_after{0};             // nothing but pongs heard for so long: close 4040; 0: never
   std::chrono::milliseconds drain_within{5'000};  // stop(): closes are spread over it, and slow clients get all of it
   std::chrono::milliseconds store_wait{5'000};    // start(): how long the store may take to answer
@@ -53,6 +54,7 @@ struct ServerOptions {
   std::size_t connections_max = 0;                // sockets, and 32 for HTTP alone; 0: what the descriptors allow
   std::optional<std::size_t> per_address_max;     // sockets of one address; 0: any; default: 1024, on loopback any
   std::vector<std::string> origins;               // browsers' Origin allowed besides same-origin; "*": any
+  std::vector<std::string> hosts;                 // names in Host besides our own, see OwnHosts; "*": any
   std::string store = "memory";                   // how messages name the store: never with its password
   RoomAuthorizer authorizer;                      // who may do what in rooms; none: everybody everything
   bool echo = false;                              // serve /echo, for WebSocket conformance suites

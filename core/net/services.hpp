@@ -27,7 +27,9 @@ struct ServerStats {
   std::uint64_t bytes_out = 0;
   std::uint64_t writes = 0;  // gather writes
   std::uint64_t http_requests = 0;
+  std::uint64_t http_failures = 0;  // answered with 500
   std::uint64_t upgrades_refused = 0;
+  std::uint64_t memory_bytes = 0;  // what counts in the memory budget now
   double uptime_seconds = 0;
 };
 

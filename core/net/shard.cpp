@@ -20,6 +20,7 @@ void add(ServerStats& sum, const ServerStats& part) {
   sum.bytes_out += part.bytes_out;
   sum.writes += part.writes;
   sum.http_requests += part.http_requests;
+  sum.http_failures += part.http_failures;
   sum.upgrades_refused += part.upgrades_refused;
 }
 
@@ -406,6 +407,7 @@ void Shard::stats(std::function<void(ServerStats)> reply) {
           add(sum->stats, *part);
           if (--sum->missing != 0) return;
           sum->stats.uptime_seconds = hub_.uptime_seconds();
+          sum->stats.memory_bytes = hub_.outbox_bytes.load(std::memory_order_relaxed);
           post([this, sum] {
             touch();
             sum->reply(sum->stats);

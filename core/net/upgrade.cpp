@@ -54,7 +54,22 @@ std::optional<Upgrade::Kind> kind_of(std::string_view path, const UpgradeRules& 
   return std::nullopt;
 }
 
+/// A page that may connect whatever Host says: it is listed, or Host is the page's own and a proxy wrote it.
+bool is_let_in(const UpgradeRequest& request, const UpgradeRules& rules) {
+  if (request.origin.empty()) return false;
+  if (is_origin_listed(request.origin, rules.origins)) return true;
+  return is_origin_allowed(request.origin, request.host, {}, rules.own_port) &&
+         came_through_proxy(request.origin, request.host, rules.own_port);
+}
+
 }  // namespace
+
+Refusal foreign_host(std::string_view host) {
+  const std::string name(host.substr(0, host.find(':')));
+  return {
+      403, "forbidden",
+      "this server does not go by the name " + name + ": connect to its own address, or start it with --host " + name};
+}
 
 bool is_upgrade(const UpgradeRequest& request, const UpgradeRules& rules) {
   return has_token(request.upgrade, "websocket") || kind_of(split_target(request.target).path, rules).has_value();
@@ -73,7 +88,8 @@ std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, con
   }
   if (request.ws_version != "13") return Refusal{426, "upgrade_required", "Sec-WebSocket-Version must be 13"};
   if (!is_key(request.ws_key)) return Refusal{400, "bad_request", "Sec-WebSocket-Key must be 16 bytes in base64"};
-  if (!is_origin_allowed(request.origin, request.host, rules.origins)) {
+  if (rules.is_foreign_host && !is_let_in(request, rules)) return foreign_host(request.host);
+  if (!is_origin_allowed(request.origin, request.host, rules.origins, rules.own_port)) {
     return Refusal{403, "forbidden",
                    "pages of " + std::string(request.origin) +
                        " may not connect here: start the server with --origin " + std::string(request.origin)};

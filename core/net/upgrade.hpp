@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,8 @@ struct UpgradeRequest {
 
 struct UpgradeRules {
   const std::vector<std::string>& origins;
+  std::uint16_t own_port = 0;    // that the connection came to; 0: unknown
+  bool is_foreign_host = false;  // Host is none of this server's names, see OwnHosts
   bool has_echo = false;
   bool is_draining = false;
   bool is_full = false;  // at connections_max
@@ -53,6 +56,9 @@ struct Refusal {
 /// True if the request asks for a WebSocket at all, or for a path that is nothing else.
 [[nodiscard]] bool is_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
 [[nodiscard]] std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
+
+/// For a request whose Host is not one of this server's names.
+[[nodiscard]] Refusal foreign_host(std::string_view host);
 
 /// {"error":{"code":...,"message":...}}, with "retry_after_ms" unless that is 0.
 [[nodiscard]] std::string error_json(std::string_view code, std::string_view message,

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "core/routing/errc.hpp"
+#include "core/routing/keyed_hash.hpp"
 
 namespace wsr {
 
@@ -117,17 +118,19 @@ struct Attachment {
 
 }  // namespace wsr
 
+// Keyed: all of these come from outside. A table keeps the key that it was made with.
 template <>
 struct std::hash<wsr::ClientId> {
-  std::size_t operator()(const wsr::ClientId& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+  wsr::KeyedHash keyed{};
+  std::size_t operator()(const wsr::ClientId& id) const noexcept { return keyed(id.view()); }
 };
 template <>
 struct std::hash<wsr::ServerId> {
-  std::size_t operator()(const wsr::ServerId& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+  wsr::KeyedHash keyed{};
+  std::size_t operator()(const wsr::ServerId& id) const noexcept { return keyed(id.view()); }
 };
 template <>
 struct std::hash<wsr::ShardAddress> {
-  std::size_t operator()(const wsr::ShardAddress& a) const noexcept {
-    return std::hash<std::string>{}(a.server.str()) * 31 + a.shard;
-  }
+  wsr::KeyedHash keyed{};
+  std::size_t operator()(const wsr::ShardAddress& a) const noexcept { return keyed(a.server.view()) + a.shard; }
 };

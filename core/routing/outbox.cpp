@@ -38,14 +38,14 @@ Outbox::Verdict Outbox::offer(Frame frame, Topic topic) {
   const std::size_t bound = rules_->bound();
   // What a room's newer message would replace goes only if the newer one is taken.
   std::size_t replaced = replaced_by(topic);
-  if (bytes_ != replaced && bytes_ - replaced + frame.size() > bound) {
-    const std::size_t left = frame.size() >= bound ? 0 : bound - frame.size();
+  if (cost() != replaced && cost() - replaced + cost_of(frame) > bound) {
+    const std::size_t left = cost_of(frame) >= bound ? 0 : bound - cost_of(frame);
     if (rules_->policy == SlowPolicy::drop_oldest) drop_oldest(left);
     if (rules_->policy == SlowPolicy::keep_latest && !latest_) {
       begin_coalescing();
       replaced = replaced_by(topic);
     }
-    if (bytes_ - replaced > left) {
+    if (cost() - replaced > left) {
       if (!is_message(topic)) return Verdict::slow_consumer;
       ++dropped_;
       return rules_->policy == SlowPolicy::disconnect ? Verdict::disconnect : Verdict::slow_consumer;
@@ -64,23 +64,23 @@ Outbox::Verdict Outbox::append(Frame frame, Topic topic) {
   if (frame.size() == 0) return Verdict::queued;  // nothing to write; an empty place is a dropped frame's
   const bool was_empty = bytes_ == 0;
   bytes_ += frame.size();
-  rules_->budget.bytes += frame.size();
+  rules_->budget.bytes += cost_of(frame);
   frames_.push_back({std::move(frame), topic});
   return was_empty && !is_held_ ? Verdict::queued_first : Verdict::queued;
 }
 
 void Outbox::drop(Waiting& waiting) {
   bytes_ -= waiting.frame.size();
-  rules_->budget.bytes -= waiting.frame.size();
+  rules_->budget.bytes -= cost_of(waiting.frame);
   waiting.frame = Frame{};
   ++dropped_;
   ++tombstones_;
 }
 
-void Outbox::drop_oldest(std::size_t bytes_left) {
+void Outbox::drop_oldest(std::size_t cost_left) {
   // Each frame is looked at once: what lies before looked_at_ is kept, or gone.
   looked_at_ = std::max(looked_at_, static_cast<std::uint32_t>(first_whole()));
-  for (; bytes_ > bytes_left && looked_at_ < frames_.size(); ++looked_at_) {
+  for (; cost() > cost_left && looked_at_ < frames_.size(); ++looked_at_) {
     Waiting& waiting = frames_[looked_at_];
     if (waiting.frame.size() != 0 && is_message(waiting.topic)) drop(waiting);
   }
@@ -101,7 +101,7 @@ std::size_t Outbox::replaced_by(Topic topic) const {
   if (!latest_ || !is_room(topic)) return 0;
   const auto older = latest_->find(topic);
   if (older == latest_->end() || older->second < erased_ + first_whole()) return 0;
-  return frames_[older->second - erased_].frame.size();
+  return cost_of(frames_[older->second - erased_].frame);
 }
 
 void Outbox::coalesce(Topic topic) {
@@ -146,7 +146,7 @@ Outbox::Verdict Outbox::begin(std::span<const Frame> first) {
     if (frame.size() == 0) continue;
     frames.push_back({frame, Topic::answer});
     bytes_ += frame.size();
-    rules_->budget.bytes += frame.size();
+    rules_->budget.bytes += cost_of(frame);
   }
   for (Waiting& waiting : frames_) {
     if (waiting.frame.size() != 0) frames.push_back(std::move(waiting));
@@ -195,6 +195,7 @@ void Outbox::taken(std::size_t bytes) {
     offset_ = 0;
     frame = Frame{};
     ++head_;
+    rules_->budget.bytes -= rules_->overhead;
   }
   if (bytes_ == 0) {
     clear();
@@ -205,8 +206,6 @@ void Outbox::taken(std::size_t bytes) {
 
 std::uint32_t Outbox::take_dropped() { return std::exchange(dropped_, 0); }
 
-std::size_t Outbox::frames() const { return frames_.size() - head_ - tombstones_; }
-
 std::size_t Outbox::messages() const {
   return static_cast<std::size_t>(std::count_if(frames_.begin() + head_, frames_.end(), [](const Waiting& waiting) {
     return waiting.frame.size() != 0 && is_message(waiting.topic);
@@ -215,15 +214,15 @@ std::size_t Outbox::messages() const {
 
 std::size_t Outbox::cut() {
   const std::size_t before = messages();
+  const std::size_t cost_before = cost();
   if (offset_ == 0) {
     clear();
   } else {
-    const std::size_t left = frames_[head_].frame.size() - offset_;
-    rules_->budget.bytes -= bytes_ - left;
-    bytes_ = left;
+    bytes_ = frames_[head_].frame.size() - offset_;
     frames_.resize(head_ + 1);
     latest_.reset();
     looked_at_ = tombstones_ = 0;
+    rules_->budget.bytes -= cost_before - cost();
   }
   dropped_ = 0;
   return before - messages();
@@ -231,7 +230,7 @@ std::size_t Outbox::cut() {
 
 void Outbox::clear() {
   // A burst's vector is given back; a handful of slots stays for the next message.
-  rules_->budget.bytes -= bytes_;
+  rules_->budget.bytes -= cost();
   frames_.clear();
   if (frames_.capacity() > 16) frames_.shrink_to_fit();
   latest_.reset();

@@ -20,7 +20,7 @@
 // Bounds:        OutboxRules::bytes_max: 4 MiB by default, at least 1 KiB (what one stalled client may cost). One frame
 //                is always accepted into an empty outbox, whatever its size (message size has its own limit). While the
 //                process is above OutboxBudget::bytes_max, the bound of each connection is its fair share, if that is
-//                less: total / connections, at least 1 KiB.
+//                less: total / connections, at least 1 KiB. A frame counts with OutboxRules::overhead.
 // Cost:          offer() and taken() are amortised O(1), also at the bound; an empty outbox keeps at most 16 slots.
 #pragma once
 
@@ -50,11 +50,18 @@ struct OutboxBudget {
   [[nodiscard]] bool is_exceeded() const { return bytes + bytes_elsewhere > bytes_max; }
 };
 
+/// What a queued frame takes besides its bytes: its place in the queue (16, and up to twice that, as vectors grow), the
+/// head of its block (16), and what the allocator keeps and rounds up (about 16).
+inline constexpr std::size_t frame_overhead_bytes = 64;
+
 /// What the outboxes of one shard share.
 struct OutboxRules {
   std::size_t bytes_max = 4 * 1024 * 1024;
   SlowPolicy policy = SlowPolicy::drop;
   OutboxBudget budget;
+  /// Counted for each frame, beside its bytes, in the bound and in the budget. The Router's is frame_overhead_bytes: of
+  /// frames of two bytes each the memory would else be thirty times what was counted.
+  std::size_t overhead = 0;
   /// The bound of one connection now.
   [[nodiscard]] std::size_t bound() const;
 };
@@ -106,7 +113,7 @@ public:
   /// Messages dropped since take_dropped().
   [[nodiscard]] std::uint32_t dropped() const { return dropped_; }
   /// True once the client can hear of them: half of the bound is free again.
-  [[nodiscard]] bool is_tell_due() const { return dropped_ != 0 && !is_held_ && bytes_ <= rules_->bound() / 2; }
+  [[nodiscard]] bool is_tell_due() const { return dropped_ != 0 && !is_held_ && cost() <= rules_->bound() / 2; }
   /// dropped(), which begins at 0 again.
   [[nodiscard]] std::uint32_t take_dropped();
 
@@ -119,8 +126,12 @@ public:
   /// True if there is nothing to write now.
   [[nodiscard]] bool is_empty() const { return bytes_ == 0 || is_held_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// What it counts as: the bytes, and the overhead of each frame.
+  [[nodiscard]] std::size_t cost() const { return bytes_ + frames() * rules_->overhead; }
+  /// At its bound: what may be left out (a pong) should be.
+  [[nodiscard]] bool is_full() const { return cost() >= rules_->bound(); }
   /// Waiting, those already dropped left out.
-  [[nodiscard]] std::size_t frames() const;
+  [[nodiscard]] std::size_t frames() const { return frames_.size() - head_ - tombstones_; }
   /// Places in memory, those of dropped frames included.
   [[nodiscard]] std::size_t slots() const { return frames_.capacity(); }
 
@@ -133,11 +144,12 @@ private:
 
   Verdict append(Frame frame, Topic topic);
   void drop(Waiting& waiting);
-  void drop_oldest(std::size_t bytes_left);
+  void drop_oldest(std::size_t cost_left);
   void begin_coalescing();
   void coalesce(Topic topic);
-  /// Bytes of the waiting message that a newer one of this room takes the place of.
+  /// Cost of the waiting message that a newer one of this room takes the place of.
   [[nodiscard]] std::size_t replaced_by(Topic topic) const;
+  [[nodiscard]] std::size_t cost_of(const Frame& frame) const { return frame.size() + rules_->overhead; }
   void compact();
   /// The first frame of which no byte is written.
   [[nodiscard]] std::size_t first_whole() const { return head_ + (offset_ != 0 ? 1 : 0); }

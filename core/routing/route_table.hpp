@@ -84,7 +84,7 @@ private:
 
   const Limits& limits_;
   std::list<Route> routes_;                                                                  // most recently used first
-  boost::unordered_flat_map<std::string_view, std::list<Route>::iterator, TextHash> index_;  // by Route::client
+  boost::unordered_flat_map<std::string_view, std::list<Route>::iterator, KeyedHash> index_;  // by Route::client
   std::set<std::string> busy_;
 };
 

@@ -1,4 +1,5 @@
 // SlotIndex: finds slots of a table by a text that stands in the slot itself, so that no key is kept twice.
+// Its hash is keyed: the texts come from outside.
 //
 // It costs 5 to 10 bytes a slot, and a look costs two cache lines besides the slot's own.
 //
@@ -8,8 +9,9 @@
 #include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
-#include <functional>
 #include <string_view>
+
+#include "core/routing/keyed_hash.hpp"
 
 namespace wsr {
 
@@ -25,7 +27,7 @@ class SlotIndex {
 public:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
-  explicit SlotIndex(TextOf text_of) : slots_(0, Hash{text_of}, Equal{text_of}) {}
+  explicit SlotIndex(TextOf text_of) : slots_(0, Hash{text_of, {}}, Equal{text_of}) {}
 
   /// The slot with this text; `none` if there is none.
   [[nodiscard]] std::uint32_t find(std::string_view text) const {
@@ -39,9 +41,11 @@ public:
 private:
   struct Hash {
     using is_transparent = void;
+    using is_avalanching = void;
     TextOf text_of;
+    KeyedHash keyed{};
     std::size_t operator()(std::uint32_t slot) const { return (*this)(text_of(slot)); }
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const { return keyed(text); }
   };
   struct Equal {
     using is_transparent = void;

@@ -1,11 +1,19 @@
 #include "core/wire/client_protocol.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <utility>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/wire/utf8.hpp"
 
@@ -19,6 +27,16 @@ constexpr std::size_t quoted_bytes_max = 64;  // of a client's own text in a sen
 
 /// The first quote, backslash or control character at or after `at`: where plain string text ends.
 const char* plain_text_end(const char* at, const char* end) {
+#ifdef __SSE2__
+  for (; end - at >= 16; at += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    const __m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+    const int marks = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), control));
+    if (marks != 0) return at + std::countr_zero(static_cast<unsigned>(marks));
+  }
+#endif
   if constexpr (std::endian::native == std::endian::little) {
     constexpr std::uint64_t ones = 0x0101010101010101;
     constexpr std::uint64_t highs = 0x8080808080808080;
@@ -116,6 +134,17 @@ std::optional<std::string> unescape(std::string_view raw) {
   return out;
 }
 
+/// True if the number that `text` spells is finite as a double; what is too small for one counts as zero.
+bool fits_double(std::string_view text) {
+  double value = 0;
+  const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
+  if (error == std::errc{}) return true;
+  return std::isfinite(std::strtod(std::string(text).c_str(), nullptr));
+}
+
+/// What a document must be: by the grammar alone, or with values that a program can hold.
+enum class Rigour : std::uint8_t { grammar, values };
+
 /// A scanner of one document. It keeps the first error, with its place, and stays there.
 class Scanner {
 public:
@@ -124,7 +153,8 @@ public:
     bool has_escapes = false;
   };
 
-  explicit Scanner(std::string_view text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+  explicit Scanner(std::string_view text, Rigour rigour = Rigour::grammar)
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()), rigour_(rigour) {}
 
   void skip_space() {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
@@ -151,6 +181,9 @@ public:
       if (!escape()) return false;
     }
     out.raw = {first, static_cast<std::size_t>(at_ - first)};
+    if (rigour_ == Rigour::values && out.has_escapes && !unescape(out.raw)) {
+      return fail("a string contains half of a surrogate pair");
+    }
     ++at_;
     return true;
   }
@@ -257,6 +290,13 @@ private:
   }
 
   bool number() {
+    const char* const first = at_;
+    if (!spelled_number()) return false;
+    if (rigour_ == Rigour::grammar || fits_double({first, static_cast<std::size_t>(at_ - first)})) return true;
+    return fail("a number is beyond what a double can hold");
+  }
+
+  bool spelled_number() {
     if (*at_ == '-') ++at_;
     if (is_next('0')) {
       ++at_;
@@ -288,6 +328,7 @@ private:
   const char* begin_;
   const char* at_;
   const char* end_;
+  Rigour rigour_;
   std::string_view why_;
   std::size_t where_ = 0;
 };
@@ -550,13 +591,82 @@ void open_room_ok(std::string& out, std::string_view id, std::string_view room) 
 
 std::variant<Command, CommandError> parse_command(std::string_view frame) { return CommandReader(frame).read(); }
 
-bool is_json_value(std::string_view text) {
+namespace {
+
+bool is_value(std::string_view text, Rigour rigour) {
   if (!is_utf8(text)) return false;
-  Scanner scanner(text);
+  Scanner scanner(text, rigour);
   scanner.skip_space();
   if (!scanner.value(0)) return false;
   scanner.skip_space();
   return scanner.is_at_end();
+}
+
+}  // namespace
+
+bool is_json_value(std::string_view text) { return is_value(text, Rigour::grammar); }
+
+bool is_plain_json_value(std::string_view text) { return is_value(text, Rigour::values); }
+
+std::optional<std::string> json_string(std::string_view value) {
+  if (value.size() < 2 || value.front() != '"') return std::nullopt;
+  return unescape(value.substr(1, value.size() - 2));
+}
+
+JsonWalk::JsonWalk(std::string_view text) : rest_(text) {
+  skip_space();
+  if (rest_.empty() || (rest_.front() != '{' && rest_.front() != '[')) return;
+  kind_ = rest_.front() == '{' ? Kind::object : Kind::array;
+  rest_.remove_prefix(1);
+  skip_space();
+}
+
+void JsonWalk::skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
+
+bool JsonWalk::next(std::string_view& name, std::string_view& value) {
+  if (kind_ == Kind::other || rest_.empty() || rest_.front() == '}' || rest_.front() == ']') return false;
+  name = {};
+  if (!std::exchange(is_first_, false)) {
+    rest_.remove_prefix(1);  // the comma
+    skip_space();
+  }
+  if (kind_ == Kind::object) {
+    name = take_value();
+    skip_space();
+    rest_.remove_prefix(std::min<std::size_t>(1, rest_.size()));  // the colon
+    skip_space();
+  }
+  value = take_value();
+  skip_space();
+  return true;
+}
+
+/// The text is valid, so that only the value's end has to be found.
+std::string_view JsonWalk::take_value() {
+  const auto string_end = [this](std::size_t at) {
+    for (++at; at < rest_.size() && rest_[at] != '"'; ++at) {
+      if (rest_[at] == '\\') ++at;
+    }
+    return std::min(at + 1, rest_.size());
+  };
+  std::size_t end = 0;
+  if (rest_.empty()) return {};
+  if (rest_.front() == '"') {
+    end = string_end(0);
+  } else if (rest_.front() == '{' || rest_.front() == '[') {
+    std::size_t depth = 0;
+    do {
+      const char c = rest_[end];
+      if (c == '{' || c == '[') ++depth;
+      if (c == '}' || c == ']') --depth;
+      end = c == '"' ? string_end(end) : end + 1;
+    } while (depth > 0 && end < rest_.size());
+  } else {
+    end = std::min(rest_.find_first_of(",}] \t\r\n"), rest_.size());
+  }
+  const auto found = rest_.substr(0, end);
+  rest_.remove_prefix(found.size());
+  return found;
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -20,9 +20,12 @@ bool is_control(WsOpcode opcode) { return (static_cast<std::uint8_t>(opcode) & 0
 /// XORs `bytes` with the key, which begins at its byte `at` (for a payload that comes in pieces).
 void unmask(std::span<char> bytes, const MaskKey& key, std::size_t at) {
   std::array<char, 8> turned;
-  for (std::size_t i = 0; i < turned.size(); ++i) turned[i] = key[(at + i) & 3];
+  // One turn of the key, twice: no index of it is looked at in the loop.
+  const char* const first = key.data();
+  for (std::size_t i = 0; i < 4; ++i) turned.data()[i] = turned.data()[i + 4] = first[(at + i) & 3];
   const auto wide = std::bit_cast<std::uint64_t>(turned);
   char* p = bytes.data();
+  const char* const turned_key = turned.data();
   std::size_t left = bytes.size();
   for (; left >= 8; left -= 8, p += 8) {
     std::uint64_t word;
@@ -30,7 +33,7 @@ void unmask(std::span<char> bytes, const MaskKey& key, std::size_t at) {
     word ^= wide;
     std::memcpy(p, &word, sizeof word);
   }
-  for (std::size_t i = 0; i < left; ++i) p[i] = static_cast<char>(p[i] ^ turned[i]);
+  for (std::size_t i = 0; i < left; ++i) p[i] = static_cast<char>(p[i] ^ turned_key[i]);
 }
 
 std::uint64_t read_big_endian(const char* from, std::size_t bytes) {

@@ -38,7 +38,7 @@ void check_serves(const WsrServer& server) {
 }
 
 std::string request(std::string_view line, std::string_view headers, std::string_view body = {}) {
-  return fmt::format("{} HTTP/1.1\r\nHost: x\r\n{}\r\n{}", line, headers, body);
+  return fmt::format("{} HTTP/1.1\r\nHost: localhost\r\n{}\r\n{}", line, headers, body);
 }
 
 std::string upgrade_with(std::string_view headers, std::string_view target = "/chat?user=u") {

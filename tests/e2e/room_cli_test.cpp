@@ -291,7 +291,7 @@ TEST_CASE("a watch of a room that cannot be is refused with a sentence") {
   CHECK(room({"watch", "lobby"}, {"--server", "http://127.0.0.1:1"}).exit_code == 1);
   RawSocket raw(server.port());
   raw.send(
-      "GET /api/rooms/%00/watch HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "GET /api/rooms/%00/watch HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
   CHECK(raw.head().starts_with("HTTP/1.1 400"));
   CHECK(http(server.port(), "GET", "/api/rooms/lobby/watch").status == 426);
@@ -312,7 +312,7 @@ TEST_CASE("rooms over HTTP: names in paths, methods, types and statuses") {
   CHECK(ask("DELETE", member).status == 404);
   CHECK(ask("DELETE", member).json().at("error").at("code") == "not_found");
   RawSocket form(server.port());  // what a page of another origin could make its reader send
-  form.send("POST " + member + " HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+  form.send("POST " + member + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
   CHECK(form.head().starts_with("HTTP/1.1 415"));
   answer = ask("POST", member, "{}");
   CHECK(answer.status == 200);
@@ -370,7 +370,7 @@ TEST_CASE("a push above the room's rate is refused with the time to wait, by HTT
 
   RawSocket raw(server.port());
   raw.send(
-      "POST /api/rooms/lobby/push HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+      "POST /api/rooms/lobby/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
       "{\"data\":1}");
   const auto head = raw.head();
   CHECK(head.starts_with("HTTP/1.1 429"));

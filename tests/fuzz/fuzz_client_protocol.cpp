@@ -77,6 +77,26 @@ void check_command(const Command& command, std::string_view frame) {
   if (has_data) WSR_REQUIRE(json.at("data") == Json::parse(command.data));
 }
 
+/// A walk over a value finds the members that the other parser finds.
+void check_walk(std::string_view text) {
+  const auto json = Json::parse(text);
+  JsonWalk walk(text);
+  WSR_REQUIRE((walk.kind() == JsonWalk::Kind::object) == json.is_object());
+  WSR_REQUIRE((walk.kind() == JsonWalk::Kind::array) == json.is_array());
+  std::string_view name, value;
+  std::size_t found = 0;
+  for (; walk.next(name, value); ++found) {
+    WSR_REQUIRE(is_plain_json_value(value));
+    const auto parsed = Json::parse(value);
+    if (parsed.is_string()) WSR_REQUIRE(json_string(value) == parsed.get<std::string>());
+    if (!parsed.is_string()) WSR_REQUIRE(!json_string(value));
+    if (json.is_array()) WSR_REQUIRE(json.at(found) == parsed);
+    if (json.is_object()) WSR_REQUIRE(json.contains(json_string(name).value()));
+  }
+  if (json.is_array()) WSR_REQUIRE(found == json.size());
+  if (json.is_object()) WSR_REQUIRE(found >= json.size());  // a name may stand twice
+}
+
 /// An answer is JSON whatever a client wrote, and says what was put in.
 void check_answers(std::string_view text) {
   std::string json;
@@ -102,6 +122,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case Opinion::none:
       break;
+  }
+  if (text.find('\0') == std::string_view::npos && text.substr(0, 3) != "\xEF\xBB\xBF") {
+    // Here the other parser and we mean the same: values that a program can hold.
+    const bool is_plain = is_plain_json_value(text);
+    WSR_REQUIRE(is_plain == (Json::accept(text) && depth_of(text) <= depth_max));
+    if (is_plain) check_walk(text);
   }
   if (!is_utf8(text)) return 0;  // never gets past the frame parser
   check_answers(text);

@@ -88,6 +88,7 @@ class Page:
 
     def join(self, url, name, to=""):
         self.browser.open(f"{url}?user={name}" + (f"&to={to}" if to else ""))
+        self.browser.press(ENTER)
         self.wait_state("on")
 
     def focus(self):
@@ -183,6 +184,29 @@ class ChatPage(unittest.TestCase):
         for page, name in ((alice, "alice"), (bob, "bob")):
             page.shot(f"{name}-3-talking")
             self.assertTrue(page.fits())
+
+    def test_a_link_fills_in_the_name_and_connects_nobody(self):
+        self.desktop.browser.open(f"{self.server.url}?user=mallory&to=bob")
+        self.assertEqual(self.desktop.browser.run("return [$('name').value, $('to').value]"), ["mallory", "bob"])
+        self.assertEqual(self.desktop.focus(), "joinButton")
+        self.assertEqual(self.desktop.state()[1], "not connected")
+        # The script has run to its end, and left nothing that could connect later.
+        self.assertEqual(self.desktop.browser.run("return [socketsOpened, timersPending.size]"), [0, 0])
+        self.desktop.browser.press(ENTER)
+        self.assertIn("mallory", self.desktop.wait_state("on"))
+
+    def test_no_other_page_puts_this_one_into_a_frame(self):
+        with urllib.request.urlopen(self.server.url, timeout=20) as answer:
+            self.assertIn("frame-ancestors 'none'", answer.headers["Content-Security-Policy"])
+            self.assertEqual(answer.headers["X-Frame-Options"], "DENY")
+        self.allowed = "frame"
+        self.desktop.browser.open(self.server.url)
+        self.desktop.browser.run("const frame = document.createElement('iframe'); frame.src = '/?user=framed';"
+                                 "frame.onload = () => window.frameLoaded = true; document.body.append(frame)")
+        until("the frame has come to its end", lambda: self.desktop.browser.run("return window.frameLoaded"))
+        self.assertFalse(self.desktop.browser.run(
+            "try { return Boolean(document.querySelector('iframe').contentDocument.getElementById('joinButton')) }"
+            " catch { return false }"))
 
     def test_every_message_gets_its_word(self):
         self.desktop.join(self.server.url, "alice", "nobody")

@@ -136,4 +136,12 @@ std::size_t resident_bytes(pid_t pid) {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::size_t peak_resident_bytes(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6)) * 1024;
+  }
+  throw std::runtime_error(fmt::format("process {} is gone", pid));
+}
+
 }  // namespace wsr::test

@@ -72,5 +72,6 @@ struct Ran {
 /// What /proc says of a running process.
 [[nodiscard]] std::size_t open_descriptors(pid_t pid);
 [[nodiscard]] std::size_t resident_bytes(pid_t pid);
+[[nodiscard]] std::size_t peak_resident_bytes(pid_t pid);  // the most that it ever had
 
 }  // namespace wsr::test

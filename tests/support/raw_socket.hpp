@@ -19,13 +19,16 @@ public:
     std::string payload;
   };
 
-  explicit RawSocket(std::uint16_t port);
+  /// `receive_buffer`: of the kernel, in bytes; 0: its own choice.
+  explicit RawSocket(std::uint16_t port, int receive_buffer = 0);
   ~RawSocket();  // a plain close
   RawSocket(RawSocket&& other) noexcept;
   RawSocket& operator=(RawSocket&&) = delete;
 
   /// Writes all; a peer that has closed is no error here: what it said is still to be read.
   void send(std::string_view bytes);
+  /// Writes as much as the kernel takes now; nullopt: the server has ended the connection.
+  [[nodiscard]] std::optional<std::size_t> try_send(std::string_view bytes);
   void send_one_by_one(std::string_view bytes);
   /// Ends the connection with RST.
   void reset();

@@ -6,10 +6,13 @@
 #include <optional>
 
 #include "core/net/home_page.hpp"
+#include "core/net/http_parts.hpp"
+#include "tests/core/net/fake_services.hpp"
 
 using namespace wsr;
 using namespace wsr::net;
 using nlohmann::json;
+using test::FakeServices;
 
 namespace {
 
@@ -21,106 +24,6 @@ OwnerRow row_of(std::string_view name, std::uint64_t conn) {
           Epoch{1'700'000'000'000'001},
           StoreTime(std::chrono::microseconds(1'700'000'000'123'000))};
 }
-
-/// Answers at once; a real shard answers in a later turn, which the API cannot tell apart.
-class FakeServices final : public Services {
-public:
-  struct Told {
-    std::string from, to, data;
-  };
-  const ServerId& self() const override { return self_; }
-  void send(const ClientId& from, const ClientId& to, std::string_view data, std::function<void(Sent)> reply) override {
-    told.push_back({from.str(), to.str(), std::string(data)});
-    const auto found = words.find(to.str());
-    reply(found == words.end() ? Sent{Word::delivered, self_} : Sent{found->second, {}});
-  }
-  void lookup(const ClientId& who, std::function<void(Owners)> reply) override {
-    Owners owners{result, {}};
-    for (const auto& row : rows) {
-      if (row.client == who) owners.rows.push_back(row);
-    }
-    reply(owners);
-  }
-  void page(std::string_view at, std::uint32_t count, std::function<void(OwnerPage)> reply) override {
-    asked_cursor = at;
-    asked_count = count;
-    reply({result, rows, "17"});
-  }
-  void counts(std::function<void(OwnerCounts)> reply) override {
-    reply({result, {{self_, 3}, {ServerId::trusted("web-2~a"), 4}}});
-  }
-  void servers(std::function<void(Servers)> reply) override {
-    Servers servers{result, StoreTime(std::chrono::seconds(10)), {}};
-    servers.rows.push_back({self_,
-                            {"http://127.0.0.1:9090", 5, 2, 1, "3.1.4", std::chrono::seconds(6)},
-                            StoreTime(std::chrono::seconds(9)),
-                            ServerRow::Lease::held});
-    reply(servers);
-  }
-  void kick(const Attachment& at, CloseCode code, std::string_view) override { kicked.emplace_back(at, code); }
-  void join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override {
-    joined.emplace_back(room.str(), client.str());
-    reply(done);
-  }
-  void leave(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) override {
-    left.emplace_back(room.str(), client.str());
-    reply(done);
-  }
-  void push(const RoomName& room, const ClientId& from, std::string_view data, Echo echo,
-            std::function<void(RoomPushed)> reply) override {
-    told.push_back({from.str(), room.str(), std::string(data)});
-    echoes.push_back(echo);
-    reply(pushed);
-  }
-  void room_info(const RoomName&, std::function<void(RoomInfo)> reply) override {
-    reply({result, 3, 77, {{self_, 2}, {ServerId::trusted("web-2~a"), 1}}});
-  }
-  void room_members(const RoomName&, std::string_view at, std::uint32_t count,
-                    std::function<void(RosterPage)> reply) override {
-    asked_cursor = at;
-    asked_count = count;
-    reply({result, {ClientId::trusted("ada"), ClientId::trusted("bob \"b\"")}, ">bob", 9, 78});
-  }
-  void room_member(const RoomName&, const ClientId& client, std::function<void(RoomInfo)> reply) override {
-    reply({result, client.view() == "ada" ? 1U : 0U, 77, {}});
-  }
-  void rooms(std::string_view at, std::uint32_t count, std::function<void(RoomPage)> reply) override {
-    asked_cursor = at;
-    asked_count = count;
-    reply({result, {{RoomName::trusted("chat:room:42"), 3}}, "0"});
-  }
-  WatchId watch(const RoomName&, RoomHandlers, std::function<void(Errc)>) override { return 0; }
-  void unwatch(WatchId) override {}
-  void stats(std::function<void(ServerStats)> reply) override {
-    ServerStats stats;
-    stats.routing.sent = 10;
-    at(stats.routing.words, Word::delivered) = 6;
-    at(stats.routing.words, Word::dropped_slow_consumer) = 3;
-    stats.connections = 7;
-    reply(stats);
-  }
-  void broadcast(std::string_view channel, std::string_view payload, std::function<void(Published)> reply) override {
-    told.push_back({"", std::string(channel), std::string(payload)});
-    reply({result, 2});
-  }
-  Readiness readiness() const override { return lights; }
-
-  std::vector<Told> told;
-  std::vector<std::pair<std::string, std::string>> joined, left;
-  std::vector<Echo> echoes;
-  RoomDone done{Errc::ok, 4, 79, {}};
-  RoomPushed pushed{Errc::ok, 2, 5, 0, {}, {}};
-  std::map<std::string, Word> words;
-  std::vector<OwnerRow> rows;
-  std::vector<std::pair<Attachment, CloseCode>> kicked;
-  std::string asked_cursor;
-  std::uint32_t asked_count = 0;
-  Errc result = Errc::ok;
-  Readiness lights{Readiness::Light::green, Readiness::Light::green, Readiness::Light::green};
-
-private:
-  ServerId self_ = ServerId::trusted("web-1~k3f9");
-};
 
 struct Api {
   FakeServices services;
@@ -465,4 +368,114 @@ TEST_CASE("bad names, bodies and methods of rooms are refused with a sentence, a
   CHECK(a.ask("POST", "/api/rooms/r/push", R"({"data":1})", "text/plain").status == 415);
   CHECK(a.services.told.empty());
   CHECK(a.services.joined.empty());
+}
+
+TEST_CASE("text that is JSON and no value is refused with 400, wherever it stands, and nothing is asked") {
+  Api a;
+  for (const char* body :
+       {R"({"to":"\ud800","data":1})", R"({"to":"a","data":1,"\ud800":1})", R"({"to":["a",-1e99999],"data":1})",
+        R"({"to":["a","\udfff"],"data":1})", R"({"to":"a","data":1e400})", R"({"to":"a","data":["\ud800"]})",
+        R"({"to":"a","data":{"\ud800":1}})", R"({"to":"a","from":"\ud800","data":1})", R"({"to":1e999,"data":1})",
+        R"({"to":["a",["b"]],"data":1})", R"({"to":[{}],"data":1})", R"({"to":{"a":1},"data":1})",
+        R"({"to":"a","t\u006f":"b","data":1})", R"([])", R"("to")", "", "{", R"({"to":"a" "data":1})"}) {
+    INFO(body);
+    CHECK(a.post("/api/send", body).status == 400);
+  }
+  for (const char* body :
+       {R"({"channel":"\ud800","data":1})", R"({"channel":["a"],"data":1})", R"({"channel":"a","data":1e999})"}) {
+    INFO(body);
+    CHECK(a.post("/api/broadcast", body).status == 400);
+  }
+  for (const char* body : {R"({"from":"\ud800x","data":1})", R"({"data":-1e309})", R"({"data":1,"echo":1e999})"}) {
+    INFO(body);
+    CHECK(a.post("/api/rooms/r/push", body).status == 400);
+  }
+  CHECK(a.services.told.empty());
+  const std::string deep(62, '['), shallow(62, ']');
+  CHECK(a.post("/api/send", R"({"to":"a","data":)" + deep + shallow + "}").status == 200);
+  CHECK(a.post("/api/send", R"({"to":"a","data":[[)" + deep + shallow + "]]}").status == 400);
+  // What is forwarded is what came.
+  const std::string data = R"({ "a" : 1.50e+0 ,"\ud83d\ude00":"\u0041" , "a":0})";
+  CHECK(a.post("/api/send", R"({"to":"\u0061da","data":)" + data + "}").status == 200);
+  CHECK(a.services.told.back().to == "ada");
+  CHECK(a.services.told.back().data == data);
+}
+
+TEST_CASE("a peer's long text is not said back at length") {
+  Api a;
+  const auto response = a.post("/api/send", "{\"" + std::string(100'000, 'n') + "\":1}");
+  CHECK(response.status == 400);
+  CHECK(response.body.size() < 1'000);
+  const auto umlauts = a.post(
+      "/api/send", "{\"x" + [] {
+        std::string text;
+        for (int i = 0; i < 100; ++i) text += "\xc3\xa4";
+        return text;
+      }() + "\":1}");
+  CHECK_NOTHROW(json::parse(umlauts.body));
+  CHECK(umlauts.body.find("\xef\xbf\xbd") == std::string::npos);  // not cut inside of a character
+}
+
+TEST_CASE("what nobody foresaw is a 500 of its own request, with one answer") {
+  class Failing final : public FakeServices {
+  public:
+    void page(std::string_view, std::uint32_t, std::function<void(OwnerPage)>) override {
+      throw std::runtime_error("no");
+    }
+    void counts(std::function<void(OwnerCounts)> reply) override {
+      reply({});
+      throw std::runtime_error("after the answer");
+    }
+  } services;
+  HttpApi api(services);
+  const auto ask = [&](std::string_view target) {
+    std::vector<HttpResponse> answers;
+    api.handle({"GET", target, {}, {}}, [&](HttpResponse response) { answers.push_back(std::move(response)); });
+    REQUIRE(answers.size() == 1);
+    return answers.front();
+  };
+  for (int i = 0; i < 100; ++i) {  // more often than listings may be under way
+    const auto response = ask("/api/owners");
+    CHECK(response.status == 500);
+    CHECK(response.failure == "no");
+    CHECK(error_code(response) == "internal");
+    CHECK(response.body.find("\"no\"") == std::string::npos);  // of the log, not of the peer
+  }
+  CHECK(ask("/api/count").status == 200);
+  CHECK(ask("/healthz").status == 200);
+
+  int answers = 0;
+  const auto made = http::answering<int>(
+      [&](const HttpResponse& response) {
+        ++answers;
+        CHECK(response.status == 500);
+      },
+      [](int) -> HttpResponse { throw 7; });
+  made(1);
+  CHECK(answers == 1);
+}
+
+TEST_CASE("a few listings are under way at a time, the others wait for their turn") {
+  class Slow final : public FakeServices {
+  public:
+    void page(std::string_view, std::uint32_t, std::function<void(OwnerPage)> reply) override {
+      waiting.push_back(std::move(reply));
+    }
+    std::vector<std::function<void(OwnerPage)>> waiting;
+  } services;
+  HttpApi api(services);
+  int answers = 0;
+  for (int i = 0; i < 100; ++i) {
+    api.handle({"GET", "/api/owners?count=1000", {}, {}}, [&](const HttpResponse& response) {
+      CHECK(response.status == 200);
+      ++answers;
+    });
+  }
+  CHECK(services.waiting.size() == http::Turnstile::inside_max);
+  for (std::size_t at = 0; at < services.waiting.size(); ++at) {
+    const auto reply = services.waiting[at];  // answering one lets the next in
+    reply({Errc::ok, {}, "0"});
+    CHECK(services.waiting.size() - at <= http::Turnstile::inside_max);
+  }
+  CHECK(answers == 100);
 }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+using wsr::net::came_through_proxy;
 using wsr::net::is_origin_allowed;
 
 TEST_CASE("a program without an Origin may connect") { CHECK(is_origin_allowed("", "localhost:9090", {})); }
@@ -26,4 +27,35 @@ TEST_CASE("a listed page may, and * lists all") {
   CHECK(is_origin_allowed("https://app.example", "localhost:9090", {"https://APP.example/"}));
   CHECK_FALSE(is_origin_allowed("http://app.example", "localhost:9090", {"https://app.example"}));
   CHECK(is_origin_allowed("null", "localhost:9090", {"*"}));
+}
+
+TEST_CASE("a proxy that drops the port of Host leaves the name to compare") {
+  CHECK(is_origin_allowed("http://chat.example:8443", "chat.example", {}, 9090));
+  CHECK(is_origin_allowed("http://chat.example:8443", "chat.example:8443", {}, 9090));
+  CHECK_FALSE(is_origin_allowed("http://chat.example:8443", "chat.example:9000", {}, 9090));
+  CHECK_FALSE(is_origin_allowed("http://evil.example:8443", "chat.example", {}, 9090));
+  CHECK_FALSE(is_origin_allowed("http://chat.example.evil.example:8443", "chat.example", {}, 9090));
+  // On port 80 a browser itself leaves it out: another port is another page.
+  CHECK_FALSE(is_origin_allowed("http://chat.example:8443", "chat.example", {}, 80));
+  CHECK(is_origin_allowed("http://chat.example", "chat.example", {}, 80));
+}
+
+TEST_CASE("an Origin that is no page is none that may connect") {
+  for (const char* origin :
+       {"http://", "http://a b", "http://user@localhost:9090", "http://localhost:9090/path", "http://localhost:99999",
+        "file://", "chrome-extension://localhost:9090", "localhost:9090"}) {
+    INFO(origin);
+    CHECK_FALSE(is_origin_allowed(origin, "localhost:9090", {}, 9090));
+  }
+}
+
+TEST_CASE("what a browser cannot have written by itself came through a proxy") {
+  CHECK(came_through_proxy("https://chat.example", "chat.example", 9090));
+  CHECK(came_through_proxy("http://chat.example:8443", "chat.example", 9090));
+  CHECK(came_through_proxy("http://chat.example:8443", "chat.example:8443", 9090));
+  // What a page whose name was made to mean our address sends.
+  CHECK_FALSE(came_through_proxy("http://evil.example:9090", "evil.example:9090", 9090));
+  CHECK_FALSE(came_through_proxy("http://evil.example", "evil.example", 9090));
+  CHECK_FALSE(came_through_proxy("http://evil.example", "evil.example", 80));
+  CHECK_FALSE(came_through_proxy("null", "evil.example", 9090));
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view close_after = "Connection: close\r\n\r\n";
 
 std::string get(std::uint16_t port, std::string_view target, std::string_view headers = {}) {
-  std::string request = "GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n";
+  std::string request = "GET " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n";
   request += headers;
   request += close_after;
   return raw(port, request);
@@ -113,10 +113,11 @@ TEST_CASE("a message of the largest size passes, a larger one closes with 1009")
 TEST_CASE("garbage behind the handshake closes with 1002, garbage before it is a 400") {
   RunningServer server(options(1));
   CHECK_THAT(raw(server.port(), "\x16\x03\x01 this is not HTTP\r\n\r\n"), Contains(" 400 "));
-  const auto answer = raw(server.port(),
-                          "GET /chat?user=ada HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-                          "\xFF\xFF\xFF\xFF garbage");
+  const auto answer =
+      raw(server.port(),
+          "GET /chat?user=ada HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+          "\xFF\xFF\xFF\xFF garbage");
   CHECK_THAT(answer, Contains(" 101 ") && Contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
   CHECK(answer.find("\x03\xEA") != std::string::npos);  // 1002
 }
@@ -137,8 +138,9 @@ TEST_CASE("refusals are HTTP with a sentence") {
              Contains(" 403 ") && Contains("--origin http://evil.example"));
   CHECK_THAT(get(port, "/chat?user=%0A", upgrade + "Sec-WebSocket-Version: 13\r\n"), Contains(" 400 "));
   CHECK_THAT(get(port, "/healthz", "X: " + std::string(4'000, 'x') + "\r\n"), Contains(" 431 "));
-  CHECK_THAT(raw(port, "POST /api/send HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + std::string(5'000, 'x')),
-             Contains(" 413 "));
+  CHECK_THAT(
+      raw(port, "POST /api/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + std::string(5'000, 'x')),
+      Contains(" 413 "));
   CHECK_THAT(raw(port, "GET /healthz HTTP/1.1\r\nHo"), Contains(" 408 "));
   CHECK(raw(port, "").empty());
   CHECK_THAT(get(port, "/healthz"), Contains(" 200 "));
@@ -171,7 +173,7 @@ TEST_CASE("a silent client is closed with 4040, and one that answers no ping is 
   RunningServer other(pinging);
   // Raw: nobody answers the ping.
   const auto answer = raw(other.port(),
-                          "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   CHECK_THAT(answer, Contains("guest-"));
   CHECK(answer.ends_with(std::string("\x89\x00", 2)));

@@ -89,3 +89,21 @@ TEST_CASE("echo exists only where it was asked for") {
   CHECK(status(request) == 404);
   CHECK(status(request, {.origins = no_origins, .has_echo = true}) == 101);
 }
+
+TEST_CASE("for a foreign Host only pages come in that are listed, or that a proxy stands before") {
+  const std::vector<std::string> app{"https://app.example"};
+  const auto with = [](std::string host, std::string origin, const std::vector<std::string>& origins) {
+    auto request = good();
+    request.host = host;
+    request.origin = origin;
+    return status(request, {.origins = origins, .own_port = 9090, .is_foreign_host = true});
+  };
+  CHECK(with("evil.example:9090", "http://evil.example:9090", no_origins) == 403);
+  CHECK(with("evil.example", "http://evil.example", no_origins) == 403);
+  CHECK(with("evil.example:9090", "", no_origins) == 403);
+  CHECK(with("evil.example:9090", "null", no_origins) == 403);
+  CHECK(with("chat.example", "http://chat.example:8443", no_origins) == 101);
+  CHECK(with("chat.example", "https://chat.example", no_origins) == 101);
+  CHECK(with("chat.example", "https://app.example", app) == 101);
+  CHECK(with("evil.example:9090", "http://evil.example:9090", app) == 403);
+}

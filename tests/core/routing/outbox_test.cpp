@@ -339,3 +339,39 @@ TEST_CASE("every policy does what a plain list would do, whatever is offered and
     }
   }
 }
+
+TEST_CASE("a frame counts with its overhead, in the bound and in the budget, and gives all of it back") {
+  for (const auto policy : {SlowPolicy::drop, SlowPolicy::drop_oldest, SlowPolicy::keep_latest}) {
+    auto rules = rules_of(policy, 1'024);
+    rules.overhead = frame_overhead_bytes;
+    Outbox outbox(rules);
+    std::mt19937 random(11);
+    for (int step = 0; step < 20'000; ++step) {
+      if (random() % 4 != 0) {
+        (void)outbox.offer(Frame::copy_of(std::string(1 + random() % 9, 'x')),
+                           random() % 2 == 0 ? Topic::direct : room(random() % 3));
+        REQUIRE(outbox.cost() <= 1'024);
+        REQUIRE(outbox.frames() <= 1'024 / frame_overhead_bytes);
+      } else if (!outbox.is_empty()) {
+        outbox.taken(1 + random() % outbox.bytes());
+      }
+      REQUIRE(rules.budget.bytes == outbox.cost());
+      REQUIRE(outbox.cost() == outbox.bytes() + outbox.frames() * frame_overhead_bytes);
+    }
+    outbox.clear();
+    CHECK(rules.budget.bytes == 0);
+  }
+}
+
+TEST_CASE("frames offered to a held outbox, and those before them, count once") {
+  auto rules = rules_of(SlowPolicy::drop, 4'096);
+  rules.overhead = frame_overhead_bytes;
+  Outbox outbox(rules);
+  outbox.hold();
+  (void)outbox.offer(Frame::copy_of("held"), Topic::direct);
+  const std::array<Frame, 2> first{Frame::copy_of("preface "), Frame::copy_of("welcome ")};
+  (void)outbox.begin(first);
+  CHECK(rules.budget.bytes == 20 + 3 * frame_overhead_bytes);
+  (void)drain(outbox, 3);
+  CHECK(rules.budget.bytes == 0);
+}

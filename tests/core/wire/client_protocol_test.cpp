@@ -283,3 +283,72 @@ TEST_CASE("what a server says about rooms is one JSON object each, with the payl
   append_welcome(out, "ada", "a~1", "0/1", names);
   CHECK(out == R"({"op":"welcome","client":"ada","server":"a~1","conn":"0/1","rooms":["ada","b\"b"]})");
 }
+
+TEST_CASE("a plain value is JSON that any parser of values takes") {
+  for (const char* good : {"1", " [1.5e308, -0, 1e-99999] ", R"("\ud83d\ude00")", R"({"\u0061":"\uFFFF"})", "null"}) {
+    INFO(good);
+    CHECK(is_plain_json_value(good));
+  }
+  for (const char* bad : {R"("\ud800")", R"("\udc00")", R"("\ud800x")", R"("\ud800\u0041")", R"("\ude00\ud83d")",
+                          R"({"\ud800":1})", R"([[{"a":"\ud800"}]])", "1e400", "-1e99999", "[1,2,1e309]", "\xff",
+                          "\"\xed\xa0\x80\"", "", "01", "[1,]", "nul"}) {
+    INFO(bad);
+    CHECK_FALSE(is_plain_json_value(bad));
+  }
+  CHECK_FALSE(is_plain_json_value(std::string(400, '9')));
+  CHECK(is_json_value(R"("\ud800")"));  // by the grammar alone
+  CHECK(is_plain_json_value(std::string(64, '[') + std::string(64, ']')));
+  CHECK_FALSE(is_plain_json_value(std::string(65, '[') + std::string(65, ']')));
+}
+
+TEST_CASE("a walk gives members and elements as they stand, one by one") {
+  JsonWalk walk(R"( { "a" : [1, "}"] ,"b\"":"\"," , "c":{"d":{}},"e":-1e5 } )");
+  REQUIRE(walk.kind() == JsonWalk::Kind::object);
+  std::string all;
+  std::string_view name, value;
+  while (walk.next(name, value)) all += std::string(name) + "=" + std::string(value) + ";";
+  CHECK(all == R"("a"=[1, "}"];"b\""="\",";"c"={"d":{}};"e"=-1e5;)");
+  CHECK_FALSE(walk.next(name, value));
+  JsonWalk list("[ 1 , [2] ]");
+  REQUIRE(list.kind() == JsonWalk::Kind::array);
+  REQUIRE(list.next(name, value));
+  CHECK(value == "1");
+  REQUIRE(list.next(name, value));
+  CHECK(value == "[2]");
+  CHECK_FALSE(list.next(name, value));
+  for (const char* empty : {"[]", "{ }", "1", "\"[1]\""}) {
+    JsonWalk none(empty);
+    CHECK_FALSE(none.next(name, value));
+  }
+}
+
+TEST_CASE("a JSON string says its text, half of a surrogate pair says none") {
+  CHECK(json_string(R"("a\u00e9\n")") == "a\xc3\xa9\n");
+  CHECK(json_string(R"("\ud83d\ude00")") == "\xf0\x9f\x98\x80");
+  CHECK(json_string("\"\"") == "");
+  for (const char* none : {R"("\ud800")", "1", "null", "[\"a\"]", "", "\""}) CHECK_FALSE(json_string(none));
+}
+
+TEST_CASE("what ends plain text is found at every place of a long string") {
+  for (std::size_t size : {1U, 7U, 8U, 15U, 16U, 17U, 31U, 33U, 48U, 70U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const char special : {'"', '\\', '\n', '\x01', '\x1f'}) {
+        std::string text(size, '\x20');
+        for (std::size_t i = 0; i < size; ++i)
+          text[i] = static_cast<char>(i % 3 == 0 ? ' ' : i % 3 == 1 ? '!' : '\x7f');
+        text[at] = special;
+        std::string json;
+        append_json_string(json, text);
+        REQUIRE(json.size() > size + 2);
+        REQUIRE(json_string(json) == text);
+        REQUIRE_FALSE(is_json_value("\"" + text + "\""));  // unescaped
+      }
+    }
+  }
+  std::string high;
+  for (int i = 0; i < 40; ++i) high += "\xc3\xa4\xf0\x9f\x98\x80";
+  std::string json;
+  append_json_string(json, high);
+  CHECK(json == "\"" + high + "\"");
+  CHECK(is_json_value(json));
+}
