@@ -37,6 +37,9 @@ KeeperOptions keeper_options(const Parts& parts, const ServerId& id) {
   return options;
 }
 
+/// A mutant's: what a server writes to a client that is welcome, before it knows whether it is.
+constexpr std::string_view early_welcome_frame = "\x81\x1b{\"op\":\"welcome\",\"rooms\":[]}";
+
 constexpr Nanos drain_look_every = 10 * millisecond;  // as a real server does
 
 }  // namespace
@@ -195,10 +198,17 @@ void RouterServer::on_accept(ConnIndex index) {
   look_at_clock();
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
+  // As core/net: a connection whose end is there already is none, and one that has waited is as old as it is.
+  const bool is_thawed_badly = parts_.mutant == Mutant::thawed_claims;
+  if (conn.has_fin && !is_thawed_badly) return parts_.population->server_end_is_over(index);
+  const Nanos age = parts_.kernel.now() - conn.made_at;
+  std::optional<StoreTime> accepted_at;
+  if (age >= millisecond && !is_thawed_badly)
+    accepted_at = store_now() - std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{age});
   work_.begin(router_ports_.counts().all);
-  const auto client = ClientId::trusted(Population::name_of(parts_.population->client_of(conn.device)));
+  const auto client = ClientId::trusted(Population::name_of(conn.client));
   if (parts_.mutant == Mutant::scan_at_claim) scan();
-  const auto opened = router_.open(client, Framing::websocket);
+  const auto opened = router_.open(client, Framing::websocket, accepted_at);
   if (!opened) {
     parts_.population->refuse(index);
     return end_turn();
@@ -210,6 +220,7 @@ void RouterServer::on_accept(ConnIndex index) {
   const std::uint32_t slot = conn.id.slot();
   if (slot >= by_slot_.size()) by_slot_.resize(slot + 1, nobody);
   by_slot_[slot] = index;
+  if (parts_.mutant == Mutant::early_welcome) parts_.population->write(index, std::string{early_welcome_frame});
   if (Outbox* outbox = router_.outbox(conn.id); outbox != nullptr && !outbox->is_empty()) dirty_.push_back(conn.id);
   end_turn();
 }
