@@ -230,7 +230,10 @@ void RouterServer::on_text(ConnIndex index, std::string&& text) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
   work_.begin(router_ports_.counts().all);
-  if (text.starts_with(R"({"op":"send")")) ++counts_.sends;
+  if (text.starts_with(R"({"op":"send")")) {
+    ++counts_.sends;
+    if (router_.is_held()) ++counts_.sends_held;
+  }
   if (text.starts_with(R"({"op":"push")")) ++counts_.pushes;
   router_.text(conn.id, text);
   end_turn();

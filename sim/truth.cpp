@@ -267,6 +267,10 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
       if (now == nobody || population.conn(now).serial != done->to_serial) return;  // it has moved meanwhile
       if (is_disturbed(done->to, done->at)) return;
       if (!is_calm_but_for_refusals(done->at - settled_after)) return;
+      // A store that refuses may have no row of it to tell of: what it does not know it cannot say.
+      const VirtualServer* server = parts_.server(population.conn(now).server);
+      const bool is_known = server != nullptr && !places_.wrong(done->to, *server, population.conn(now).id);
+      if (!is_calm_since(done->at - settled_after) && !is_known) return;
       return find("follows-the-client", done->to,
                   fmt::format("c{} was connected all the time, and message {} of c{} ended as offline", done->to,
                               number, client));
