@@ -124,7 +124,9 @@ void RouterServer::end_turn() {
   keeper_.set_connections(router_.connection_count());
   for (; times_deaf_ < keeper_.figures().times_deaf; ++times_deaf_) parts_.metrics.count(Metric::server_deaf);
   arm_timer();
-  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0) {
+  // What was held is done in one turn, whatever it is.
+  const bool has_gone_on = std::exchange(was_held_, router_.is_held()) && !was_held_;
+  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0 && !has_gone_on) {
     parts_.truth->find("bounded-work", nobody,
                        fmt::format("one event cost s{}, which has {} connections, {} calls to the store too many",
                                    number_, router_.connection_count(), excess));
@@ -199,11 +201,10 @@ void RouterServer::on_accept(ConnIndex index) {
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
   // As core/net: a connection whose end is there already is none, and one that has waited is as old as it is.
-  const bool is_thawed_badly = parts_.mutant == Mutant::thawed_claims;
-  if (conn.has_fin && !is_thawed_badly) return parts_.population->server_end_is_over(index);
+  if (conn.has_fin) return parts_.population->server_end_is_over(index);
   const Nanos age = parts_.kernel.now() - conn.made_at;
   std::optional<StoreTime> accepted_at;
-  if (age >= millisecond && !is_thawed_badly)
+  if (age >= millisecond)
     accepted_at = store_now() - std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{age});
   work_.begin(router_ports_.counts().all);
   const auto client = ClientId::trusted(Population::name_of(conn.client));

@@ -127,7 +127,7 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
        .clients = R"J(, "reconnect": {"give_up": "uniform(300ms,1s)"})J",
        .timeline = R"J({"id": "frozen", "at": "20s", "do": "pause", "target": "s2", "for": "12s"},
                     {"at": "frozen+2s", "do": "drop", "target": "clients on s2 at frozen"})J",
-       .caught = {M::lost_batch, M::thawed_claims}},
+       .caught = {M::lost_batch}},
       {.name = "the store refuses to write, for less than a lease",
        .timeline = R"J({"at": "20s", "do": "store-refuse", "code": "MISCONF", "for": "4s"})J",
        .caught = {M::early_word, M::lost_after_word}},
