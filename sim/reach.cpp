@@ -10,7 +10,8 @@ Reach::Reach(Parts& parts)
     : parts_(parts),
       histories_(parts.scenario.servers + 1),
       rows_(parts.scenario.clients),
-      doubtful_until_(parts.scenario.clients) {}
+      doubtful_until_(parts.scenario.clients),
+      visits_(parts.scenario.clients) {}
 
 Nanos Reach::lease() const { return std::chrono::nanoseconds(parts_.config.lease).count(); }
 
@@ -24,7 +25,8 @@ void Reach::trouble_begins(std::uint32_t server, Trouble kind) {
   if (kind == Trouble::silent || kind == Trouble::lame) history.spans.back().is_unheard = true;
   if (kind == Trouble::told || server == everywhere) return;
   for (std::uint32_t client = 0; client < rows_.size(); ++client) {
-    if (rows_[client].server == server) doubt(client);
+    const auto& visits = visits_[client];
+    if (std::find(visits.begin(), visits.end(), server) != visits.end()) doubt(client);
   }
 }
 
@@ -48,6 +50,11 @@ void Reach::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>&
   }
   Row& row = rows_[client];
   if (row.server == server->number() && row.life == server->life() && row.conn == after->at.conn) return;
+  auto& visits = visits_[client];
+  if (visits.front() != server->number()) {
+    std::copy_backward(visits.begin(), visits.end() - 1, visits.end());
+    visits.front() = static_cast<std::uint16_t>(server->number());
+  }
   row = {.server = server->number(), .life = server->life(), .conn = after->at.conn, .since = parts_.kernel.now()};
 }
 

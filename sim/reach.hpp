@@ -4,12 +4,13 @@
 //
 // A message is owed if, when it is sent, the receiver has held its row at a live server for longer than a round trip,
 // and neither that server nor the sender's, nor the store, is or was just in trouble. Trouble elsewhere excuses one
-// thing: a server that is gone without a word may still be written to until its lease and a sweep's 2 s are over, by
+// thing: a server that is gone or hard to hear may still be written to until its lease and a sweep's 2 s are over, by
 // whoever knew the receiver there.
 //
-// Thread-safety: none; part of one run. Memory: 40 bytes a client, 24 bytes a trouble.
+// Thread-safety: none; part of one run. Memory: 48 bytes a client, 24 bytes a trouble.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -81,6 +82,8 @@ private:
   std::vector<History> histories_;     // by server
   std::vector<Row> rows_;              // by client
   std::vector<Nanos> doubtful_until_;  // by client: it may be written to where it was
+  static constexpr std::size_t visits_kept = 4;
+  std::vector<std::array<std::uint16_t, visits_kept>> visits_;  // by client: the servers of its last rows, newest first
 };
 
 }  // namespace wsr::sim
