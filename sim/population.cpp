@@ -507,6 +507,7 @@ void Population::acknowledge(ConnIndex index, std::uint32_t bytes) {
   Conn& conn = conns_[index];
   conn.in_flight -= std::min(conn.in_flight, bytes);
   if (!std::exchange(conn.is_blocked, false)) return;
+  conn.unblocked_at = parts_.kernel.now();
   parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_writable, index, conn.serial);
 }
 

@@ -51,9 +51,10 @@ struct Conn {
   std::uint32_t in_flight = 0;
   std::uint32_t place = 0;  // among its server's
   ConnId id;
-  Nanos made_at = 0;      // when its handshake was over: it may wait for the server long after
-  Nanos opened_at = 0;    // at the server
-  Nanos welcomed_at = 0;  // at the client
+  Nanos made_at = 0;       // when its handshake was over: it may wait for the server long after
+  Nanos opened_at = 0;     // at the server
+  Nanos welcomed_at = 0;   // at the client
+  Nanos unblocked_at = 0;  // when its server could last go on writing what had waited
   Pipe up, down;
   std::int64_t gap = 0;  // room messages that did not come, less those that it was told of
   WsParser parser{WsRole::client, std::size_t{1} << 30};

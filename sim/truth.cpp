@@ -317,6 +317,8 @@ void Truth::on_write(const Conn& conn, std::string_view bytes) {
       if (const auto what = takeover_.judge(conn, *done, number)) find("takeover", conn.client, *what);
     }
     if (done->kind != Deed::Kind::send || done->to != conn.client || !has_one_device_) continue;
+    // Delivered is what is in the outbox: there it may wait for the welcome, or for a reader who does not read.
+    if (!conn.is_welcome || conn.unblocked_at >= done->at) continue;
     if (const auto what = fault_of_writing(*done, number)) find("finality", done->to, *what);
   }
 }
