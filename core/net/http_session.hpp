@@ -61,7 +61,8 @@ private:
   void on_read_error(error_code error);
   void route_upgrade(const UpgradeRequest& request, const UpgradeRules& rules);
   void accept(Upgrade upgrade);
-  void open_chat(const ClientId& client, Duration waited);
+  /// `asked_at`: when the client asked for it, which decides between its connections.
+  void open_chat(const ClientId& client, Time asked_at, Duration waited);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
   void refuse(const Refusal& refusal, Persistence persistence);
