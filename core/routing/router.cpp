@@ -246,6 +246,7 @@ struct Router::State final : WordSink,
     }
     if (!is_within_rate(session, command)) return;
     if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
+    if (command.op == Command::Op::join || command.op == Command::Op::leave) ++session.moves_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
@@ -424,6 +425,10 @@ void Router::closed(ConnId conn) {
 void Router::ending(ConnId conn, Answers answers) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr) return;
+  if (answers == Answers::due && session->moves_due != 0) {
+    session->is_end_due = true;  // a join ends in what was asked for, and only a session has a place in a room
+    return;
+  }
   state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
 }
 

@@ -449,6 +449,28 @@ TEST_CASE("the store's clock is taken from the renewal with the shortest round t
         StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch()) + 1'000'000us});
 }
 
+TEST_CASE("a clock that has jumped is noticed at the next renewal, whatever was measured before") {
+  World world;
+  world.start();
+  const auto error = [&] {
+    const auto local = std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch());
+    return world.keeper.store_time(world.time) - StoreTime{local + 1'000'000us};
+  };
+  const Duration jump = GENERATE(120s, 30ms);
+  world.time += jump;  // while the renewal's answer counts from the time before
+  world.keeper.on_time();
+  if (!world.has("renew")) {
+    world.time += 2s;
+    world.keeper.on_time();
+  }
+  world.keeper.on_answer(world.take("renew"),
+                         Renewed{Errc::ok, Renewed::Before::held,
+                                 StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(
+                                               (world.time - jump).time_since_epoch()) +
+                                           1'000'000us}});
+  CHECK(error() == -std::chrono::duration_cast<std::chrono::microseconds>(jump));
+}
+
 TEST_CASE("after the first measurements the clock goes back only in small steps") {
   World world;
   world.start();

@@ -644,6 +644,49 @@ TEST_CASE("without verify_every the store is not asked for single rows") {
   CHECK(world.verified.empty());
 }
 
+TEST_CASE("a connection whose claim was refused is released when it closes, and waits for nothing") {
+  World world;
+  const Errc why = GENERATE(Errc::capacity, Errc::superseded);
+  const auto conn = world.router.open(ada, Framing::websocket);
+  world.router.on_answer(world.claims.back().first, Claimed{why, {}, {}, "no"});
+  world.router.end_turn();
+  world.router.closed(*conn);
+  REQUIRE(world.releases.size() == 1);
+  CHECK(world.releases[0].second.conn == *conn);
+  CHECK(world.router.stats().releases == 1);
+}
+
+TEST_CASE("who has said goodbye gets its answers and nothing else: a join first ends in what was asked for") {
+  World world;
+  const RoomName hall = RoomName::trusted("hall");
+  const ConnId a = world.connect(ada);
+  (void)world.read(a);
+  world.router.text(a, R"({"op":"send","to":"bob","data":1,"id":"s"})");
+  SECTION("with a message under way it is no session any more") {
+    world.router.ending(a, Router::Answers::due);
+    world.router.end_turn();
+    CHECK(world.releases.size() == 1);
+    world.hear({EntryMessage{7, 0, false, "", "ada", "1"}});
+    CHECK(std::holds_alternative<EntryReturned>(world.said(0).at(0)));
+  }
+  SECTION("with a join under way it is one until that is answered") {
+    world.router.text(a, R"({"op":"join","room":"hall","id":"j"})");
+    world.router.ending(a, Router::Answers::due);
+    world.router.end_turn();
+    CHECK(world.releases.empty());
+    world.router.on_answer(world.subscribes.back(), Subscribed{});
+    world.router.end_turn();
+    world.router.on_answer(world.joins.back(), Joined{Errc::ok, 1, 10, {}});
+    world.router.end_turn();
+    CHECK(world.read(a) == std::vector<std::string>{R"({"op":"ok","id":"j","room":"hall","size":1,"version":10})"});
+    CHECK(world.releases.size() == 1);
+  }
+  CHECK(world.router.answers_due(a) == 1);
+  world.router.on_answer(world.lookups.back().first, Owners{});
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"result","id":"s","state":"offline"})"});
+  CHECK(world.router.answers_due(a) == 0);
+}
+
 TEST_CASE("a kick for a connection id that is gone closes nobody who has its slot now") {
   World world;
   const ConnId first = world.connect(ada);
