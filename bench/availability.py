@@ -68,11 +68,15 @@ class Client:
     def on_end(self, link: Link) -> None:
         if link is self.trying:
             self.trying = None
-        elif link is not self.link:
+        elif link is self.link:
+            self.link = None
+        else:
             return
-        self.link = None if link is self.link else self.link
-        if not self.run.is_over and self.link is None:
-            asyncio.get_running_loop().call_later(self.run.rng.uniform(0.02, 0.3), self.move)
+        asyncio.get_running_loop().call_later(self.run.rng.uniform(0.02, 0.3), self.come_back)
+
+    def come_back(self) -> None:
+        if self.link is None:  # no other attempt was welcomed meanwhile
+            self.move()
 
     def on_read(self, link: Link, message: Message) -> None:
         pass

@@ -18,6 +18,7 @@
 #include "cli/sim_tables.hpp"
 #include "sim/mutants.hpp"
 #include "sim/scenario_explain.hpp"
+#include "sim/scenario_names.hpp"
 #include "sim/scenario_reader.hpp"
 #include "sim/scenario_text.hpp"
 #include "sim/shrink.hpp"
@@ -257,16 +258,37 @@ int simulate(const SimulateOptions& o) {
   return session.finish();
 }
 
+/// The names of these choices, in lines of a help text.
+template <class Names>
+std::string listed(const Names& names) {
+  constexpr std::size_t width = 110;
+  std::string out;
+  std::size_t column = 24;  // behind the words that introduce them
+  for (const auto& [name, value] : names) {
+    if (!out.empty()) {
+      const bool is_full = column + name.size() + 2 > width;
+      out += is_full ? ",\n" : ", ";
+      if (is_full) column = 0;
+    }
+    out += name;
+    column += name.size() + 2;
+  }
+  return out;
+}
+
 }  // namespace
 
 CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
   auto* command =
       app.add_subcommand("simulate", "Replay failure scenarios in a virtual cluster around the same routing core");
   command->footer(
-      "Examples:\n"
+      std::string("Examples:\n") +
       "  wsr simulate scenarios/hard-death.json               one scenario, its own seed\n"
       "  wsr simulate scenarios/ --seeds 1..50                all of them, 50 seeds each\n"
       "  wsr simulate scenarios/hard-death.json --compare     beside the hand-made pattern\n\n"
+      "What a step may do: " +
+      listed(sim::action_names) + ".\nWhat a store may refuse with: " + listed(sim::code_names) +
+      ".\n\n"
       "Exit codes: 0 passed, 1 safety, 2 liveness, 3 nondeterminism, 4 vacuous, 5 budget, 64 usage, 65 bad scenario,\n"
       "70 internal. docs/scenarios.md describes the files, the checkers and the mutants.");
   command->add_option("FILE", o.files, "Scenario files, or folders of them")->required();

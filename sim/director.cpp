@@ -16,6 +16,7 @@ namespace wsr::sim {
 namespace {
 
 constexpr Nanos hour = 3'600 * second;
+constexpr Nanos harmless_lag = second;  // what a subscriber may lag by: two hops and a receipt fit into a send's 5 s
 
 void sort_unique(std::vector<std::uint32_t>& set) {
   std::sort(set.begin(), set.end());
@@ -32,6 +33,10 @@ bool is_mild(const LinkSpec& link, bool is_store) {
   const std::uint64_t slow = is_store ? 1'000'000 : 100'000;  // bytes in a second
   const bool is_fast = link.bytes_per_second == 0 || link.bytes_per_second >= slow;
   return is_fast && late <= (is_store ? 50 : 500) * millisecond && link.loss_ppm <= (is_store ? 0U : 50'000U);
+}
+
+Truth::Fault fault_of(const Step& step) {
+  return step.action == Step::Action::store_refuse ? Truth::Fault::refusal : Truth::Fault::any;
 }
 
 /// The step that a selector's members are taken at; empty: whenever it is looked at.
@@ -169,6 +174,7 @@ void Director::perform(std::uint32_t index) {
   using A = Step::Action;
   switch (step.action) {
     case A::kill:
+    case A::vanish:
     case A::stop:
     case A::start:
     case A::restart:
@@ -201,6 +207,9 @@ void Director::perform(std::uint32_t index) {
     case A::store_flush:
     case A::store_failover:
     case A::store_lose_replies:
+    case A::store_refuse:
+    case A::refuse_subscribe:
+    case A::subscriber_lag:
       do_to_store(step, undo);
       break;
     case A::send:
@@ -216,7 +225,7 @@ void Director::perform(std::uint32_t index) {
       undo.has_met = true;
       break;
   }
-  if (undo.is_fault) parts_.truth->fault_begins();
+  if (undo.is_fault) parts_.truth->fault_begins(fault_of(step));
   if (step.duration) parts_.kernel.push(now + *step.duration, EventKind::step, index, 1, undo.times);
   if (step.every && now + *step.every < parts_.scenario.duration) {
     parts_.kernel.push(now + *step.every, EventKind::step, index, 0);
@@ -234,10 +243,19 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
                                                           : found != nullptr;
     switch (step.action) {
       case Step::Action::kill:
+        parts_.truth->reach().trouble_begins(server, Reach::Trouble::told);
         stage_.kill(server);
+        parts_.truth->reach().trouble_ends(server);
+        break;
+      case Step::Action::vanish:
+        parts_.truth->reach().trouble_begins(server, Reach::Trouble::silent);
+        stage_.vanish(server, step.counted_for);
+        parts_.truth->reach().trouble_ends(server);
         break;
       case Step::Action::stop:
       case Step::Action::restart:
+        parts_.truth->reach().trouble_begins(server, Reach::Trouble::told);
+        parts_.truth->reach().trouble_ends(server);
         stage_.stop(server);
         break;
       case Step::Action::start:
@@ -245,21 +263,30 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
         break;
       case Step::Action::pause:
         undo.is_fault = true;
-        if (found != nullptr) found->pause(true);
+        if (found != nullptr && !found->is_paused()) {
+          parts_.truth->reach().trouble_begins(server, Reach::Trouble::still);
+          found->pause(true);
+        }
         break;
       case Step::Action::resume:
-        if (found != nullptr) found->pause(false);
+        if (found != nullptr) wake(*found);
         break;
       case Step::Action::clock_skew:
         // Its monotonic clock jumps ahead, as after a suspended machine; a step back is the wall clock's, which it
         // does not read.
-        if (found != nullptr && step.by > 0) found->skew(step.by);
+        if (found != nullptr && step.by > 0) {
+          parts_.truth->reach().trouble_begins(server, Reach::Trouble::lame);
+          found->skew(step.by);
+          parts_.truth->reach().trouble_ends(server);
+        }
         break;
       case Step::Action::drop_subscription:
         if (found == nullptr) break;
         parts_.store->forget_subscriptions(server);
         found->note_bus_loss();
         parts_.truth->on_subscriptions_forgotten(server);
+        parts_.truth->reach().trouble_begins(server, Reach::Trouble::lame);
+        parts_.truth->reach().trouble_ends(server);
         break;
       default:
         break;
@@ -270,6 +297,12 @@ void Director::do_to_servers(const Step& step, Undo& undo, std::uint32_t index) 
     const Nanos back = parts_.kernel.now() + step.duration.value_or(10 * second);
     if (!step.duration) parts_.kernel.push(back, EventKind::step, index, 1, undo.times);
   }
+}
+
+void Director::wake(VirtualServer& server) {
+  if (!server.is_paused()) return;
+  server.pause(false);
+  parts_.truth->reach().trouble_ends(server.number());
 }
 
 void Director::do_to_clients(const Step& step, Undo& undo, std::uint32_t index) {
@@ -308,6 +341,7 @@ void Director::do_to_clients(const Step& step, Undo& undo, std::uint32_t index) 
 
 void Director::cut(std::uint32_t server, Way way, Undo& undo) {
   parts_.network.cut_store(server, way, true);
+  parts_.truth->reach().trouble_begins(server, Reach::Trouble::silent);
   undo.cuts.emplace_back(server, way);
   if (VirtualServer* found = parts_.server(server)) found->session().on_cut();
 }
@@ -325,6 +359,7 @@ void Director::do_to_links(const Step& step, Undo& undo, bool is_cut) {
     if (!is_cut) {
       std::vector<bool> set(parts_.scenario.servers + 1);
       for (const std::uint32_t server : servers) set[server] = true;
+      if (!is_harmless) trouble(servers, undo);
       undo.rules.push_back(parts_.network.degrade_store(std::move(set), *step.link));
       return;
     }
@@ -392,17 +427,41 @@ void Director::do_to_store(const Step& step, Undo& undo) {
       undo.servers = step.target ? servers_of(*step.target) : all_servers();
       undo.has_met = !undo.servers.empty();
       for (const std::uint32_t server : undo.servers) store.lose_replies(server, true);
+      trouble(undo.servers, undo);
+      break;
+    case Step::Action::store_refuse:
+      store.refuse(step.code);
+      break;
+    case Step::Action::refuse_subscribe:
+      undo.servers = step.target ? servers_of(*step.target) : all_servers();
+      undo.has_met = !undo.servers.empty();
+      for (const std::uint32_t server : undo.servers) store.refuse_subscriptions(server, true);
+      trouble(undo.servers, undo);
+      break;
+    case Step::Action::subscriber_lag:
+      undo.servers = step.target ? servers_of(*step.target) : all_servers();
+      undo.has_met = !undo.servers.empty();
+      undo.is_fault = step.by > harmless_lag;
+      for (const std::uint32_t server : undo.servers) store.lag(server, step.by);
+      if (undo.is_fault) trouble(undo.servers, undo);
       break;
     default:
       break;
   }
-  if (!step.duration) {
+  const bool is_of_all = undo.is_fault && undo.servers.empty();
+  if (is_of_all) trouble({Reach::everywhere}, undo);
+  if (!step.duration && ends_by_itself(step.action)) {
     // A moment, not a span; a restart without a span takes a second.
     const Nanos takes =
         step.action == Step::Action::store_flush || step.action == Step::Action::store_failover ? 1 : second;
     parts_.kernel.push(now + takes, EventKind::step,
                        static_cast<std::uint32_t>(&step - parts_.scenario.timeline.data()), 1, undo.times);
   }
+}
+
+void Director::trouble(const std::vector<std::uint32_t>& servers, Undo& undo) {
+  for (const std::uint32_t server : servers) parts_.truth->reach().trouble_begins(server, Reach::Trouble::lame);
+  undo.troubled.insert(undo.troubled.end(), servers.begin(), servers.end());
 }
 
 std::vector<std::uint32_t> Director::all_servers() {
@@ -415,6 +474,7 @@ void Director::swizzle(const Step& step, std::uint32_t index) {
   std::vector<std::uint32_t> servers = step.target ? servers_of(*step.target) : all_servers();
   undos_[index].is_fault = true;
   undos_[index].has_met |= !servers.empty();
+  trouble(servers, undos_[index]);
   std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
   order.reserve(servers.size());
   for (const std::uint32_t server : servers) {
@@ -454,17 +514,20 @@ void Director::undo(std::uint32_t index) {
   for (const Network::Rule rule : std::exchange(done.rules, {})) parts_.network.restore(rule);
   for (const auto& [server, way] : std::exchange(done.cuts, {})) {
     parts_.network.cut_store(server, way, false);
+    parts_.truth->reach().trouble_ends(server);
     if (!parts_.network.is_store_cut(server, way)) parts_.network.release_store(server, way);
   }
+  for (const std::uint32_t server : std::exchange(done.troubled, {})) parts_.truth->reach().trouble_ends(server);
   for (const std::uint32_t client : std::exchange(done.disturbed, {})) parts_.truth->client_trouble_ends(client);
   switch (step.action) {
     case Step::Action::pause:
       for (const std::uint32_t server : done.servers) {
         VirtualServer* found = parts_.server(server);
-        if (found != nullptr && !is_also_done(step.action, server)) found->pause(false);
+        if (found != nullptr && !is_also_done(step.action, server)) wake(*found);
       }
       break;
     case Step::Action::kill:
+    case Step::Action::vanish:
     case Step::Action::stop:
     case Step::Action::restart:
       if (step.duration || step.action == Step::Action::restart) {
@@ -487,10 +550,23 @@ void Director::undo(std::uint32_t index) {
         if (!is_also_done(step.action, server)) parts_.store->lose_replies(server, false);
       }
       break;
+    case Step::Action::store_refuse:
+      if (!is_also_done(step.action, {})) parts_.store->refuse(std::nullopt);
+      break;
+    case Step::Action::refuse_subscribe:
+      for (const std::uint32_t server : done.servers) {
+        if (!is_also_done(step.action, server)) parts_.store->refuse_subscriptions(server, false);
+      }
+      break;
+    case Step::Action::subscriber_lag:
+      for (const std::uint32_t server : done.servers) {
+        if (!is_also_done(step.action, server)) parts_.store->lag(server, 0);
+      }
+      break;
     default:
       break;
   }
-  if (std::exchange(done.is_fault, false)) parts_.truth->fault_ends();
+  if (std::exchange(done.is_fault, false)) parts_.truth->fault_ends(fault_of(step));
 }
 
 void Director::heal() {
@@ -500,7 +576,7 @@ void Director::heal() {
   parts_.store->heal();
   for (std::uint32_t server = 1; server <= parts_.scenario.servers; ++server) {
     if (VirtualServer* found = parts_.server(server)) {
-      found->pause(false);
+      wake(*found);
     } else {
       stage_.start(server);
     }

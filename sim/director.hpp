@@ -19,6 +19,8 @@ class Stage {
 public:
   virtual ~Stage() = default;
   virtual void kill(std::uint32_t server) = 0;
+  /// Its host is gone: nothing says so to clients, and the store counts its subscriber for so long.
+  virtual void vanish(std::uint32_t server, Nanos counted_for) = 0;
   virtual void start(std::uint32_t server) = 0;
   virtual void stop(std::uint32_t server) = 0;
 };
@@ -72,6 +74,7 @@ private:
     std::vector<std::uint32_t> servers;
     std::vector<std::uint32_t> clients;
     std::vector<std::uint32_t> disturbed;  // clients whose way to the servers is bad
+    std::vector<std::uint32_t> troubled;   // servers, or Reach::everywhere
     bool is_fault = false;
     bool is_on = false;
     std::uint32_t times = 0;  // the end of one time must not end the next
@@ -88,6 +91,8 @@ private:
   void do_to_store(const Step& step, Undo& undo);
   void do_deed(const Step& step, Undo& undo);
   void cut(std::uint32_t server, Way way, Undo& undo);
+  void trouble(const std::vector<std::uint32_t>& servers, Undo& undo);
+  void wake(VirtualServer& server);
   void swizzle(const Step& step, std::uint32_t index);
   [[nodiscard]] std::vector<std::uint32_t> all_servers();
   void schedule(std::uint32_t index);

@@ -89,6 +89,7 @@ void NaiveServer::collect() {
 ConnIndex NaiveServer::conn_with(ConnId id) const { return id.value < by_fd_.size() ? by_fd_[id.value] : nobody; }
 
 void NaiveServer::on_accept(ConnIndex index) {
+  if (parts_.population->conn(index).device == nobody) return parts_.population->server_end_is_over(index);
   Conn& conn = parts_.population->conn(index);
   if (is_draining_) return parts_.population->refuse(index);
   // As the kernel does it: the lowest free descriptor.

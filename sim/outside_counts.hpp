@@ -29,6 +29,7 @@ struct OutsideCounts {
   // what came in
   std::uint64_t opened = 0, closed = 0;   // connections
   std::uint64_t sends = 0, pushes = 0;    // commands of clients, and the checkers' own
+  std::uint64_t sends_held = 0;           // of these, held by a server that woke up: gone with their connection
   std::uint64_t batches_in = 0;           // from its inbox
   std::uint64_t releases_fenced = 0;      // answers that say so
   std::uint64_t releases_unanswered = 0;  // each may be called once more

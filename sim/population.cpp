@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "sim/frame_text.hpp"
 #include "sim/server.hpp"
 #include "sim/truth.hpp"
 
@@ -70,6 +71,7 @@ void Population::free_conn(ConnIndex index) {
   }
   if (!heard_.empty()) heard_.erase(conn.serial);
   if (!unacknowledged_.empty()) unacknowledged_.erase(index);
+  if (!cut_headers_.empty()) cut_headers_.erase(index);
   conn.state = Conn::State::none;
   conn.serial = 0;  // what is under way to it finds nobody
   auto& others = by_server_[conn.server];
@@ -155,6 +157,7 @@ void Population::dial(DeviceIndex index) {
   Conn& conn = conns_[at];
   conn.state = Conn::State::connecting;
   conn.device = index;
+  conn.client = client_of(index);
   conn.server = device.server;
   conn.place = static_cast<std::uint32_t>(by_server_[conn.server].size());
   by_server_[conn.server].push_back(at);
@@ -169,6 +172,11 @@ void Population::dial(DeviceIndex index) {
     return lose(at, 1006);
   }
   parts_.kernel.push(arrives, EventKind::server_accept, at, conn.serial);
+  const Nanos patience =
+      parts_.kernel.draws.of(parts_.scenario.reconnect.give_up, Purpose::give_up, index, device.turns);
+  if (patience == 0) return;
+  parts_.kernel.push(parts_.kernel.now() + patience, EventKind::client_act, at,
+                     static_cast<std::uint32_t>(Act::give_up), conn.serial);
 }
 
 void Population::close(DeviceIndex index) {
@@ -301,6 +309,22 @@ void Population::refuse(ConnIndex index) {
 }
 
 void Population::server_died(std::uint32_t server) {
+  const Distribution& notice = parts_.scenario.reconnect.notice;
+  abandon(server,
+          [&](DeviceIndex device) { return parts_.kernel.draws.of(notice, Purpose::notice, device, ++draws_); });
+}
+
+void Population::server_vanished(std::uint32_t server) {
+  const Distribution& notice = parts_.scenario.reconnect.notice;
+  const bool is_by_ping = notice.kind == Distribution::Kind::constant && notice.a == 0;
+  abandon(server, [&](DeviceIndex device) {
+    ++draws_;
+    return is_by_ping ? given_up_at(device) - parts_.kernel.now()
+                      : parts_.kernel.draws.of(notice, Purpose::notice, device, draws_);
+  });
+}
+
+void Population::abandon(std::uint32_t server, const std::function<Nanos(DeviceIndex)>& notice) {
   const std::vector<ConnIndex> all = by_server_[server];
   for (const ConnIndex index : all) {
     Conn& conn = conns_[index];
@@ -311,9 +335,7 @@ void Population::server_died(std::uint32_t server) {
     }
     conn.is_cut = true;
     parts_.truth->on_cut(client_of(conn.device));
-    const Nanos notice =
-        parts_.kernel.draws.of(parts_.scenario.reconnect.notice, Purpose::notice, conn.device, ++draws_);
-    parts_.kernel.push(parts_.kernel.now() + notice + 1, EventKind::client_act, index,
+    parts_.kernel.push(parts_.kernel.now() + notice(conn.device) + 1, EventKind::client_act, index,
                        static_cast<std::uint32_t>(Act::notice), conn.serial);
   }
 }
@@ -327,6 +349,7 @@ bool Population::say(DeviceIndex index, std::string&& text) {
   if (parts_.kernel.is_traced()) {
     parts_.kernel.note(fmt::format("{} at s{} says {}", name_of(client_of(index)), conn.server, text.substr(0, 200)));
   }
+  if (parts_.mutant == Mutant::early_word) answer_early(device.conn, text);
   if (conn.is_cut || conn.is_server_gone) return true;  // written into a dead connection: it does not know
   const std::size_t bytes = text.size();
   Event event{.at = 0,
@@ -348,7 +371,9 @@ bool Population::say(DeviceIndex index, std::string&& text) {
 
 void Population::write(ConnIndex index, std::string&& bytes) {
   Conn& conn = conns_[index];
-  if (conn.state == Conn::State::none || conn.device == nobody) return;
+  if (conn.state == Conn::State::none) return;
+  if (parts_.truth->wants_writes(conn)) parts_.truth->on_write(conn, bytes);
+  if (conn.device == nobody) return;
   if (conn.close == Conn::Close::written) parts_.truth->closes().on_written_after(index);
   conn.in_flight += static_cast<std::uint32_t>(bytes.size());
   if (conn.is_cut) return;  // fills the window and stays there
@@ -399,6 +424,11 @@ void Population::on_act(const Event& event) {
     case Act::notice: {
       Conn& conn = conns_[event.whom];
       if (conn.serial == event.payload && conn.device != nobody) lose(event.whom, 1006);
+      return;
+    }
+    case Act::give_up: {
+      const Conn& conn = conns_[event.whom];
+      if (conn.serial == event.payload && conn.device != nobody && !conn.is_welcome) lose(event.whom, 1006);
       return;
     }
     case Act::read: {
@@ -477,6 +507,7 @@ void Population::acknowledge(ConnIndex index, std::uint32_t bytes) {
   Conn& conn = conns_[index];
   conn.in_flight -= std::min(conn.in_flight, bytes);
   if (!std::exchange(conn.is_blocked, false)) return;
+  conn.unblocked_at = parts_.kernel.now();
   parts_.kernel.push(parts_.kernel.now() + 1, EventKind::server_writable, index, conn.serial);
 }
 
@@ -500,12 +531,19 @@ void Population::read(ConnIndex index, std::string&& bytes) {
     acknowledge(index, size);
   }
   const std::uint32_t serial = conns_[index].serial;
+  if (const auto cut = cut_headers_.find(index); cut != cut_headers_.end()) {
+    bytes.insert(0, cut->second);
+    cut_headers_.erase(cut);
+  }
   for (std::span<char> rest(bytes); !rest.empty();) {
     Conn& conn = conns_[index];
     if (conn.serial != serial || conn.device == nobody) return;  // a frame made it go
     const WsEvent frame = conn.parser.next(rest);
     rest = rest.subspan(frame.consumed);
-    if (frame.kind == WsEvent::Kind::need_more) break;
+    if (frame.kind == WsEvent::Kind::need_more) {
+      if (!rest.empty()) cut_headers_[index].assign(rest.begin(), rest.end());
+      break;
+    }
     if (frame.kind == WsEvent::Kind::text) {
       if (parts_.mutant == Mutant::none || !is_mutated(index, frame.payload)) on_text(index, frame.payload);
     }
@@ -514,6 +552,14 @@ void Population::read(ConnIndex index, std::string&& bytes) {
       return;
     }
   }
+}
+
+void Population::answer_early(ConnIndex index, std::string_view command) {
+  const std::uint64_t number = number_behind(command, R"("id":")");
+  const bool is_picked = parts_.kernel.draws.chance(20'000, Purpose::mutant, index, ++draws_);
+  if (!is_picked || number == 0 || !command.starts_with(R"({"op":"send")")) return;
+  answered_early_.insert(number);
+  on_text(index, fmt::format(R"({{"op":"result","id":"{}","state":"unknown"}})", number));
 }
 
 bool Population::is_mutated(ConnIndex index, std::string_view text) {
@@ -556,6 +602,8 @@ bool Population::is_mutated(ConnIndex index, std::string_view text) {
       return is_picked && is_room;
     case Mutant::swallowed_answer:
       return is_picked && is_answer;
+    case Mutant::early_word:
+      return is_answer && answered_early_.contains(number_behind(text, R"("id":")"));
     case Mutant::rewritten_word: {
       constexpr std::string_view word = R"("state":"delivered")";
       const auto found = text.find(word);
@@ -598,6 +646,7 @@ void Population::on_text(ConnIndex index, std::string_view text) {
   if (is("presence\"")) return parts_.truth->on_presence(index, text);
   if (is("rejoined\"")) return parts_.truth->on_rejoined(index, text);
   if (is("welcome\"")) {
+    if (conn.is_welcome && parts_.mutant == Mutant::early_welcome) return;
     Device& device = devices_[conn.device];
     device.state = Device::State::open;
     device.attempts = 0;

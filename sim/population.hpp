@@ -9,8 +9,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/routing/slot_index.hpp"
@@ -40,15 +42,19 @@ struct Conn {
   bool is_welcome = false;
   enum class Close : std::uint8_t { none, asked, written } close = Close::none;   // by its server
   enum class Row : std::uint8_t { wanted, replaced, no_room } row = Row::wanted;  // what the store did to its claim
+  bool has_fin = false;  // its client's end has reached the server's host
   DeviceIndex device = nobody;
+  std::uint32_t client = nobody;  // whose it is, or was
   std::uint32_t server = 0;
   std::uint32_t life = 0;    // of that server
   std::uint32_t serial = 0;  // never reused
   std::uint32_t in_flight = 0;
   std::uint32_t place = 0;  // among its server's
   ConnId id;
-  Nanos opened_at = 0;    // at the server
-  Nanos welcomed_at = 0;  // at the client
+  Nanos made_at = 0;       // when its handshake was over: it may wait for the server long after
+  Nanos opened_at = 0;     // at the server
+  Nanos welcomed_at = 0;   // at the client
+  Nanos unblocked_at = 0;  // when its server could last go on writing what had waited
   Pipe up, down;
   std::int64_t gap = 0;  // room messages that did not come, less those that it was told of
   WsParser parser{WsRole::client, std::size_t{1} << 30};
@@ -101,6 +107,8 @@ public:
   void server_died(std::uint32_t server);
   /// The server's end of it is gone, and was told nothing or has told everything.
   void server_end_is_over(ConnIndex conn);
+  /// The server's host is gone, and no packet says so.
+  void server_vanished(std::uint32_t server);
   /// The server did not take the connection.
   void refuse(ConnIndex conn);
 
@@ -110,7 +118,7 @@ public:
   void on_fin(const Event& event);
 
 private:
-  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read, unheard, acknowledged };
+  enum class Act : std::uint32_t { connect, notice, noticed_by_server, read, unheard, acknowledged, give_up };
 
   void dial(DeviceIndex index);
   /// When a server that hears nothing of a client from now on gives it up: a ping that is due, and no pong.
@@ -122,9 +130,12 @@ private:
   void read(ConnIndex index, std::string&& bytes);
   /// Its server may write so much more.
   void acknowledge(ConnIndex index, std::uint32_t bytes);
+  void answer_early(ConnIndex index, std::string_view command);  // a mutant
   /// True if a mutant has done something else with the frame.
   [[nodiscard]] bool is_mutated(ConnIndex index, std::string_view text);
   void lose(ConnIndex index, std::uint16_t code);
+  /// All of a server's connections are dead; when their clients notice is `notice` of each device.
+  void abandon(std::uint32_t server, const std::function<Nanos(DeviceIndex)>& notice);
   void come_back(DeviceIndex index, std::uint16_t code, bool came_about);
   [[nodiscard]] ConnIndex take_conn();
   void free_conn(ConnIndex index);
@@ -149,9 +160,11 @@ private:
   std::size_t open_ = 0;
   std::unordered_map<std::uint32_t, Nanos> heard_;  // serial -> when its server last heard it, in a one-way cut
   std::unordered_map<ConnIndex, std::uint32_t>
-      unacknowledged_;  // bytes it has read, and no acknowledgement gets through
+      unacknowledged_;                                      // bytes it has read, and no acknowledgement gets through
+  std::unordered_map<ConnIndex, std::string> cut_headers_;  // the beginning of a frame, to be read with what follows
   std::uint64_t draws_ = 0;
   std::pair<ConnIndex, std::string> held_{nobody, {}};  // by a mutant
+  std::unordered_set<std::uint64_t> answered_early_;    // the same: commands
 };
 
 }  // namespace wsr::sim

@@ -39,7 +39,8 @@ enum class Purpose : std::uint32_t {
   mutant,
   late_call,
   ping_phase,
-  duplicate
+  duplicate,
+  give_up
 };
 
 [[nodiscard]] constexpr std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser

@@ -37,6 +37,9 @@ KeeperOptions keeper_options(const Parts& parts, const ServerId& id) {
   return options;
 }
 
+/// A mutant's: what a server writes to a client that is welcome, before it knows whether it is.
+constexpr std::string_view early_welcome_frame = "\x81\x1b{\"op\":\"welcome\",\"rooms\":[]}";
+
 constexpr Nanos drain_look_every = 10 * millisecond;  // as a real server does
 
 }  // namespace
@@ -121,7 +124,9 @@ void RouterServer::end_turn() {
   keeper_.set_connections(router_.connection_count());
   for (; times_deaf_ < keeper_.figures().times_deaf; ++times_deaf_) parts_.metrics.count(Metric::server_deaf);
   arm_timer();
-  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0) {
+  // What was held is done in one turn, whatever it is.
+  const bool has_gone_on = std::exchange(was_held_, router_.is_held()) && !was_held_;
+  if (const std::uint64_t excess = work_.excess(router_ports_.counts().all); excess != 0 && !has_gone_on) {
     parts_.truth->find("bounded-work", nobody,
                        fmt::format("one event cost s{}, which has {} connections, {} calls to the store too many",
                                    number_, router_.connection_count(), excess));
@@ -195,10 +200,16 @@ void RouterServer::on_accept(ConnIndex index) {
   look_at_clock();
   Conn& conn = parts_.population->conn(index);
   if (!is_listening()) return parts_.population->refuse(index);
+  // As core/net: a connection whose end is there already is none, and one that has waited is as old as it is.
+  if (conn.has_fin) return parts_.population->server_end_is_over(index);
+  const Nanos age = parts_.kernel.now() - conn.made_at;
+  std::optional<StoreTime> accepted_at;
+  if (age >= millisecond)
+    accepted_at = store_now() - std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{age});
   work_.begin(router_ports_.counts().all);
-  const auto client = ClientId::trusted(Population::name_of(parts_.population->client_of(conn.device)));
+  const auto client = ClientId::trusted(Population::name_of(conn.client));
   if (parts_.mutant == Mutant::scan_at_claim) scan();
-  const auto opened = router_.open(client, Framing::websocket);
+  const auto opened = router_.open(client, Framing::websocket, accepted_at);
   if (!opened) {
     parts_.population->refuse(index);
     return end_turn();
@@ -210,6 +221,7 @@ void RouterServer::on_accept(ConnIndex index) {
   const std::uint32_t slot = conn.id.slot();
   if (slot >= by_slot_.size()) by_slot_.resize(slot + 1, nobody);
   by_slot_[slot] = index;
+  if (parts_.mutant == Mutant::early_welcome) parts_.population->write(index, std::string{early_welcome_frame});
   if (Outbox* outbox = router_.outbox(conn.id); outbox != nullptr && !outbox->is_empty()) dirty_.push_back(conn.id);
   end_turn();
 }
@@ -219,7 +231,10 @@ void RouterServer::on_text(ConnIndex index, std::string&& text) {
   const Conn& conn = parts_.population->conn(index);
   if (conn_with(conn.id) != index) return;
   work_.begin(router_ports_.counts().all);
-  if (text.starts_with(R"({"op":"send")")) ++counts_.sends;
+  if (text.starts_with(R"({"op":"send")")) {
+    ++counts_.sends;
+    if (router_.is_held()) ++counts_.sends_held;
+  }
   if (text.starts_with(R"({"op":"push")")) ++counts_.pushes;
   router_.text(conn.id, text);
   end_turn();

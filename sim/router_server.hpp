@@ -89,6 +89,7 @@ private:
   std::uint64_t frames_ = 0;  // for mutants
   Work work_;
   bool was_ready_ = false, has_been_ready_ = false;
+  bool was_held_ = false;  // at the end of the last turn
 };
 
 }  // namespace wsr::sim

@@ -118,8 +118,9 @@ struct LinkRule {  // later rules win
 
 struct ReconnectSpec {
   bool is_on = true;
-  bool is_sticky = false;                                                      // back to the server it was on
-  Distribution notice{Distribution::Kind::constant, 0, 0};                     // until it notices a dead connection
+  bool is_sticky = false;                                    // back to the server it was on
+  Distribution notice{Distribution::Kind::constant, 0, 0};   // until it notices a dead connection
+  Distribution give_up{Distribution::Kind::constant, 0, 0};  // how long an attempt waits for its welcome; 0: for ever
   Distribution delay{Distribution::Kind::uniform, 100 * millisecond, second};  // first try; doubles with each failure
   Nanos delay_max = 30 * second;
 };
@@ -153,6 +154,7 @@ struct Workload {
 struct Step {
   enum class Action : std::uint8_t {
     kill,
+    vanish,
     stop,
     start,
     restart,
@@ -170,8 +172,11 @@ struct Step {
     store_restart,
     store_flush,
     store_failover,
-    store_lose_replies,  // the store
-    drop_subscription,   // servers: the store forgets their subscriptions, unsaid
+    store_lose_replies,
+    store_refuse,       // the store; `code`
+    drop_subscription,  // servers: the store forgets their subscriptions, unsaid
+    refuse_subscribe,   // servers: what they ask to subscribe is refused
+    subscriber_lag,     // servers: what the store sends to their subscribers comes later; `by`
     send,
     join,
     leave,
@@ -180,6 +185,7 @@ struct Step {
     mark      // nothing: a name for a moment
   };
   enum class Direction : std::uint8_t { both, a_to_b, b_to_a };
+  enum class Code : std::uint8_t { misconf, readonly, loading, oom };
   std::string id;  // generated if not given: "step3"
   std::string note;
   Action action = Action::mark;
@@ -192,7 +198,9 @@ struct Step {
   std::optional<Selector> between_a, between_b;
   Direction direction = Direction::both;
   std::optional<LinkSpec> link;
-  Nanos by = 0;                        // clock_skew
+  Nanos by = 0;                        // clock_skew, subscriber_lag
+  Nanos counted_for = 300 * second;    // vanish: as Redis' tcp-keepalive
+  std::optional<Code> code;            // store_refuse: what it refuses with
   std::uint64_t bytes_per_second = 0;  // slow: how fast it reads; 0: not at all
   std::optional<std::uint32_t> room;   // join, leave, push: its number
   std::optional<std::uint32_t> to;     // send: a client's number

@@ -208,6 +208,20 @@ std::string until(const Step& step, std::string_view with, std::string_view with
   return step.duration ? fmt::format("{} {}", with, time_words(*step.duration)) : std::string(without);
 }
 
+std::string_view refusal_words(Step::Code code) {
+  switch (code) {
+    case Step::Code::misconf:
+      return "it cannot write to its disk; reads and the bus work";
+    case Step::Code::readonly:
+      return "it is a replica; only the bus works, once a refusal has shown it";
+    case Step::Code::loading:
+      return "it is reading its data; only the bus works";
+    case Step::Code::oom:
+      break;
+  }
+  return "it is full; what needs no new memory works, renewals among it";
+}
+
 /// What a step does. REQUIRES: the step has what needs_of(its action) says.
 std::string deed_words(const Step& step) {
   using A = Step::Action;
@@ -217,6 +231,11 @@ std::string deed_words(const Step& step) {
     case A::kill:
       return fmt::format("{}, without a goodbye{}", target.is("killed"),
                          until(step, ", and started again after", ", until a step or the end starts what was killed"));
+    case A::vanish:
+      return fmt::format("{} with all power gone: no connection is ended, and the store counts {} for {}{}",
+                         target.does("vanishes", "vanish"), target.is_many ? "their subscribers" : "its subscriber",
+                         time_words(step.counted_for),
+                         until(step, "; started again after", "; gone until a step or the end starts what vanished"));
     case A::stop:
       return fmt::format("{} in good order{}", target.does("stops", "stop"),
                          until(step, ", to start again after", ", until a step or the end starts what was stopped"));
@@ -270,6 +289,16 @@ std::string deed_words(const Step& step) {
     case A::store_lose_replies:
       return fmt::format("the store's replies to {} are lost, and the connections with them, for {}", target.text,
                          time_words(step.duration.value_or(second)));
+    case A::store_refuse:
+      return fmt::format(
+          "the store refuses with {} for {}: {}", name_in(code_names, step.code.value_or(Step::Code::oom)),
+          time_words(step.duration.value_or(second)), refusal_words(step.code.value_or(Step::Code::oom)));
+    case A::refuse_subscribe:
+      return fmt::format("the store refuses {} each new subscription for {}", target.text,
+                         time_words(step.duration.value_or(second)));
+    case A::subscriber_lag:
+      return fmt::format("what the store sends to the subscribers of {} comes {} later{}", target.text,
+                         time_words(step.by), until(step, ", for", ", until everything heals"));
     case A::drop_subscription:
       return fmt::format("the store forgets the subscriptions of {}, without a word", target.text);
     case A::send:
@@ -423,6 +452,9 @@ void Explainer::explain_clients() {
   const ReconnectSpec& back = s_.reconnect;
   line(fmt::format("A client notices that its server is dead, or its connection half open, {}.",
                    after_words(back.notice)));
+  if (back.give_up.kind != Distribution::Kind::constant || back.give_up.a != 0)
+    line(fmt::format("An attempt that is not welcome {} is given up, and counts as one in vain.",
+                     after_words(back.give_up)));
   const std::string delays = fmt::format("{}; each attempt in vain doubles that, up to {}", after_words(back.delay),
                                          time_words(back.delay_max));
   line(back.is_on ? fmt::format("Whose connection has ended comes back {}.", delays)

@@ -29,8 +29,15 @@ inline constexpr std::array<std::pair<std::string_view, Workload::Op>, 5> operat
 inline constexpr std::array<std::pair<std::string_view, Step::Direction>, 3> direction_names{
     {{"both", Step::Direction::both}, {"a-to-b", Step::Direction::a_to_b}, {"b-to-a", Step::Direction::b_to_a}}};
 
-inline constexpr std::array<std::pair<std::string_view, Step::Action>, 26> action_names{
+/// The word that an error of Redis begins with.
+inline constexpr std::array<std::pair<std::string_view, Step::Code>, 4> code_names{{{"MISCONF", Step::Code::misconf},
+                                                                                    {"READONLY", Step::Code::readonly},
+                                                                                    {"LOADING", Step::Code::loading},
+                                                                                    {"OOM", Step::Code::oom}}};
+
+inline constexpr std::array<std::pair<std::string_view, Step::Action>, 30> action_names{
     {{"kill", Step::Action::kill},
+     {"vanish", Step::Action::vanish},
      {"stop", Step::Action::stop},
      {"start", Step::Action::start},
      {"restart", Step::Action::restart},
@@ -49,7 +56,10 @@ inline constexpr std::array<std::pair<std::string_view, Step::Action>, 26> actio
      {"store-flush", Step::Action::store_flush},
      {"store-failover", Step::Action::store_failover},
      {"store-lose-replies", Step::Action::store_lose_replies},
+     {"store-refuse", Step::Action::store_refuse},
      {"drop-subscription", Step::Action::drop_subscription},
+     {"refuse-subscribe", Step::Action::refuse_subscribe},
+     {"subscriber-lag", Step::Action::subscriber_lag},
      {"send", Step::Action::send},
      {"join", Step::Action::join},
      {"leave", Step::Action::leave},
@@ -69,6 +79,7 @@ enum class Need : std::uint8_t { no, maybe, yes };
 struct ActionNeeds {
   bool is_of_servers = false;  // what `target` selects
   Need target = Need::no, between = Need::no, link = Need::no, by = Need::no, room = Need::no, to = Need::no;
+  Need counted_for = Need::no, code = Need::no;
 };
 
 [[nodiscard]] constexpr ActionNeeds needs_of(Step::Action action) {
@@ -85,9 +96,22 @@ struct ActionNeeds {
       needs.is_of_servers = true;
       needs.target = Need::yes;
       break;
+    case A::vanish:
+      needs.is_of_servers = true;
+      needs.target = Need::yes;
+      needs.counted_for = Need::maybe;
+      break;
     case A::clock_skew:
       needs.is_of_servers = true;
       needs.target = needs.by = Need::yes;
+      break;
+    case A::subscriber_lag:
+      needs.is_of_servers = true;
+      needs.target = Need::maybe;
+      needs.by = Need::yes;
+      break;
+    case A::store_refuse:
+      needs.code = Need::yes;
       break;
     case A::drop:
     case A::half_open:
@@ -102,6 +126,7 @@ struct ActionNeeds {
       needs.between = needs.link = Need::yes;
       break;
     case A::store_lose_replies:
+    case A::refuse_subscribe:
     case A::swizzle:
       needs.is_of_servers = true;
       needs.target = Need::maybe;
@@ -130,6 +155,7 @@ struct ActionNeeds {
   using A = Step::Action;
   switch (action) {
     case A::kill:
+    case A::vanish:
     case A::stop:
     case A::restart:
     case A::pause:
@@ -143,6 +169,9 @@ struct ActionNeeds {
     case A::store_flush:
     case A::store_failover:
     case A::store_lose_replies:
+    case A::store_refuse:
+    case A::refuse_subscribe:
+    case A::subscriber_lag:
       return true;
     default:
       return false;
@@ -153,7 +182,8 @@ struct ActionNeeds {
 [[nodiscard]] constexpr bool ends_by_itself(Step::Action action) {
   using A = Step::Action;
   return action == A::restart || action == A::swizzle || action == A::store_stall || action == A::store_restart ||
-         action == A::store_flush || action == A::store_failover || action == A::store_lose_replies;
+         action == A::store_flush || action == A::store_failover || action == A::store_lose_replies ||
+         action == A::store_refuse || action == A::refuse_subscribe;
 }
 
 [[nodiscard]] constexpr std::string_view name_of_action(Step::Action action) {

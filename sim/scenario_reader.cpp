@@ -21,6 +21,7 @@ namespace {
 
 // Selectors nest ("1% of 1% of ..."), and a group may be made of groups: both together bound how deep.
 constexpr std::size_t groups_max = 100;
+constexpr Nanos lag_max = 2 * second;    // a subscriber's connection is remade after 3 s of silence
 constexpr std::size_t text_max = 1'000;  // characters of a selector, an expression, ...
 
 /// `c7`, `s2`: no name for a group.
@@ -334,6 +335,7 @@ void Reader::read_cluster(const JsonNode& node) {
       spec.boolean("on", out_.reconnect.is_on);
       spec.boolean("sticky", out_.reconnect.is_sticky);
       spec.distribution("notice", out_.reconnect.notice);
+      spec.distribution("give_up", out_.reconnect.give_up);
       spec.distribution("delay", out_.reconnect.delay);
       spec.duration("delay_max", out_.reconnect.delay_max);
     }
@@ -539,6 +541,9 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     }
   }
   fields.text("read_rate", step.bytes_per_second, read_speed, "\"5KiB/s\"");
+  fields.duration("counted_for", step.counted_for);
+  fields.choice("code", step.code.emplace(), code_names);
+  if (!fields.has("code")) step.code.reset();
   fields.text("room", step.room.emplace(), read_room, "\"room:3\"");
   if (!fields.has("room")) step.room.reset();
   fields.text("to", step.to.emplace(), read_client, "\"c3\"");
@@ -557,9 +562,11 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     if (needs.by == Need::yes) require("by", fields.has("by"));
     if (needs.room == Need::yes) require("room", fields.has("room"));
     if (needs.to == Need::yes) require("to", fields.has("to"));
+    if (needs.code == Need::yes) require("code", fields.has("code"));
     using A = Step::Action;
     const bool is_lasting = step.action == A::pause || step.action == A::slow || step.action == A::partition ||
-                            step.action == A::degrade || step.action == A::store_lose_replies;
+                            step.action == A::degrade || step.action == A::store_lose_replies ||
+                            step.action == A::subscriber_lag;
     if (is_lasting && fields.has("every") && !fields.has("for"))
       complain(fields.key_at("every"), fmt::format("\"every\" needs \"for\" with {}: how long it lasts each time",
                                                    name_of_action(step.action)));
@@ -580,6 +587,15 @@ void Reader::read_step(const JsonNode& node, std::size_t index) {
     refuse("by", needs.by);
     refuse("room", needs.room);
     if (refuse("to", needs.to)) step.to.reset();
+    refuse("counted_for", needs.counted_for);
+    if (refuse("code", needs.code)) step.code.reset();
+    if (step.action == A::subscriber_lag && step.by < 0)
+      complain(fields.find("by")->at, "\"by\" must not be negative: nothing arrives before it is sent");
+    if (step.action == A::subscriber_lag && step.by > lag_max)
+      complain(fields.find("by")->at,
+               fmt::format("\"by\" {} is more than {}: a subscriber that is silent for longer is "
+                           "taken for lost, as with a partition",
+                           write_duration(step.by), write_duration(lag_max)));
     if (step.action != Step::Action::slow && fields.has("read_rate"))
       complain(fields.key_at("read_rate"),
                fmt::format("\"read_rate\" means nothing to {}", name_of_action(step.action)));

@@ -41,9 +41,11 @@ Json write_step(const Step& step, const LinkSpec& base) {
   if (step.link) out["link"] = write_link(*step.link, base);
   if (step.every) out["every"] = write_duration(*step.every);
   if (step.duration) out["for"] = write_duration(*step.duration);
-  if (step.action == Step::Action::clock_skew)
+  if (step.action == Step::Action::clock_skew || step.action == Step::Action::subscriber_lag)
     out["by"] = (step.by < 0 ? "-" : "") + write_duration(step.by < 0 ? -step.by : step.by);
   if (step.bytes_per_second != 0) out["read_rate"] = write_size(step.bytes_per_second) + "/s";
+  if (step.action == Step::Action::vanish) out["counted_for"] = write_duration(step.counted_for);
+  if (step.code) out["code"] = name_in(code_names, *step.code);
   if (step.room) out["room"] = fmt::format("room:{}", *step.room);
   if (step.to) out["to"] = fmt::format("c{}", *step.to);
   if (!step.note.empty()) out["note"] = step.note;
@@ -72,6 +74,7 @@ std::string write_scenario(const Scenario& s) {
   clients["reconnect"] = {{"on", s.reconnect.is_on},
                           {"sticky", s.reconnect.is_sticky},
                           {"notice", write(s.reconnect.notice)},
+                          {"give_up", write(s.reconnect.give_up)},
                           {"delay", write(s.reconnect.delay)},
                           {"delay_max", write_duration(s.reconnect.delay_max)}};
   for (const auto& [name, selector] : s.groups) out["cluster"]["groups"][name] = selector.text;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/routing/stats.hpp"
+#include "sim/finality.hpp"
 #include "sim/outside_counts.hpp"
 #include "sim/parts.hpp"
 #include "sim/population.hpp"
@@ -36,6 +37,8 @@ public:
   /// One of its clients has read a message, or one of a room.
   void on_heard() { ++counts_.messages_heard; }
   void on_heard_room() { ++counts_.room_messages_heard; }
+  /// What became of its clients' messages, as they were told.
+  [[nodiscard]] ToldWords& told() { return told_; }
 
   // ---- events
   /// True if the event is kept until the server wakes up again.
@@ -86,6 +89,7 @@ protected:
   ServerId id_;
   StoreSession session_;
   OutsideCounts counts_;  // of what its core has to do with
+  ToldWords told_;
   Nanos last_bus_loss_ = 0;
   bool is_draining_ = false, is_over_ = false, is_paused_ = false;
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/routing/keeper.hpp"
+#include "core/wire/envelope.hpp"
+#include "sim/scenario_names.hpp"
 #include "sim/store_session.hpp"
 
 namespace wsr::sim {
@@ -12,7 +15,8 @@ namespace {
 
 constexpr std::int64_t epoch_us = 1'700'000'000'000'000;  // the store's clock at the start of a run
 constexpr Ticket spy_ticket{~std::uint64_t{0}};
-constexpr std::uint32_t resume = 1;  // a store_act: the next call after a stall; 0: something for the replica
+// A store_act: the next call after a stall; the end of a session whose host is gone; 0: something for the replica.
+constexpr std::uint32_t resume = 1, outlived = 2;
 
 }  // namespace
 
@@ -82,6 +86,10 @@ void StoreModel::PeerEnd::on_bus_message(const Channel& channel, std::string_vie
 }
 
 int StoreModel::copies_of(const Channel& channel, std::string_view payload) const {
+  if (mutant_ == Mutant::lost_batch && channel.kind == ChannelKind::inbox) {
+    const auto header = peek_batch(payload);
+    return header && header->to_shard != probe_shard && hash_of(payload) % 50 == 0 ? 0 : 1;
+  }
   if (mutant_ != Mutant::lost_leave_event && mutant_ != Mutant::doubled_join_event) return 1;
   if (channel.kind != ChannelKind::room || hash_of(payload) % 4 != 0) return 1;
   const auto event = decode_room_event(payload, {}, channel.name, std::chrono::milliseconds{0});
@@ -101,7 +109,8 @@ StoreModel::StoreModel(Kernel& kernel, Network& network, Metrics& metrics, const
       options_(options),
       watcher_(watcher),
       mutant_(mutant),
-      primary_(make_copy()) {
+      primary_(make_copy()),
+      lags_(scenario.servers + 1) {
   if (scenario.store.has_replica) replica_ = make_copy();
 }
 
@@ -113,6 +122,7 @@ StoreTime StoreModel::now() const { return StoreTime{std::chrono::microseconds{e
 
 StoreModel::SessionIndex StoreModel::add(StoreSession& session) {
   sessions_.push_back(Session{.end = &session,
+                              .outlives = false,
                               .server = session.server(),
                               .carried_generation = 0,
                               .broken_generation = 0,
@@ -125,6 +135,16 @@ StoreModel::SessionIndex StoreModel::add(StoreSession& session) {
 
 void StoreModel::remove(SessionIndex session) {
   sessions_[session].end = nullptr;
+  if (!sessions_[session].outlives) bury(session);
+}
+
+void StoreModel::outlive(SessionIndex session, Nanos time) {
+  sessions_[session].outlives = true;
+  kernel_.push(kernel_.now() + time, EventKind::store_act, session, outlived);
+}
+
+void StoreModel::bury(SessionIndex session) {
+  sessions_[session].outlives = false;
   sessions_[session].channels.clear();
   for (Copy* copy : {primary_.get(), replica_.get()}) {
     // Its subscriptions end with it; what it has called and is under way is still carried out.
@@ -164,6 +184,7 @@ void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, Sto
   kernel_.fold(call.ticket.value ^ call.request.index());
   if (kernel_.is_traced()) kernel_.note(fmt::format("store: {} (s{})", describe(call.request), session.server));
   session.carried_generation = generation;
+  if (is_refused(index, call)) return;
   if (is_of_subscriber(call.request)) {
     if (session.end == nullptr || generation < session.subscriber_generation) return;  // that connection is gone
     if (generation != session.subscriber_generation) {
@@ -187,6 +208,36 @@ void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, Sto
     kernel_.push(replication_.last, EventKind::store_act, replica_epoch_, 0, log_.put(Logged{index, call, now()}));
   }
   carry_out_watched(index, call);
+}
+
+bool StoreModel::would_refuse(const StoreRequest& request) const {
+  if (!refuses_) return false;
+  // PUBLISH and SUBSCRIBE write nothing, and a store that loads its data takes them, too.
+  if (is_of_subscriber(request) || std::holds_alternative<PublishCall>(request)) return false;
+  if (*refuses_ == Step::Code::loading) return true;
+  if (*refuses_ != Step::Code::oom) return is_change(request);
+  return std::holds_alternative<ClaimRequest>(request) || std::holds_alternative<JoinRequest>(request) ||
+         std::holds_alternative<TakeCall>(request) || std::holds_alternative<TableCall>(request);
+}
+
+bool StoreModel::is_refused(SessionIndex index, const StoreCall& call) {
+  Session& session = sessions_[index];
+  if (std::holds_alternative<SubscribeCall>(call.request) && refuses_subscriptions_.contains(session.server)) {
+    metrics_.count(Metric::store_refused);
+    answer(index, AnswerParcel{call.ticket, Subscribed{Errc::unavailable}, {}});
+    return true;
+  }
+  if (!would_refuse(call.request)) return false;
+  metrics_.count(Metric::store_refused);
+  if (kernel_.is_traced()) kernel_.note(fmt::format("  refused: {}", name_in(code_names, *refuses_)));
+  if (const auto* table = std::get_if<TableCall>(&call.request)) {
+    answer(index, AnswerParcel{.ticket = call.ticket, .answer = {}, .table_reply = table->fail});
+  } else if (auto refused = failed(call.request.index(), Errc::unavailable)) {
+    answer(index, AnswerParcel{call.ticket, *std::move(refused), {}});
+  }
+  // As core/redis: only another connection may find a store that can.
+  if (!takes_commands() && session.end != nullptr) session.end->lose_command_connection(session.carried_generation);
+  return true;
 }
 
 void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
@@ -284,8 +335,10 @@ void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
   if (network_.is_store_cut(session.server, Way::down)) {
     return network_.hold_store(session.server, Way::down, event, pipe);
   }
-  const Nanos at =
-      network_.arrival(pipe, link, 100, session.server, network_.released_store(session.server, Way::down)) + spent;
+  const Nanos at = (is_subscriber ? at_subscriber(session, 100)
+                                  : network_.arrival(pipe, link, 100, session.server,
+                                                     network_.released_store(session.server, Way::down))) +
+                   spent;
   pipe.last = at;
   kernel_.push(event, at);
 }
@@ -295,13 +348,14 @@ void StoreModel::answer(SessionIndex index, AnswerParcel parcel) {
 void StoreModel::on_bus(SessionIndex index, const Channel& channel, std::string_view pattern,
                         std::string_view payload) {
   Session& session = sessions_[index];
-  if (session.end == nullptr) return;
+  if (session.end == nullptr && !session.outlives) return;
   const std::uint32_t generation = session.subscriber_generation;
   session.unread += payload.size() + 64;
   if (session.unread > scenario_.store.subscriber_buffer) {
     kernel_.note(fmt::format("store: s{} reads its channels too slowly and is cut off", session.server));
-    return drop_subscriber(index);
+    return session.outlives ? bury(index) : drop_subscriber(index);
   }
+  if (session.outlives) return;  // nobody reads it
   Event event{.at = 0,
               .tie = kernel_.draws.bits(Purpose::tie, index, ++carried_),
               .cause = kernel_.events(),
@@ -312,8 +366,18 @@ void StoreModel::on_bus(SessionIndex index, const Channel& channel, std::string_
   if (network_.is_store_cut(session.server, Way::down)) {
     return network_.hold_store(session.server, Way::down, event, session.subscriber);
   }
-  kernel_.push(event, network_.arrival(session.subscriber, network_.store_link(session.server), payload.size(),
-                                       session.server, network_.released_store(session.server, Way::down)));
+  kernel_.push(event, at_subscriber(session, payload.size()));
+}
+
+Nanos StoreModel::at_subscriber(Session& session, std::size_t bytes) {
+  // The lag is of the whole stream: each piece is so late, and none overtakes another.
+  Pipe& pipe = session.subscriber;
+  const Nanos before = pipe.last, lag = lags_[session.server];
+  if (lag != 0) pipe.last = 0;
+  const Nanos at = network_.arrival(pipe, network_.store_link(session.server), bytes, session.server,
+                                    network_.released_store(session.server, Way::down));
+  pipe.last = std::max(at + lag, before + 1);
+  return pipe.last;
 }
 
 void StoreModel::on_spy(const Channel& channel, std::string_view payload) {
@@ -356,6 +420,7 @@ std::uint64_t StoreModel::room_channels(SessionIndex index) const {
 
 void StoreModel::on_act(const Event& event) {
   if (event.what == resume) return carry_out_next();
+  if (event.what == outlived) return sessions_[event.whom].outlives ? bury(event.whom) : void();
   Logged logged = log_.take(event.payload);
   if (replica_ == nullptr || event.whom != replica_epoch_) return;
   replica_->carried_at = logged.at;
@@ -371,6 +436,7 @@ void StoreModel::reset_connections() {
   for (Session& session : sessions_) {
     session.channels.clear();
     session.unread = 0;
+    session.outlives = false;
     if (session.end == nullptr) continue;
     session.end->lose_command_connection(session.end->command_generation());
     session.end->lose_subscriber(session.end->subscriber_generation());
@@ -430,6 +496,14 @@ void StoreModel::lose_replies(std::uint32_t server, bool is_on) {
   }
 }
 
+void StoreModel::refuse_subscriptions(std::uint32_t server, bool is_on) {
+  if (is_on) {
+    refuses_subscriptions_.insert(server);
+  } else {
+    refuses_subscriptions_.erase(server);
+  }
+}
+
 void StoreModel::forget_subscriptions(std::uint32_t server) {
   for (SessionIndex i = 0; i < sessions_.size(); ++i) {
     Session& session = sessions_[i];
@@ -443,6 +517,12 @@ void StoreModel::heal() {
   stalled_until_ = 0;
   if (!stalled_.empty()) kernel_.push(kernel_.now(), EventKind::store_act, 0, resume);
   loses_replies_.clear();
+  refuses_subscriptions_.clear();
+  refuses_.reset();
+  std::fill(lags_.begin(), lags_.end(), 0);
+  for (SessionIndex i = 0; i < sessions_.size(); ++i) {
+    if (sessions_[i].outlives) bury(i);
+  }
   if (!is_up_) come_up();
 }
 

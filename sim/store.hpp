@@ -9,7 +9,8 @@
 //
 // Faults: stall; restart and flush (everything forgotten; a flush keeps connections and subscriptions); failover (the
 // replica takes over without what it had not got yet); replies lost after the call was carried out; subscriptions
-// forgotten without a word; a subscriber cut off because it reads too slowly.
+// forgotten without a word; a subscriber cut off because it reads too slowly, or served late; a host that is gone and
+// whose subscriber still counts; calls refused with a code, subscriptions refused.
 //
 // Thread-safety: none; part of one run.
 // Bounds:        owners_max, memberships_max as configured; subscriber_buffer for each subscriber.
@@ -65,6 +66,10 @@ public:
   void remove(SessionIndex session);
   [[nodiscard]] StoreSession* session(SessionIndex index) { return sessions_[index].end; }
   [[nodiscard]] bool is_up() const { return is_up_; }
+  /// Whether a new connection for commands works: a replica, or a store that loads its data, is found out at once.
+  [[nodiscard]] bool takes_commands() const {
+    return is_up_ && refuses_ != Step::Code::loading && refuses_ != Step::Code::readonly;
+  }
   [[nodiscard]] StoreTime now() const;
 
   // ---- events
@@ -79,6 +84,12 @@ public:
   void failover();
   void lose_replies(std::uint32_t server, bool is_on);
   void forget_subscriptions(std::uint32_t server);
+  /// The host of this session is gone, and no packet says so: its subscriptions count for `time` more.
+  void outlive(SessionIndex session, Nanos time);
+  void refuse(std::optional<Step::Code> code) { refuses_ = code; }
+  void refuse_subscriptions(std::uint32_t server, bool is_on);
+  /// What is sent to that server's subscriber comes so much later; 0: no more.
+  void lag(std::uint32_t server, Nanos by) { lags_[server] = by; }
   void heal();
 
   // ---- what the checkers read
@@ -121,6 +132,7 @@ private:
   struct PeerEnd;
   struct Session {
     StoreSession* end = nullptr;
+    bool outlives = false;  // its host is gone, and its subscriptions still count
     std::uint32_t server = 0;
     std::uint32_t carried_generation = 0;     // of the call that is being carried out
     std::uint32_t broken_generation = 0;      // the connection that broke with a reply: no other comes on it. 0: none
@@ -141,7 +153,13 @@ private:
   void on_spy(const Channel& channel, std::string_view payload);
   /// How often a bus message is handed out: once, unless a mutant has it otherwise.
   [[nodiscard]] int copies_of(const Channel& channel, std::string_view payload) const;
+  /// When so many bytes that are sent now are at its subscriber.
+  [[nodiscard]] Nanos at_subscriber(Session& session, std::size_t bytes);
   void drop_subscriber(SessionIndex index);
+  void bury(SessionIndex index);
+  [[nodiscard]] bool would_refuse(const StoreRequest& request) const;
+  /// Answers the call if the store refuses it.
+  [[nodiscard]] bool is_refused(SessionIndex index, const StoreCall& call);
   void clear_channels(SessionIndex index);
   void reset_connections();
   template <class T, class Ask>
@@ -156,7 +174,10 @@ private:
   Mutant mutant_;
   std::unique_ptr<Copy> primary_, replica_;
   std::vector<Session> sessions_;
-  std::set<std::uint32_t> loses_replies_;  // servers
+  std::set<std::uint32_t> loses_replies_;          // servers
+  std::set<std::uint32_t> refuses_subscriptions_;  // of servers
+  std::optional<Step::Code> refuses_;
+  std::vector<Nanos> lags_;  // by server
   struct Logged {
     SessionIndex session;
     StoreCall call;

@@ -44,6 +44,7 @@ void StoreSession::call(Ticket ticket, StoreRequest request) {
       channels_.emplace(subscribe->channel, subscribe->match);
     } else if (const auto* unsubscribe = std::get_if<UnsubscribeCall>(&call.request)) {
       channels_.erase({unsubscribe->channel, unsubscribe->match});
+      refused_.erase({unsubscribe->channel, unsubscribe->match});
     }
     subscriber_calls_.push_back(call);
     if (subscriber_.is_up) send(subscriber_, std::move(call));
@@ -156,11 +157,21 @@ void StoreSession::on_timer(const Event& event) {
       return fail(std::exchange(unsent_, {}), Errc::unavailable);
     case Timer::retry_commands:
       if (commands_.is_up || generation != commands_.generation) return;
-      if (!is_reachable()) return retry(commands_, Timer::retry_commands);
+      if (!is_reachable() || !store_.takes_commands()) return retry(commands_, Timer::retry_commands);
       commands_.is_up = true;
       ++commands_.generation;
       commands_.backoff = backoff_min;
       return listener_.on_store_state(StoreState::up);
+    case Timer::refused: {
+      if (generation != subscriber_.generation || !subscriber_.is_up) return;
+      for (const auto& [channel, match] : std::exchange(refused_, {})) {
+        StoreCall call{Ticket{}, SubscribeCall{channel, match}};
+        subscriber_calls_.push_back(call);
+        send(subscriber_, std::move(call));
+        ++confirmations_left_;
+      }
+      return;
+    }
     case Timer::watchdog:
       if (generation != subscriber_.generation || !subscriber_.is_up || is_reachable()) return;
       [[fallthrough]];
@@ -181,6 +192,7 @@ void StoreSession::on_timer(const Event& event) {
       // What stands is subscribed again; then what was not confirmed is asked again, in its order.
       const auto unconfirmed = subscriber_calls_;
       subscriber_calls_.clear();
+      refused_.clear();
       confirmations_left_ = 0;
       if (!is_first) {
         for (const auto& [channel, match] : channels_) {
@@ -211,8 +223,20 @@ void StoreSession::on_answer(const Event& event) {
     if (event.what >> 1 != subscriber_.generation || subscriber_calls_.empty()) return;
     const StoreCall call = std::move(subscriber_calls_.front());
     subscriber_calls_.pop_front();
+    const auto* subscribe = std::get_if<SubscribeCall>(&call.request);
+    const auto* subscribed = std::get_if<Subscribed>(&parcel.answer);
+    if (subscribe != nullptr && subscribed != nullptr && subscribed->result != Errc::ok) {
+      // Refused: an answer, and no reason to want it less. It is asked again at a pace.
+      if (channels_.contains({subscribe->channel, subscribe->match})) {
+        if (refused_.empty()) push_timer(kernel_.now() + refused_again_after, Timer::refused, subscriber_.generation);
+        refused_.emplace(subscribe->channel, subscribe->match);
+      }
+      if (call.ticket == Ticket{} && confirmations_left_ != 0) --confirmations_left_;
+      if (call.ticket != Ticket{}) answers_.on_answer(call.ticket, std::move(parcel.answer));
+      return;
+    }
     if (call.ticket != Ticket{}) return answers_.on_answer(call.ticket, std::move(parcel.answer));
-    if (confirmations_left_ != 0 && --confirmations_left_ == 0) listener_.on_resubscribed();
+    if (confirmations_left_ != 0 && --confirmations_left_ == 0 && refused_.empty()) listener_.on_resubscribed();
     return;
   }
   if (event.what >> 1 != commands_.generation || pending_.empty()) return;

@@ -25,6 +25,7 @@ public:
   static constexpr Nanos reply_within = 2 * second;
   static constexpr Nanos backoff_min = 50 * millisecond, backoff_max = second;
   static constexpr Nanos subscriber_ping_every = second;
+  static constexpr Nanos refused_again_after = second;  // until what the store refuses to subscribe is asked again
 
   /// `server`: its number, from 1.
   StoreSession(Kernel& kernel, Network& network, StoreModel& store, std::uint32_t server, AnswerSink& answers,
@@ -69,7 +70,8 @@ private:
     retry_commands,
     retry_subscriber,
     watchdog,
-    unsent
+    unsent,
+    refused
   };
   struct Line {
     bool is_up = false;
@@ -105,6 +107,7 @@ private:
 
   std::deque<StoreCall> subscriber_calls_;  // not confirmed
   std::set<std::pair<Channel, Match>> channels_;
+  std::set<std::pair<Channel, Match>> refused_;  // of channels_: asked again at a pace
   bool is_deadline_armed_ = false;
   bool is_started_ = false;
   bool stays_deaf_ = false;

@@ -22,7 +22,13 @@ Nanos nanos(std::chrono::milliseconds time) { return std::chrono::nanoseconds(ti
 
 }  // namespace
 
-Truth::Truth(Parts& parts) : parts_(parts), closes_(parts), places_(parts) {}
+Truth::Truth(Parts& parts)
+    : parts_(parts),
+      closes_(parts),
+      reach_(parts),
+      takeover_(parts),
+      places_(parts),
+      has_one_device_(parts.scenario.devices <= 1) {}
 
 void Truth::find(std::string_view checker, std::uint32_t client, std::string what) {
   if (over_ && checker != "clean-zero") return;
@@ -43,15 +49,18 @@ Nanos Truth::peace() const { return nanos(parts_.config.lease) + nanos(parts_.co
 /// How long after a death the others may need to sweep, when nothing stands in their way.
 Nanos Truth::sweep_within() const { return nanos(parts_.config.lease) + nanos(parts_.config.lease) / 3 + 2 * second; }
 
-void Truth::fault_ends() {
+void Truth::fault_ends(Fault kind) {
   if (faults_ != 0) --faults_;
+  if (kind == Fault::refusal && refusals_ != 0) --refusals_;
   last_fault_ = parts_.kernel.now();
   calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace());
+  if (kind != Fault::refusal) calm_from_but_for_refusals_ = calm_from_;
 }
 
 void Truth::servers_change() {
   troubles_began_.push_back(parts_.kernel.now());
   calm_from_ = std::max(calm_from_, parts_.kernel.now() + peace());
+  calm_from_but_for_refusals_ = calm_from_;
 }
 
 void Truth::client_trouble_ends(std::uint32_t client) {
@@ -109,6 +118,12 @@ DeedNumber Truth::begin(Deed::Kind kind, DeviceIndex device_index, std::uint32_t
       const Conn& conn = population.conn(receiver);
       deed.to_serial = conn.serial;
       deed.was_connected = !conn.is_cut && !conn.is_slow && conn.welcomed_at + settled_after <= deed.at;
+      deed.to_server = conn.server;
+      if (device.conn != nobody && has_one_device_ && !is_naive_) {
+        const Conn& from = population.conn(device.conn);
+        deed.from_server = from.server;
+        deed.is_owed = !deed.was_cut && !conn.is_cut && !conn.is_slow && reach_.owes(from, conn);
+      }
     }
   }
   if (const auto left = left_at_.find(to); kind == Deed::Kind::send && left != left_at_.end()) {
@@ -238,13 +253,24 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
                             : is("capacity")      ? Metric::send_capacity
                                                   : Metric::send_refused;
       parts_.metrics.count(metric, client);
+      if (const auto word = is_error ? std::nullopt : word_of(code, reason); word) {
+        done->told = word;
+        done->told_at = parts_.kernel.now();
+        if (*word != Word::delivered && *word != Word::queued) ++told_undelivered_;
+        VirtualServer* server = parts_.server(conn.server);
+        if (server != nullptr && server->life() == conn.life) server->told().on_told(*word);
+      }
       done->is_by_policy = metric == Metric::send_slow_consumer || metric == Metric::send_rate_limited ||
                            metric == Metric::send_capacity;
       if (code != "offline" || !done->was_connected) return;
       const ConnIndex now = population.conn_of_client(done->to);
       if (now == nobody || population.conn(now).serial != done->to_serial) return;  // it has moved meanwhile
       if (is_disturbed(done->to, done->at)) return;
-      if (!is_calm_since(done->at - settled_after)) return;
+      if (!is_calm_but_for_refusals(done->at - settled_after)) return;
+      // A store that refuses may have no row of it to tell of: what it does not know it cannot say.
+      const VirtualServer* server = parts_.server(population.conn(now).server);
+      const bool is_known = server != nullptr && !places_.wrong(done->to, *server, population.conn(now).id);
+      if (!is_calm_since(done->at - settled_after) && !is_known) return;
       return find("follows-the-client", done->to,
                   fmt::format("c{} was connected all the time, and message {} of c{} ended as offline", done->to,
                               number, client));
@@ -275,6 +301,25 @@ void Truth::on_answer(ConnIndex index, std::string_view text) {
         go_out(seat);
       }
       return parts_.metrics.count(is_error ? Metric::leave_refused : Metric::leave_ok, client);
+  }
+}
+
+void Truth::on_write(const Conn& conn, std::string_view bytes) {
+  if (is_naive_) return;
+  constexpr std::string_view head = R"("data":"m)";
+  for (auto at = bytes.find(head); at != std::string_view::npos; at = bytes.find(head)) {
+    bytes.remove_prefix(at);
+    const DeedNumber number = deed_in(bytes);
+    bytes.remove_prefix(head.size());
+    const Deed* done = deed(number);
+    if (done == nullptr || done->client == nobody) continue;
+    if (takeover_.is_older(conn) && reach_.can_be_told(conn.server)) {
+      if (const auto what = takeover_.judge(conn, *done, number)) find("takeover", conn.client, *what);
+    }
+    if (done->kind != Deed::Kind::send || done->to != conn.client || !has_one_device_) continue;
+    // Delivered is what is in the outbox: there it may wait for the welcome, or for a reader who does not read.
+    if (!conn.is_welcome || conn.unblocked_at >= done->at) continue;
+    if (const auto what = fault_of_writing(*done, number)) find("finality", done->to, *what);
   }
 }
 
@@ -378,12 +423,13 @@ Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   const ConnIndex index = server->conn_with(at.conn);
   if (index == nobody) return 0;
   is_open = true;
-  return parts_.population->conn(index).opened_at;
+  return parts_.population->conn(index).made_at;
 }
 
 void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
   closes_.on_claim(request, before, after);
+  reach_.on_claim(request, before, after);
   const std::uint32_t client = Population::client_named(request.client.view());
   if (!before || request.policy != SessionPolicy::single) return;
   if (!after) return;  // of a server that holds no lease now: its rows are not shown
@@ -415,6 +461,7 @@ void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>&
 
 void Truth::on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                        const std::optional<OwnerRow>& after) {
+  if (!after) reach_.on_released(Population::client_named(call.client.view()));
   if (!before || before->at == call.at || (after && after->at == before->at)) return;
   const std::uint32_t client = Population::client_named(call.client.view());
   find("fenced-release", client,
@@ -431,12 +478,31 @@ void Truth::judge(const Deed& done, DeedNumber number) {
     if (done.kind == Deed::Kind::send) parts_.metrics.count(Metric::send_unknown, done.client);
   }
   if (done.kind != Deed::Kind::send || done.to >= parts_.scenario.clients) return;
-  if (!done.is_heard) return judge_loss(done, number);
+  if (!done.is_heard) {
+    judge_reach(done, number);
+    return judge_loss(done, number);
+  }
   if (done.word == Deed::Word::denied) {
     find("honest-word", done.to,
          fmt::format("message {} of c{} was said not to be delivered, and c{} heard it", number, done.client, done.to));
   }
   if (parts_.population->devices_per_client() > 1) judge_copies(done, number);
+}
+
+void Truth::judge_reach(const Deed& done, DeedNumber number) {
+  if (!done.is_owed || done.is_by_policy || !reach_.was_clear(done.from_server, done.to_server, done.at)) return;
+  if (is_disturbed(done.to, done.at) || is_disturbed(done.client, done.at)) return;
+  if (was_told(done.conn_serial, done.at) || was_told(done.to_serial, done.at)) return;
+  const auto lived_on = [&](std::uint32_t serial, Nanos until) {
+    const auto ended = ended_.find(serial);
+    return ended == ended_.end() || ended->second > until;
+  };
+  if (!lived_on(done.conn_serial, done.at + Reach::reached_within) ||
+      !lived_on(done.to_serial, done.at + Reach::reached_within))
+    return;
+  find("reachability", done.to,
+       fmt::format("c{} had its row at s{} when c{} at s{} sent it message {} at {} ms, and never got it", done.to,
+                   done.to_server, done.client, done.from_server, number, done.at / millisecond));
 }
 
 void Truth::judge_loss(const Deed& done, DeedNumber number) {
@@ -523,10 +589,16 @@ void Truth::on_look() {
     const Nanos kept = is_trouble && deeds_.size() <= deeds_max ? deed_kept_in_trouble : deed_kept;
     if (deeds_.front().at + kept >= now) break;
     judge(deeds_.front(), base_);
-    deeds_.pop_front();
-    ++base_;
+    forget_oldest();
   }
   copies_.erase(copies_.begin(), copies_.lower_bound({base_, 0}));
+}
+
+void Truth::forget_oldest() {
+  const auto& told = deeds_.front().told;
+  if (told && *told != Word::delivered && *told != Word::queued) --told_undelivered_;
+  deeds_.pop_front();
+  ++base_;
 }
 
 void Truth::send_probes() {
@@ -569,8 +641,7 @@ void Truth::judge_end() {
     if (deeds_.front().at + 4 * second < parts_.kernel.now()) judge(deeds_.front(), base_);
     // The newest have no time left to be judged by; rooms' probes are read below.
     if (deeds_.front().at >= ended_at_) break;
-    deeds_.pop_front();
-    ++base_;
+    forget_oldest();
   }
   for (DeedNumber number = base_; number < base_ + deeds_.size(); ++number) {
     const Deed& done = *deed(number);
@@ -611,6 +682,9 @@ void Truth::judge_end() {
     }
     if (const auto figure = server->dishonest_figure(); figure && !server->is_draining()) {
       find("honest-stats", nobody, fmt::format("s{} {}", server->number(), *figure));
+    }
+    if (const auto words = is_naive_ ? std::nullopt : server->told().uncounted(stats.words)) {
+      find("finality", nobody, fmt::format("s{} {}", server->number(), *words));
     }
     if (!server->is_draining() && !server->is_ready()) {
       find("comes-right", nobody, fmt::format("s{} is not ready at the end", server->number()));

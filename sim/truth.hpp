@@ -19,11 +19,14 @@
 #include <vector>
 
 #include "sim/closes.hpp"
+#include "sim/finality.hpp"
 #include "sim/isolation.hpp"
 #include "sim/parts.hpp"
 #include "sim/places.hpp"
 #include "sim/population.hpp"
+#include "sim/reach.hpp"
 #include "sim/store.hpp"
+#include "sim/takeover.hpp"
 #include "sim/toll.hpp"
 
 namespace wsr::sim {
@@ -35,13 +38,15 @@ struct Deed {
   enum class Word : std::uint8_t { none, delivered, denied, other } word = Word::none;
   bool wants_answer = false;
   bool is_answered = false;
-  bool is_heard = false;       // send: it has arrived
-  bool was_connected = false;  // send: its client was connected and settled when it was sent
-  bool is_by_policy = false;   // send: dropped for a rate, a bound or a slow reader, and its sender was told so
-  bool was_cut = false;        // its own connection was dead already: it does not know, and nobody else hears of it
-  bool was_long_away = false;  // send: its client had been gone for longer than a lease and a sweep
-  bool was_calm = false;       // send: it was outside the window of any fault
-  bool has_echo = true;        // push: its own connection hears it, too
+  bool is_heard = false;          // send: it has arrived
+  bool was_connected = false;     // send: its client was connected and settled when it was sent
+  bool is_by_policy = false;      // send: dropped for a rate, a bound or a slow reader, and its sender was told so
+  bool was_cut = false;           // its own connection was dead already: it does not know, and nobody else hears of it
+  bool was_long_away = false;     // send: its client had been gone for longer than a lease and a sweep
+  bool was_calm = false;          // send: it was outside the window of any fault
+  bool has_echo = true;           // push: its own connection hears it, too
+  bool is_owed = false;           // send: it must arrive, whatever becomes of servers that have nothing to do with it
+  std::optional<wsr::Word> told;  // send: the outcome that its sender has read
   std::uint32_t client = nobody;
   std::uint32_t to = nobody;      // a client, or a room
   std::uint32_t conn_serial = 0;  // of the sender
@@ -49,6 +54,8 @@ struct Deed {
   std::uint32_t to_serial = 0;  // send: of the connection that its client had then
   std::uint64_t place = 0;      // push: in the order of its room; 0: not published
   Nanos at = 0;
+  Nanos told_at = 0;
+  std::uint32_t from_server = 0, to_server = 0;  // send: where its sender was, and its client
 };
 
 struct Finding {
@@ -64,7 +71,7 @@ class Truth final : public StoreWatcher {
 public:
   static constexpr Nanos deed_kept = 20 * second;
   static constexpr Nanos deed_kept_in_trouble = 120 * second;  // what a fault holds up may come long after
-  static constexpr std::size_t deeds_max = 1'000'000;          // 64 MB
+  static constexpr std::size_t deeds_max = 1'000'000;          // 72 MB
   static constexpr std::size_t findings_kept = 100'000;        // 15 MB; what is waived is known at the end only
   static constexpr std::size_t findings_max = 4'000'000;       // of the others the checker and the time: 64 MB
 
@@ -92,6 +99,13 @@ public:
   void on_server_close(ConnIndex conn, std::uint16_t code, bool is_server_alive);
   // ---- at a server
   [[nodiscard]] Closes& closes() { return closes_; }
+  [[nodiscard]] Reach& reach() { return reach_; }
+  /// Whether on_write() is to see what is written to that connection.
+  [[nodiscard]] bool wants_writes(const Conn& conn) const {
+    return takeover_.is_older(conn) || (told_undelivered_ != 0 && has_one_device_);
+  }
+  /// A server writes this to it, whether anybody reads it or not.
+  void on_write(const Conn& conn, std::string_view bytes);
   /// That connection reads slowly from now on.
   void on_slow(ConnIndex conn) { isolation_.on_slow(parts_.population->conn(conn).serial); }
   void on_queue(ConnIndex conn, std::size_t bytes);
@@ -110,15 +124,21 @@ public:
   void on_forgotten() override;
 
   // ---- faults: findings that need peace are made only after a while of it
-  void fault_begins() {
+  enum class Fault : std::uint8_t { any, refusal };  // refusal: the store answers, and does not do it
+  void fault_begins(Fault kind) {
     ++faults_;
+    if (kind == Fault::refusal) ++refusals_;
     last_fault_ = parts_.kernel.now();
     troubles_began_.push_back(last_fault_);
   }
-  void fault_ends();
+  void fault_ends(Fault kind);
   /// A server has gone or come: its clients move. The store and the others are well.
   void servers_change();
   [[nodiscard]] bool is_calm_since(Nanos since) const { return faults_ == 0 && calm_from_ <= since; }
+  /// The same, but the store may refuse calls, or have refused some.
+  [[nodiscard]] bool is_calm_but_for_refusals(Nanos since) const {
+    return faults_ == refusals_ && calm_from_but_for_refusals_ <= since;
+  }
   /// One client's connection was harmed by a step.
   void disturb_client(std::uint32_t client) { disturbed_[client].last = parts_.kernel.now(); }
   /// The same, for a while: the way between it and the servers is cut or bad.
@@ -202,6 +222,8 @@ private:
   }
   void judge(const Deed& deed, DeedNumber number);
   void judge_loss(const Deed& deed, DeedNumber number);
+  void judge_reach(const Deed& deed, DeedNumber number);
+  void forget_oldest();
   void count_loss(const Deed& deed, DeedNumber number);
   /// The connection was told since of something that has no number: an error, or what its outbox had no room for.
   [[nodiscard]] bool was_told(std::uint32_t serial, Nanos since) const;
@@ -254,6 +276,8 @@ private:
 
   Parts& parts_;
   Closes closes_;
+  Reach reach_;
+  TakeoverCheck takeover_;
   Isolation isolation_;
   Places places_;
   std::deque<Deed> deeds_;
@@ -280,9 +304,13 @@ private:
   Toll toll_;
   std::vector<Nanos> troubles_began_;  // faults and changes of servers, in their order
   std::uint32_t faults_ = 0;
+  std::uint32_t refusals_ = 0;          // of faults_
+  std::uint64_t told_undelivered_ = 0;  // deeds that are kept, and whose senders were told that they do not arrive
+  bool has_one_device_ = true;
   std::uint32_t client_troubles_ = 0;
   Nanos client_trouble_ended_ = 0;
   Nanos calm_from_ = 0;
+  Nanos calm_from_but_for_refusals_ = 0;
   Nanos first_server_at_ = 0;
   Nanos last_fault_ = 0;  // when one last began or ended
   Nanos ended_at_ = 0;    // when the probes went out

@@ -24,6 +24,7 @@ Truth::Room& Truth::room(std::uint32_t number) {
 void Truth::on_welcome(ConnIndex index, std::string_view text) {
   // Rooms that it came back to in time: it is in them from now on.
   const Conn& conn = parts_.population->conn(index);
+  takeover_.on_welcome(conn, parts_.kernel.now());
   auto rest = text;
   for (auto at = rest.find("\"room:"); at != std::string_view::npos; at = rest.find("\"room:")) {
     rest.remove_prefix(at + 6);
@@ -233,6 +234,7 @@ void Truth::on_room_event(std::string_view name, const RoomEvent& event) {
 }
 
 void Truth::on_forgotten() {
+  reach_.on_forgotten();
   // Rosters are what the store has now; members that are missing join anew, and are told.
   for (std::uint32_t number = 0; number < rooms_end_; ++number) {
     const auto found = rooms_.find(number);

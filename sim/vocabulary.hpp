@@ -75,6 +75,7 @@ enum class Metric : std::uint8_t {
   store_reply_lost,
   store_failover,
   store_forgotten,
+  store_refused,
   server_ready,
   server_unready,
   server_deaf,
@@ -149,6 +150,7 @@ inline constexpr std::array<MetricName, static_cast<std::size_t>(Metric::count_)
     {"store.reply_lost", "store.call", "it was carried out, and its reply was lost"},
     {"store.failover", "store.call", "a replica took over"},
     {"store.forgotten", "store.call", "the store lost what it knew"},
+    {"store.refused", "store.call", "the store refused a call with a code, or a subscription"},
     {"server.ready", "connect.attempt", "a server's readiness turned green"},
     {"server.unready", "connect.attempt", "a server's readiness turned red"},
     {"server.deaf", "connect.attempt", "a server found that its inbox is silent"},
@@ -174,11 +176,13 @@ struct CheckerName {
   std::string_view contract;  // the line of the contract that it guards
   std::string_view says;
 };
-inline constexpr std::array<CheckerName, 26> checker_names{{
+inline constexpr std::array<CheckerName, 29> checker_names{{
     {"nobody-elses-mail", "G1", "a message reaches no connection but its client's"},
     {"fenced-release", "G2", "no release, sweep or drop removes a newer claim"},
     {"fenced-claim", "G2", "no late claim replaces a newer row"},
     {"single-owner", "G2", "the connection that a newer claim has displaced is closed"},
+    {"takeover", "G2", "who has read its welcome gets nothing that is sent later on an older connection"},
+    {"reachability", "G3", "who has a row at a live server is reached, whatever becomes of other servers"},
     {"follows-the-client", "G3", "a client that is connected and settled is never offline"},
     {"stale-rows", "G4", "what a dead server left is gone after its lease and a sweep"},
     {"clean-zero", "G4", "once all clients have gone nothing of them is left anywhere"},
@@ -187,6 +191,7 @@ inline constexpr std::array<CheckerName, 26> checker_names{{
     {"honest-stats", "G5", "each server's figures are what went in and out of it"},
     {"one-answer", "G5", "each command with an id gets one answer, unless its connection ends"},
     {"honest-word", "G5", "what was said not to be delivered does not arrive"},
+    {"finality", "G5", "after its word a message is not delivered, and servers count the words that were told"},
     {"at-most-once", "G6", "no message comes twice"},
     {"no-loss", "G6", "what was said to be delivered arrives"},
     {"sender-order", "G7", "one sender's messages arrive in the order sent"},

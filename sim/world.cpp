@@ -108,6 +108,7 @@ public:
 
 private:
   void kill(std::uint32_t number) override;
+  void vanish(std::uint32_t number, Nanos counted_for) override;
   void start(std::uint32_t number) override;
   void stop(std::uint32_t number) override;
   void dispatch(const Event& event);
@@ -223,16 +224,17 @@ void World::to_server(const Event& event) {
   VirtualServer* server = parts_.server(conn.server);
   const bool is_accept = event.kind == EventKind::server_accept;
   const bool is_meant = conn.serial == event.what && conn.state != Conn::State::none && server != nullptr &&
-                        (is_accept || server->life() == conn.life);
+                        (is_accept || server->life() == conn.life || conn.life == 0);  // 0: not accepted yet
   if (!is_meant) {
     if (is_text) static_cast<void>(kernel_.bytes.take(event.payload));
     if (conn.serial != event.what || conn.state == Conn::State::none) return;
     if (is_accept) return population_.refuse(event.whom);
     return event.kind == EventKind::server_fin ? population_.server_end_is_over(event.whom) : void();
   }
+  if (is_accept && conn.made_at == 0) conn.made_at = kernel_.now();
+  if (event.kind == EventKind::server_fin) conn.has_fin = true;
   if (server->is_delayed(event)) return;
   if (is_accept) {
-    if (conn.device == nobody) return population_.server_end_is_over(event.whom);  // it has given up meanwhile
     server->on_accept(event.whom);
   } else if (is_text) {
     server->on_text(event.whom, kernel_.bytes.take(event.payload));
@@ -291,6 +293,15 @@ void World::kill(std::uint32_t number) {
   parts_.kernel.tell(Fact::Kind::server_down, number);
   servers_[number].reset();
   population_.server_died(number);
+}
+
+void World::vanish(std::uint32_t number, Nanos counted_for) {
+  if (servers_[number] == nullptr) return;
+  truth_.on_killed(servers_[number]->id());
+  parts_.kernel.tell(Fact::Kind::server_down, number);
+  store_.outlive(servers_[number]->session().index(), counted_for);
+  servers_[number].reset();
+  population_.server_vanished(number);
 }
 
 void World::bury_if_over(std::uint32_t number) {

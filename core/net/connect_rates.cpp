@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace wsr::net {
 namespace {
@@ -71,13 +72,19 @@ std::chrono::microseconds ConnectRates::wait(std::string_view client, Time now) 
   TokenBucket asked = name.bucket;
   const Taken taken = asked.take(limits_.takeover, ticks(now));
   const bool is_last = taken.result == Errc::ok && asked.take(limits_.takeover, ticks(now)).result != Errc::ok;
-  if (taken.result == Errc::ok && !is_last) return {};
+  if (taken.result == Errc::ok && !is_last) {
+    let_in(name);
+    return {};
+  }
   // The token is spent by the takeover, a moment later: several that wait for it must not all come in on it.
   const auto closed = std::chrono::ceil<std::chrono::microseconds>(name.next_at - now);
   if (taken.result != Errc::ok || closed.count() > 0) return std::max(taken.retry_after, closed);
   name.next_at = now + limits_.takeover.window / limits_.takeover.count;
+  let_in(name);
   return {};
 }
+
+void ConnectRates::let_in(Name& name) { name.is_back = std::exchange(name.has_lost, false); }
 
 Refusal ConnectRates::refusal_of_fight(std::string_view client, std::chrono::microseconds retry_after) const {
   return Refusal{
@@ -105,9 +112,8 @@ void ConnectRates::on_takeover(std::string_view client, Time now) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = names_.find(client);
-    if (found == names_.end() || !found->second.has_lost) return;  // it comes from elsewhere: a client that moved
+    if (found == names_.end() || !std::exchange(found->second.is_back, false)) return;  // a client that moved
     Name& name = found->second;
-    name.has_lost = false;
     name.at = now;
     (void)name.bucket.take(limits_.takeover, ticks(now));
     TokenBucket asked = name.bucket;

@@ -4,7 +4,8 @@
 //                 └─ empty: 429            └─ empty: 429        └─ yes: wait for a token, then open, or 429
 //
 // Two programs with one name throw each other out without end when both come back at once. A takeover costs a token if
-// the last connection of that client here had itself been replaced: who merely moves to another place pays nothing.
+// the connection of that client that was here just before had itself been replaced: who merely moves to another place,
+// however often, pays nothing.
 // Once the bucket is empty the next connection of that name waits for a token.
 //
 // Loopback has no limit by address: behind a proxy on this machine everybody has that address. An IPv6 address counts
@@ -61,10 +62,12 @@ private:
   struct Name {
     TokenBucket bucket;
     bool has_lost = false;  // its last connection here was replaced
+    bool is_back = false;   // and the one that was let in last came right after that one
     Time next_at{};         // before then nobody else gets the last token
     Time at{};              // of the last change
   };
   [[nodiscard]] Name& name_of(std::string_view client, Time now);
+  static void let_in(Name& name);
 
   ConnectLimits limits_;
   LogSink log_;

@@ -100,8 +100,8 @@ void Connection::on_peer_end() {
     const auto* box = outbox();
     const bool is_something_due = has_answers_due() || (box != nullptr && !box->is_empty());
     if (!is_something_due) return drop();
-    // Still a session while its commands are under way: a join, too, ends in what was asked for.
-    if (!has_answers_due()) end_session();
+    // A half-close cannot be told from a close: it gets its answers, and nothing else.
+    end_session(has_answers_due() ? Router::Answers::due : Router::Answers::none);
     phase_ = Phase::answering;
     begin_goodbye();
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/net/peer_state.hpp"
 #include "core/wire/client_protocol.hpp"
 
 namespace wsr::net {
@@ -117,11 +116,8 @@ bool Gate::end_idle_session() {
   return slow != nullptr;
 }
 
-void Gate::open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, std::string_view handshake,
-                     std::string_view leftover) {
-  // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later. And
-  // it is the time at which the client asked: if we have stood still meanwhile it may have asked another server since.
-  const Time asked_at = clock_now() - age_of_last_bytes(socket.native_handle());
+void Gate::open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, Time asked_at,
+                     std::string_view handshake, std::string_view leftover) {
   auto opened = shard_->input().open(client, Framing::websocket, shard_->store_time(asked_at), handshake);
   if (!opened) {
     auto refused = std::make_unique<Connection>(*this, std::move(socket), Connection::Role::mute);

@@ -47,8 +47,8 @@ public:
   [[nodiscard]] bool has_room();
   /// A socket whose handshake is through, with the bytes that came behind it.
   /// `handshake` is the answer to the upgrade: written once the client's claim is answered.
-  void open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, std::string_view handshake,
-                 std::string_view leftover);
+  void open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, Time asked_at,
+                 std::string_view handshake, std::string_view leftover);
   void open_echo(TcpSocket socket, SocketPermit permit, std::string_view leftover);
   /// Hears a room without being a client; what it says is read and dropped.
   void open_watch(TcpSocket socket, SocketPermit permit, const RoomName& room, std::string_view leftover);

@@ -256,7 +256,11 @@ void HttpSession::accept(Upgrade upgrade) {
                   Persistence::close);
   }
   if (upgrade.kind == Upgrade::Kind::chat) {
-    return open_chat(upgrade.client ? *upgrade.client : gate_.make_guest(), Duration{0});
+    // The time is taken now, not at the turn's beginning: a client that has two connections has made this one later.
+    // And it is the time at which the client asked: if we have stood still meanwhile it may have asked another server
+    // since.
+    const Time asked_at = clock_now() - age_of_last_bytes(socket_.native_handle());
+    return open_chat(upgrade.client ? *upgrade.client : gate_.make_guest(), asked_at, Duration{0});
   }
   set_deadline(gate_.options().handshake_within);
   asio::async_write(socket_, asio::buffer(handshake_),
@@ -272,13 +276,13 @@ void HttpSession::accept(Upgrade upgrade) {
                     });
 }
 
-void HttpSession::open_chat(const ClientId& client, Duration waited) {
+void HttpSession::open_chat(const ClientId& client, Time asked_at, Duration waited) {
   // A name that is fought over gets its next connection only when its bucket has a token (connect_rates.hpp).
   const auto wait = gate_.shared().connects.wait(client.view(), clock_now());
   if (wait.count() == 0) {
     // Written by the connection, once the claim is answered.
     const auto leftover = hand_over();
-    return gate_.open_chat(std::move(socket_), std::move(permit_), client, handshake_, leftover);
+    return gate_.open_chat(std::move(socket_), std::move(permit_), client, asked_at, handshake_, leftover);
   }
   if (waited + wait > ConnectRates::wait_max) {
     ++gate_.figures.connects_refused;
@@ -288,11 +292,11 @@ void HttpSession::open_chat(const ClientId& client, Duration waited) {
   if (waited.count() == 0) ++gate_.figures.takeovers_braked;
   if (!brake_) brake_.emplace(socket_.get_executor());
   brake_->expires_after(wait);
-  brake_->async_wait([self = shared_from_this(), client, waited = waited + wait](error_code error) {
+  brake_->async_wait([self = shared_from_this(), client, asked_at, waited = waited + wait](error_code error) {
     if (error || self->phase_ != Phase::answering) return;
     // Who has given up meanwhile takes nobody's place.
     if (has_peer_ended(self->socket_.native_handle())) return self->drop();
-    self->open_chat(client, waited);
+    self->open_chat(client, asked_at, waited);
   });
 }
 

@@ -65,7 +65,8 @@ private:
   [[nodiscard]] UpgradeRules upgrade_rules() const;
   void route_upgrade();
   void accept(Upgrade upgrade);
-  void open_chat(const ClientId& client, Duration waited);
+  /// `asked_at`: when the client asked for it, which decides between its connections.
+  void open_chat(const ClientId& client, Time asked_at, Duration waited);
   /// This session ends here; the bytes that it has read beyond its request.
   [[nodiscard]] std::string_view hand_over();
   void leave();

@@ -17,8 +17,7 @@ std::optional<Time> Audit::next_deadline() const {
 
 void Audit::on_opened() {
   if (context_.limits().verify_every.count() == 0 || verify_at_ || verify_number_ != 0) return;
-  round_began_ = context_.now();
-  verify_at_ = round_began_ + context_.limits().verify_every;
+  verify_at_ = context_.now() + context_.limits().verify_every;
 }
 
 void Audit::on_time(bool is_busy) {
@@ -41,6 +40,7 @@ void Audit::on_time(bool is_busy) {
 }
 
 void Audit::verify() {
+  if (verify_slot_ == 0) round_began_ = context_.now();
   Held expected;
   const std::uint32_t slots = context_.sessions.slots_end();
   for (; verify_slot_ < slots; ++verify_slot_) {
@@ -63,7 +63,6 @@ void Audit::verify() {
     verify_at_ = context_.now() + verify_pace;
   } else if (context_.sessions.size() != 0) {
     verify_at_ = std::max(context_.now() + verify_pace, round_began_ + context_.limits().verify_every);
-    round_began_ = *verify_at_;
   }
 }
 

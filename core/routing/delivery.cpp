@@ -58,6 +58,13 @@ void Delivery::answered(Session& session) {
   if (session.answers_due == 0 && session.outbox.is_empty()) context_.ports.connections.wake(session.id);
 }
 
+void Delivery::moved(Session& session) {
+  assert(session.moves_due != 0);
+  --session.moves_due;
+  answered(session);
+  if (session.moves_due == 0 && session.is_end_due) end(session, Session::Phase::answering);
+}
+
 void Delivery::begin(Session& session, Frame first) {
   if (!session.outbox.is_held()) return;
   const std::array<Frame, 2> frames{std::exchange(session.preface, {}), std::move(first)};

@@ -29,6 +29,8 @@ public:
 
   /// One of session.answers_due has been given.
   void answered(Session& session);
+  /// It was that of a join or leave.
+  void moved(Session& session);
 
   /// Lets the session's bytes go: the preface, `first`, then what has gathered since open().
   void begin(Session& session, Frame first);

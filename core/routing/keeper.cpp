@@ -1,6 +1,7 @@
 #include "core/routing/keeper.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <numeric>
 #include <utility>
@@ -14,6 +15,8 @@ constexpr Duration first_samples_pace = std::chrono::milliseconds{5};
 // Later the clock may go forward as it must, but back only so little at a time that no two connections of a client can
 // be taken in the wrong order by it: a client needs longer than that to connect again.
 constexpr std::int64_t backward_us_max = 50;
+// Two clocks that drift by 100 ppm part by less than that between the oldest and the newest measurement.
+constexpr std::int64_t jump_us_min = 20'000;
 
 // A registry that everybody reads at every renewal costs the store N x N rows: beyond so many servers they take turns.
 constexpr std::uint64_t registry_readers = 64;
@@ -150,12 +153,20 @@ void Keeper::note_offset(Time sent, StoreTime store_now) {
   const Duration round_trip = now - sent;
   const Time middle = sent + round_trip / 2;
   const auto local_us = std::chrono::duration_cast<std::chrono::microseconds>(middle.time_since_epoch()).count();
-  offsets_[offset_next_++ % offsets_.size()] = {store_now.time_since_epoch().count() - local_us, round_trip, true};
+  const OffsetSample measured{store_now.time_since_epoch().count() - local_us, round_trip, true};
+  // Both may be wrong by half their round trips. Farther apart, one of the clocks has jumped (a VM that was suspended, a
+  // store on another host): what was measured before says nothing any more.
+  const bool has_jumped = std::any_of(offsets_.begin(), offsets_.end(), [&](const OffsetSample& sample) {
+    const auto error = std::chrono::duration_cast<std::chrono::microseconds>(sample.round_trip + round_trip) / 2;
+    return sample.is_set && std::abs(sample.offset_us - measured.offset_us) > error.count() + jump_us_min;
+  });
+  if (has_jumped) offsets_ = {};
+  offsets_[offset_next_++ % offsets_.size()] = measured;
   const OffsetSample* best = nullptr;
   for (const OffsetSample& sample : offsets_) {
     if (sample.is_set && (best == nullptr || sample.round_trip < best->round_trip)) best = &sample;
   }
-  const bool may_go_back = offset_next_ <= first_samples || best->offset_us >= offset_us_;
+  const bool may_go_back = has_jumped || offset_next_ <= first_samples || best->offset_us >= offset_us_;
   offset_us_ = may_go_back ? best->offset_us : std::max(best->offset_us, offset_us_ - backward_us_max);
   store_error_ = std::chrono::duration_cast<std::chrono::microseconds>(best->round_trip) / 2 +
                  std::chrono::microseconds{offset_us_ - best->offset_us};

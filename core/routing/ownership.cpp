@@ -117,6 +117,7 @@ void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
       return events_.on_claim_held(*session, claimed.rooms, std::move(claimed.displaced));
     case Errc::superseded:
       ++context_.stats.claims_superseded;
+      session->claim = Session::Claim::unclaimed;  // nothing is out for it: its release need not wait
       return events_.on_claim_refused(*session, Errc::superseded, "a newer connection of this client took over");
     case Errc::unavailable:
       pause_until_ = context_.now() + refused_pause;
@@ -130,6 +131,7 @@ void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
         return postpone(*session);
       }
       ++context_.stats.claims_failed;
+      session->claim = Session::Claim::unclaimed;
       return events_.on_claim_refused(*session, claimed.result, claimed.detail);
   }
 }

@@ -378,7 +378,7 @@ void RoomFlow::answer(const Flow& flow, const RoomDone& done) {
   if (session == nullptr || session->phase == Session::Phase::closing) return;
   if (done.result != Errc::ok) {
     delivery_.complain(*session, flow.who.id, to_string(done.result), done.detail);
-    return delivery_.answered(*session);
+    return flow.kind == Kind::members ? delivery_.answered(*session) : delivery_.moved(*session);
   }
   text_.clear();
   if (flow.kind == Kind::join) {
@@ -387,7 +387,7 @@ void RoomFlow::answer(const Flow& flow, const RoomDone& done) {
     append_left(text_, flow.who.id, flow.room.view(), done.size);
   }
   delivery_.say(*session, text_);
-  delivery_.answered(*session);
+  delivery_.moved(*session);
 }
 
 void RoomFlow::limit(std::uint64_t number, Flow& flow, Duration within) {

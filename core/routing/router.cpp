@@ -246,6 +246,7 @@ struct Router::State final : WordSink,
     }
     if (!is_within_rate(session, command)) return;
     if (command.op != Command::Op::push || command.id.is_set()) ++session.answers_due;
+    if (command.op == Command::Op::join || command.op == Command::Op::leave) ++session.moves_due;
     if (command.op == Command::Op::join) return rooms.join(session, command);
     if (command.op == Command::Op::leave) return rooms.leave(session, command);
     if (command.op == Command::Op::members) return rooms.members(session, command);
@@ -377,8 +378,10 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
   if (state_->held.is_holding()) {
     const auto claim_later = [this, id] {
       Session* waiting = state_->context.sessions.find(id);
-      // What has ended meanwhile is released already: a claim behind that would stand for nobody.
-      if (waiting != nullptr && waiting->phase == Session::Phase::open) state_->ownership.claim(*waiting);
+      // What has ended meanwhile is released already: a claim behind that would stand for nobody. And with a lease that
+      // had been lost, all have been claimed.
+      const bool is_due = waiting != nullptr && waiting->phase == Session::Phase::open;
+      if (is_due && waiting->claim == Session::Claim::asked) state_->ownership.claim(*waiting);
     };
     if (state_->held.keep(0, claim_later) == HeldInputs::Kept::yes) return id;
     ++context.stats.closed;
@@ -422,6 +425,10 @@ void Router::closed(ConnId conn) {
 void Router::ending(ConnId conn, Answers answers) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr) return;
+  if (answers == Answers::due && session->moves_due != 0) {
+    session->is_end_due = true;  // a join ends in what was asked for, and only a session has a place in a room
+    return;
+  }
   state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
 }
 

@@ -39,7 +39,7 @@ class Client:
         self.link: Link | None = None  # the newest that was welcomed
         self.trying: Link | None = None
         self.next_try = 0.0
-        self.older: list[tuple[float, Link]] = []  # left behind and open; (when to close)
+        self.older: list[tuple[float, Link]] = []  # left behind and open, with the time to close them
         self.peers: list[str] = []
         self.stays: dict[str, Stay] = {}  # the rooms that it wants to be in
         self.rooms: set[str] = set()  # and those that the server says it is in
@@ -159,8 +159,10 @@ class Client:
     def tick(self, now: float) -> None:
         if self.is_leaving_for_good:
             return
-        while self.older and (self.older[0][0] < now or not self.older[0][1].record.ended is None):
-            self.older.pop(0)[1].close()
+        for close_at, link in list(self.older):
+            if link.record.ended is not None or close_at < now:
+                link.close()
+                self.older.remove((close_at, link))
         if self.trying is not None and now - self.trying.record.began > WELCOME_MAX:
             gone, self.trying = self.trying, None
             self.leave_behind(gone)

@@ -71,6 +71,12 @@ class Judge:
     def after(self, outage: Outage) -> float:
         return self.allow.after_thaw if outage.kind == "stall" else self.allow.after_store
 
+    def may_be_sought_elsewhere(self, message: Message) -> bool:
+        """Who was on a server that stands still may be looked for there until its lease has run out and was swept."""
+        return any(outage.kind in ("freeze", "power") and outage.start <= message.word_at
+                   and message.at <= outage.start + self.allow.lease + 2.0 + self.slack
+                   for older in self.of_client.get(message.to, ()) for outage in self.outages_of.get(older.server, ()))
+
     def deaths(self, connection: Connection) -> Iterator[float]:
         """When the connection broke: as its client saw it, and as its server did. One that was closed because its server
         stops got everything before the close frame."""
@@ -187,7 +193,8 @@ class Judge:
                                               f"{message.at - newer.welcomed:.3f} s before: {self.story(message)}")
 
     def unreached(self) -> Iterator[Finding]:
-        """A client that has been connected for a moment is reached, whatever *other* servers do, and never `offline`."""
+        """A client that has been connected for a moment is reached, whatever *other* servers do, and never `offline`. One
+        that was on a server that stands still may be `unknown` until that server's lease has run out."""
         for message in self.direct():
             if message.word in (None, "delivered") or self.held(message) is None:
                 continue
@@ -195,8 +202,8 @@ class Judge:
                 continue
             if message.word == "offline":
                 yield Finding("offline while connected", self.story(message))
-            elif self.is_calm(message.sender.server, message.at - self.allow.settle, message.word_at,
-                              self.allow.after_thaw):
+            elif not self.may_be_sought_elsewhere(message) and self.is_calm(
+                    message.sender.server, message.at - self.allow.settle, message.word_at, self.allow.after_thaw):
                 yield Finding("unreached", self.story(message))
 
     def thrown_out(self) -> Iterator[Finding]:

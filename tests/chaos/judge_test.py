@@ -204,8 +204,20 @@ class TheJudge(unittest.TestCase):
         self.finds("offline while connected")
         self.assertEqual(offline_while_connected(self.play.journal), [self.play.first])
 
+    def test_excuses_it_while_the_client_may_be_looked_for_where_it_was(self):
+        self.play.faults("s4", "freeze", 4.0, 20.0)
+        older = self.play.welcomed("bob", "s4", 0.5)
+        older.number, older.ended = -1, 1.0
+        self.play.journal.connections.sort(key=lambda c: c.number)
+        self.play.first.word = "unknown"
+        self.play.first.arrivals.clear()
+        self.play.count()
+        self.finds()
+        self.play.first.at, self.play.first.word_at = 14.0, 14.1
+        self.finds("unreached")
+
     def test_finds_it_although_another_server_stands_still(self):
-        self.play.faults("s3", "freeze", 4.0, None)
+        self.play.faults("s4", "freeze", 4.0, None)
         self.play.first.word = "unknown"
         self.play.first.arrivals.clear()
         self.play.count()

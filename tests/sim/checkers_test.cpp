@@ -78,9 +78,10 @@ bool is_caught(const Scenario& scenario, Mutant mutant) {
 TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where there is none") {
   using M = Mutant;
   const std::vector<M> all_the_time{
-      M::lost_after_word,        M::lost_room_message, M::swallowed_answer, M::swapped_frames, M::swapped_room_frames,
-      M::doubled_presence_frame, M::doubled_frame,     M::foreign_delivery, M::rewritten_word, M::false_offline,
-      M::forgotten_count,        M::kept_channel,      M::kept_place,       M::scan_at_claim};
+      M::lost_after_word,     M::lost_room_message,      M::swallowed_answer, M::swapped_frames,
+      M::swapped_room_frames, M::doubled_presence_frame, M::doubled_frame,    M::foreign_delivery,
+      M::rewritten_word,      M::false_offline,          M::forgotten_count,  M::kept_channel,
+      M::kept_place,          M::scan_at_claim,          M::lost_batch,       M::early_word};
   const std::vector<Case> cases{
       {.name = "nothing else", .caught = all_the_time},
       {.name = "no word is wished", .send = R"(, "word": false)", .caught = {M::lost_after_word}},
@@ -118,7 +119,29 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
        .caught = {M::unswept_server}},
       {.name = "clients come back while their old connections stand",
        .timeline = R"J({"at": "20s", "do": "half-open", "target": "50% of clients"})J",
-       .caught = {M::miscoded_close, M::forgotten_kick}},
+       .caught = {M::miscoded_close, M::forgotten_kick, M::early_welcome}},
+      {.name = "one host vanishes, and is counted for ever",
+       .timeline = R"J({"id": "gone", "at": "20s", "do": "vanish", "target": "s2", "counted_for": "1h"})J",
+       .caught = {M::lost_batch, M::early_word}},
+      {.name = "a server stands still, and others are tried meanwhile",
+       .clients = R"J(, "reconnect": {"give_up": "uniform(300ms,1s)"})J",
+       .timeline = R"J({"id": "frozen", "at": "20s", "do": "pause", "target": "s2", "for": "12s"},
+                    {"at": "frozen+2s", "do": "drop", "target": "clients on s2 at frozen"})J",
+       .caught = {M::lost_batch}},
+      {.name = "the store refuses to write, for less than a lease",
+       .timeline = R"J({"at": "20s", "do": "store-refuse", "code": "MISCONF", "for": "4s"})J",
+       .caught = {M::early_word, M::lost_after_word}},
+      {.name = "the store is full while all is claimed again",
+       .timeline = R"J({"id": "full", "at": "20s", "do": "store-refuse", "code": "OOM", "for": "9s"},
+                    {"at": "full+1s", "do": "drop-subscription", "target": "servers"})J",
+       .caught = {M::early_word}},
+      {.name = "one subscriber lags by a second",
+       .timeline = R"J({"at": "20s", "do": "subscriber-lag", "target": "s2", "by": "1s", "for": "15s"})J",
+       .caught = {M::lost_batch, M::lost_after_word, M::early_word}},
+      {.name = "subscriptions are refused for a while",
+       .timeline = R"J({"id": "refuse", "at": "20s", "do": "refuse-subscribe", "target": "s2", "for": "5s"},
+                    {"at": "refuse+1s", "do": "drop-subscription", "target": "s2"})J",
+       .caught = {M::lost_batch}},
       {.name = "one client does not read for a while, and the others hear as before",
        .push = R"(, "size": "2KiB")",
        .timeline = R"J({"at": "10s", "do": "slow", "target": "c0", "for": "20s"})J",
@@ -132,22 +155,22 @@ TEST_CASE("whatever else goes on, a checker sees its mutant, and nothing where t
        .clients = R"(, "devices": 2)",
        .config = R"({"sessions": "multi"})",
        .caught = {M::lost_after_word, M::doubled_frame, M::swallowed_answer, M::foreign_delivery}},
-  };
-  for (const Case& each : cases) {
-    INFO(each.name);
-    const Scenario given = parsed(text_of(each));
-    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-      const RunResult sound = run_with(given, M::none, seed);
-      INFO("seed " << seed);
-      INFO((sound.findings.empty() ? std::string()
-                                   : sound.findings.front().checker + ": " + sound.findings.front().what));
-      CHECK(to_string(sound.ending) == "passed");
-    }
-    for (const M mutant : each.caught) {
-      INFO(mutant_names[static_cast<std::size_t>(mutant)].name);
-      CHECK(is_caught(given, mutant));
-    }
+};
+for (const Case& each : cases) {
+  INFO(each.name);
+  const Scenario given = parsed(text_of(each));
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    const RunResult sound = run_with(given, M::none, seed);
+    INFO("seed " << seed);
+    INFO(
+        (sound.findings.empty() ? std::string() : sound.findings.front().checker + ": " + sound.findings.front().what));
+    CHECK(to_string(sound.ending) == "passed");
   }
+  for (const M mutant : each.caught) {
+    INFO(mutant_names[static_cast<std::size_t>(mutant)].name);
+    CHECK(is_caught(given, mutant));
+  }
+}
 }
 
 TEST_CASE("long faults are no findings") {
@@ -159,6 +182,13 @@ TEST_CASE("long faults are no findings") {
           R"J({"at": "15s", "do": "pause", "target": "servers", "for": "25s"})J",
           R"J({"at": "15s", "do": "partition", "between": ["servers", "store"], "for": "30s"})J",
           R"J({"at": "15s", "do": "store-stall", "for": "30s"})J",
+          R"J({"at": "15s", "do": "store-refuse", "code": "MISCONF", "for": "30s"})J",
+          R"J({"at": "15s", "do": "store-refuse", "code": "READONLY", "for": "30s"})J",
+          R"J({"at": "15s", "do": "store-refuse", "code": "LOADING", "for": "30s"})J",
+          R"J({"at": "15s", "do": "store-refuse", "code": "OOM", "for": "30s"})J",
+          R"J({"at": "15s", "do": "refuse-subscribe", "for": "30s"})J",
+          R"J({"at": "15s", "do": "subscriber-lag", "by": "2s", "for": "30s"})J",
+          R"J({"at": "15s", "do": "vanish", "target": "s1", "for": "30s"})J",
           R"J({"at": "15s", "do": "degrade", "between": ["clients", "servers"], "link": {"latency": "uniform(1s,8s)"}, "for": "30s"})J",
       }) {
     INFO(timeline);

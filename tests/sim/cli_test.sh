@@ -27,7 +27,7 @@ expect 64 "there are: unfenced-release" "$folder/hard-death.json" --mutant nope
 expect 0 PASSED "$folder/takeover.json" --jobs 1024 --seeds 1..8
 expect 1 "simulate $folder/client-hopping.json --seed 1 --mutant unfenced-release --trace text" "$folder/client-hopping.json" --mutant unfenced-release
 expect 1 "fenced-release" "$folder/client-hopping.json" --mutant unfenced-release
-expect 1 "single-owner" "$folder/takeover.json" --mutant forgotten-kick
+expect 1 "takeover (G2: " "$folder/takeover.json" --mutant forgotten-kick
 cat >"$dir/late.json" <<'FILE'
 {"scenario": "late", "summary": "rows that cannot be gone so soon", "duration": "20s",
  "cluster": {"servers": {"count": 2}, "clients": {"count": 10}},

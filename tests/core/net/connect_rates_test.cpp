@@ -78,6 +78,7 @@ TEST_CASE("of many that wait for the last token of a name one comes in") {
   Desk desk;
   for (int i = 0; i < 4; ++i) {
     (void)desk.rates.on_replaced("twin", at(0ms));
+    REQUIRE(desk.rates.wait("twin", at(0ms)).count() == 0);
     desk.rates.on_takeover("twin", at(0ms));
   }
   (void)desk.rates.on_replaced("twin", at(0ms));
@@ -101,12 +102,20 @@ TEST_CASE("a client that moves to and fro and leaves its places by itself never 
     desk.rates.on_takeover("walker", at(0ms));  // replaces elsewhere, and closes by itself
     CHECK(desk.rates.wait("walker", at(0ms)).count() == 0);
   }
+  for (int i = 0; i < 200; ++i) {
+    // A first connection that replaces nobody, a second that replaces it, and both are given up.
+    CHECK(desk.rates.wait("tabs", at(0ms)).count() == 0);
+    CHECK(desk.rates.wait("tabs", at(0ms)).count() == 0);
+    desk.rates.on_takeover("tabs", at(0ms));
+    (void)desk.rates.on_replaced("tabs", at(0ms));
+  }
 }
 
 TEST_CASE("what a close reason says of a fight fits into a close frame") {
   Desk desk;
   for (int i = 0; i < 10; ++i) {
     (void)desk.rates.on_replaced("twin", at(0ms));
+    (void)desk.rates.wait("twin", at(0ms));
     desk.rates.on_takeover("twin", at(0ms));
   }
   const std::string reason =

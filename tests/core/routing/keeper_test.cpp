@@ -1,6 +1,7 @@
 #include "core/routing/keeper.hpp"
 
 #include <catch2/catch.hpp>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -174,11 +175,11 @@ TEST_CASE("a process that stood still until its lease was over renews it before 
 TEST_CASE("a renewal that was asked for before the process stood still says nothing about the time after it") {
   World world;
   world.start();
-  world.keeper.beat();
+  CHECK(world.keeper.beat() == Keeper::Pulse::steady);
   world.time += 2s;
   world.keeper.on_time();
   const Ticket before = world.take("renew");
-  world.keeper.beat();
+  CHECK(world.keeper.beat() == Keeper::Pulse::steady);
   world.time += 10s;
   REQUIRE(world.keeper.beat() == Keeper::Pulse::woken);
   world.keeper.on_answer(before, Renewed{Errc::ok, Renewed::Before::held, {}});
@@ -313,7 +314,7 @@ TEST_CASE(
   CHECK(world.resubscriptions == 0);
   world.pass(1'500ms);
   CHECK(world.resubscriptions == 1);
-  world.pass(5'900ms);
+  world.pass(5'800ms);
   CHECK(world.resubscriptions == 1);
   world.pass(200ms);
   CHECK(world.resubscriptions == 2);
@@ -446,6 +447,28 @@ TEST_CASE("the store's clock is taken from the renewal with the shortest round t
   world.renewed(Renewed::Before::held);  // at once
   CHECK(world.keeper.store_time(world.time) ==
         StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch()) + 1'000'000us});
+}
+
+TEST_CASE("a clock that has jumped is noticed at the next renewal, whatever was measured before") {
+  World world;
+  world.start();
+  const auto error = [&] {
+    const auto local = std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch());
+    return world.keeper.store_time(world.time) - StoreTime{local + 1'000'000us};
+  };
+  const Duration jump = GENERATE(120s, 30ms);
+  world.time += jump;  // while the renewal's answer counts from the time before
+  world.keeper.on_time();
+  if (!world.has("renew")) {
+    world.time += 2s;
+    world.keeper.on_time();
+  }
+  world.keeper.on_answer(world.take("renew"),
+                         Renewed{Errc::ok, Renewed::Before::held,
+                                 StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(
+                                               (world.time - jump).time_since_epoch()) +
+                                           1'000'000us}});
+  CHECK(error() == -std::chrono::duration_cast<std::chrono::microseconds>(jump));
 }
 
 TEST_CASE("after the first measurements the clock goes back only in small steps") {

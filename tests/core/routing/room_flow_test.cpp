@@ -290,11 +290,11 @@ struct InTheSignedHall : World {
     router.on_answer(ticket, std::move(info));
     router.end_turn();
   }
-  [[nodiscard]] std::string signed_message(std::uint64_t base, std::uint64_t seq, std::chrono::milliseconds at) {
+  [[nodiscard]] std::string signed_message(std::uint64_t base, std::uint64_t number, std::chrono::milliseconds at) {
     RoomMessage message;
     message.from_server = other.view();
     message.base = base;
-    message.seq = seq;
+    message.seq = number;
     message.from = "bob";
     message.data = "1";
     return encode_room_message(message, with_keys().keys, hall.view(), at);

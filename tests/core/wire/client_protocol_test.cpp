@@ -27,6 +27,12 @@ std::string written(Append append, Texts... texts) {
   return out;
 }
 
+std::string error_text(std::string_view id, std::string_view code, std::string_view message) {
+  std::string out;
+  append_error(out, id, code, message);
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("a send is read: to, data and id") {
@@ -200,8 +206,8 @@ TEST_CASE("answers have the form of the protocol") {
         R"({"op":"result","id":"c1","state":"dropped","reason":"too_big"})");
   CHECK(written(append_ok, "") == R"({"op":"ok"})");
   CHECK(written(append_ok, "p") == R"({"op":"ok","id":"p"})");
-  CHECK(written(append_error, "", "bad_request", "no") == R"({"op":"error","code":"bad_request","message":"no"})");
-  CHECK(written(append_error, "7", "bad_request", "say \"x\"") ==
+  CHECK(error_text("", "bad_request", "no") == R"({"op":"error","code":"bad_request","message":"no"})");
+  CHECK(error_text("7", "bad_request", "say \"x\"") ==
         R"({"op":"error","id":"7","code":"bad_request","message":"say \"x\""})");
 }
 
