@@ -3,7 +3,7 @@
 
 Three servers `a`, `b`, `c` and one Redis on loopback, everything at its defaults. 90 clients, 30 on each server, get four
 messages a second from senders on servers that stay; so every server knows every route when the fault comes. A client
-whose connection ends is back on another server after 20 to 300 ms; one whose server is silent gives it up after three
+whose connection ends is back on another server at once or after 20 to 300 ms; one whose server is silent gives it up after three
 seconds. After its welcome it is written to every 50 ms from each server, until a message of each has reached it.
 """
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Client:
             self.link = None
         else:
             return
-        asyncio.get_running_loop().call_later(self.run.rng.uniform(0.02, 0.3), self.come_back)
+        asyncio.get_running_loop().call_later(self.run.rng.choice((0.0, self.run.rng.uniform(0.02, 0.3))), self.come_back)
 
     def come_back(self) -> None:
         if self.link is None:  # no other attempt was welcomed meanwhile
