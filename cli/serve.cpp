@@ -257,7 +257,8 @@ Log::Options log_options(const ServeOptions& o, const net::ServerOptions& server
                   : o.log_level == "error"   ? LogLevel::error
                                              : LogLevel::info;
   options.server = server.id.str();
-  for (const BatchKey& key : server.keys.keys) options.secrets.push_back(key.secret);
+  // As they were given, not as they are bound to the store.
+  for (const BatchKey& key : server.keys.keys) options.secrets.push_back(key.secret.substr(0, key.secret.find('\0')));
   if (o.store != "memory") options.secrets.push_back(redis::Address::parse(o.store).value().password);
   return options;
 }

@@ -114,6 +114,8 @@ void Connection::take(std::span<char> bytes) {
     if (phase_ != Phase::open && phase_ != Phase::closing) return;  // nothing it says matters any more
     const auto event = parser_.next(bytes);
     bytes = bytes.subspan(event.consumed);
+    // A message has come to its end: what follows has the time of a message of its own.
+    if (event.kind == WsEvent::Kind::text || event.kind == WsEvent::Kind::binary) unfinished_since_ = gate_.shard().now();
     if (event.kind == WsEvent::Kind::need_more) break;
     on_event(event);
   }

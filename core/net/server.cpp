@@ -23,7 +23,7 @@ namespace wsr::net {
 namespace {
 
 constexpr auto drain_look_every = std::chrono::milliseconds{10};
-constexpr std::size_t descriptors_spare = 64;  // for the store, the listeners, the loops, files
+constexpr std::size_t descriptors_spare = 64;  // for the store, files, and the loops of a dozen shards
 constexpr std::size_t http_sockets = 32;       // beyond connections_max: probes and the HTTP API of a full server
 constexpr std::size_t per_address_default = 1'024;
 

@@ -73,6 +73,7 @@ void Shard::post_end_of_turn() {
 void Shard::on_end_of_turn() {
   if (inputs_ != inputs_posted_ && deferrals_ < deferrals_max) {
     ++deferrals_;
+    now_ = clock_now();  // the process may stand still in the middle of a turn
     return post_end_of_turn();
   }
   is_turn_posted_ = false;
@@ -186,7 +187,7 @@ void Shard::take_client_moved(const std::string& client) {
 void Shard::take_woken(std::uint64_t times) {
   post([this, times] {
     touch();
-    if (times_woken_ < times) hold();
+    if (times_woken_ < times) router_.hold();  // again, if an earlier hold is just ending
   });
 }
 

@@ -41,11 +41,11 @@ struct Options {
   Address address;
   std::string prefix = "wsr:";  // of every key and channel
   std::string ca_file;          // rediss: trust this CA besides the system's
-  std::chrono::milliseconds connect_within{2'000};
+  std::chrono::milliseconds connect_within{1'000};  // and for the answer to the handshake
   std::chrono::milliseconds reply_within{2'000};           // oldest unanswered command; then the connection is remade
   std::chrono::milliseconds subscriber_ping_every{1'000};  // idle watchdog of the subscriber
   std::chrono::milliseconds backoff_min{50};
-  std::chrono::milliseconds backoff_max{1'000};
+  std::chrono::milliseconds backoff_max{500};
   std::uint64_t owners_max = 0;       // 0: no bound; else a soft one, see directory.hpp
   std::uint64_t memberships_max = 0;  // the same, see rosters.hpp
   std::uint64_t random_seed = 0;      // jitter of the backoff; 0: from the machine's entropy

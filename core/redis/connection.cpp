@@ -275,12 +275,14 @@ void Connection::on_reply(OwnedReply raw) {
 void Connection::arm_deadline() {
   if (is_deadline_armed_ || pending_.empty()) return;
   is_deadline_armed_ = true;
-  deadline_.expires_at(pending_.front().since + options_.reply_within);
+  const auto within = state_ == State::ready ? options_.reply_within : options_.connect_within;
+  deadline_.expires_at(pending_.front().since + within);
   deadline_.async_wait([this, alive = std::weak_ptr<char>(alive_)](error_code error) {
     if (error || alive.expired()) return;
     is_deadline_armed_ = false;
     if (pending_.empty()) return;
-    if (pending_.front().since + options_.reply_within > SteadyClock::now()) return arm_deadline();
+    const auto allowed = state_ == State::ready ? options_.reply_within : options_.connect_within;
+    if (pending_.front().since + allowed > SteadyClock::now()) return arm_deadline();
     lose("no reply within " + std::to_string(options_.reply_within.count()) + " ms", Errc::timeout);
   });
 }

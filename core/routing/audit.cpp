@@ -16,14 +16,14 @@ std::optional<Time> Audit::next_deadline() const {
 }
 
 void Audit::on_opened() {
-  if (context_.limits().verify_every.count() == 0 || verify_at_ || verify_number_ != 0) return;
+  if (context_.limits().verify_every.count() == 0 || verify_at_ || !verifying_.empty()) return;
   verify_at_ = context_.now() + context_.limits().verify_every;
 }
 
 void Audit::on_time(bool is_busy) {
   if (verify_at_ && *verify_at_ <= context_.now()) {
     verify_at_.reset();
-    if (is_busy || context_.store == StoreState::down) {
+    if (is_busy || context_.store == StoreState::down || verifying_.size() >= verifying_max) {
       verify_at_ = context_.now() + settle_for;
     } else {
       verify();
@@ -56,8 +56,8 @@ void Audit::verify() {
   const bool is_round = verify_slot_ >= slots;
   if (is_round) verify_slot_ = 0;
   if (!expected.rows.empty()) {
-    verify_number_ = ++number_of_batch_;
-    context_.ports.directory.missing(Call{CallKind::audit, verify_number_ | verify_mark}.ticket(), expected);
+    verifying_.insert(++number_of_batch_);
+    context_.ports.directory.missing(Call{CallKind::audit, number_of_batch_ | verify_mark}.ticket(), expected);
   }
   if (!is_round) {
     verify_at_ = context_.now() + verify_pace;
@@ -82,10 +82,7 @@ void Audit::on_missing(const Held& missing) {
 
 void Audit::on_held(std::uint64_t number, const Held& held) {
   if ((number & verify_mark) != 0) {
-    if ((number & ~verify_mark) == verify_number_) {
-      verify_number_ = 0;
-      on_missing(held);
-    }
+    if (verifying_.erase(number & ~verify_mark) != 0) on_missing(held);
     return;
   }
   if (number != number_) return;

@@ -80,6 +80,7 @@ void Delivery::close(Session& session, CloseCode code, std::string_view reason) 
 void Delivery::end(Session& session, Session::Phase phase) {
   if (session.phase >= phase) return;
   if (session.outbox.is_held()) {
+    context_.stats.lost_at_close += session.outbox.messages();
     session.outbox.clear();  // never welcomed: it hears why it is closed, and nothing before that
     begin(session, {});
   }

@@ -6,6 +6,7 @@
 namespace wsr {
 
 void HeldInputs::hold(Time now) {
+  if (phase_ == Phase::held) return;
   phase_ = Phase::held;
   until_ = now + time_max;
 }

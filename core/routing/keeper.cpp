@@ -201,12 +201,17 @@ void Keeper::on_servers(const Servers& servers) {
   listed.reserve(servers.rows.size());
   leases.reserve(servers.rows.size());
   const Time now = clock_.now();
+  // Where servers take turns at reading, what is read must last until the next reading.
+  const std::uint64_t every = 1 + servers.rows.size() / registry_readers;
+  const auto rounds = static_cast<Duration::rep>(every + 1);
+  const Duration lasts = every == 1 ? Duration{} : Duration(options_.lease) * rounds / 3;
   for (const ServerRow& row : servers.rows) {
     if (row.server == options_.self) continue;
     listed.push_back(row.server);
     const bool is_expired = row.lease == ServerRow::Lease::expired;
     const bool is_unknown = row.lease_left == lease_unknown;
-    leases.emplace_back(row.server, is_expired ? now : now + (is_unknown ? options_.lease : row.lease_left));
+    const Duration left = is_unknown ? options_.lease : row.lease_left;
+    leases.emplace_back(row.server, is_expired ? now : now + std::max(left, lasts));
     const bool may_sweep = !is_guest && (!sweeps_from_ || *sweeps_from_ <= now);
     if (is_expired && may_sweep) dead_.insert(row.server);
     if (is_expired && !is_guest) events_.on_server_expired(row.server);

@@ -81,12 +81,15 @@ struct Router::State final : WordSink,
       if (code == CloseCode::replaced) ++context.stats.displaced;
       delivery.close(*session, code, reason);
     }
+    // One that was just being brought back into its rooms has displaced others and not told them: now, before it answers.
+    if (session != nullptr && rooms.is_restoring(conn)) release(*session);
     if (receipt == 0) return;
     takeovers.answer_kick(conn, from, receipt,
                           ownership.is_claim_out(conn) ? Takeovers::Claim::asked : Takeovers::Claim::answered);
   }
 
   void on_kick_done(std::uint64_t receipt) override { takeovers.on_kick_done(receipt); }
+  void on_unheard(const ServerId& server) override { takeovers.on_server_gone(server); }
 
   // ---- takeovers
   void send_kick(const Attachment& at, std::uint64_t receipt) override {
@@ -96,6 +99,7 @@ struct Router::State final : WordSink,
     if (to == context.options.self) return takeovers.on_kick_done(receipt);
     flow.tell(to, EntryKickDone{receipt});
   }
+  void prod(const ShardAddress& at) override { flow.prod(at); }
   [[nodiscard]] std::optional<Time> leased_until(const ServerId& server) const override {
     return flow.leased_until(server);
   }
@@ -381,8 +385,9 @@ Result<ConnId> Router::open(const ClientId& client, Framing framing, std::option
       // What has ended meanwhile is released already: a claim behind that would stand for nobody. And with a lease that
       // had been lost, all have been claimed.
       const bool is_due = waiting != nullptr && waiting->phase == Session::Phase::open;
-      if (is_due && waiting->claim == Session::Claim::asked) state_->ownership.claim(*waiting);
+      if (is_due && waiting->claim == Session::Claim::unclaimed) state_->ownership.claim(*waiting);
     };
+    session->claim = Session::Claim::unclaimed;
     if (state_->held.keep(0, claim_later) == HeldInputs::Kept::yes) return id;
     ++context.stats.closed;
     context.sessions.close(*session);
@@ -519,6 +524,14 @@ void Router::kick(const Attachment& at, CloseCode code, std::string_view reason)
 }
 
 void Router::on_answer(Ticket ticket, Answer&& answer) {
+  const bool is_of_message = std::holds_alternative<Owners>(answer) || std::holds_alternative<Taken>(answer);
+  if (is_of_message && state_->held.is_holding()) {  // what waits for it would be delivered
+    const auto later = std::make_shared<Answer>(std::move(answer));
+    if (state_->held.keep(0, [this, ticket, later] { on_answer(ticket, std::move(*later)); }) == HeldInputs::Kept::yes) {
+      return;
+    }
+    answer = std::move(*later);
+  }
   const Call call = Call::of(ticket);
   const bool is_room = call.kind == CallKind::room;
   auto& state = *state_;

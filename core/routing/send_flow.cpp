@@ -538,8 +538,12 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
     link->handed_over(serial);
   } else if (const auto batch = link->take_returned(serial)) {
     // At a later attempt its messages may have arrived: the peer's account tells. Orders to close have nobody to obey.
+    const ServerId server = link->peer().server;
     reroute(*link, *batch, Hop::counts);
+    sink_.on_unheard(server);
     end_drains();
+    link = links_.at(index);
+    if (link == nullptr) return;
   }
   if (link->has_queue()) links_.touch({index, *link});
   if (link->is_peer_absent) watch({index, *link});

@@ -48,6 +48,8 @@ public:
                        std::uint64_t receipt) = 0;
   /// The kick was carried out, or nobody listened.
   virtual void on_kick_done(std::uint64_t receipt) = 0;
+  /// What was published for this server has been heard by nobody.
+  virtual void on_unheard(const ServerId& server) = 0;
   /// An entry that is about rooms, from another shard.
   virtual void on_room_entry(const ShardAddress& from, const Entry& entry) = 0;
 };
@@ -62,6 +64,8 @@ public:
   void refuse(Word word, const std::optional<ReceiptWaiter>& waiter);
   /// `receipt`: comes back by on_kick_done(), never inline for a connection elsewhere; 0: no answer is wanted.
   void kick(const Attachment& at, CloseCode code, std::string_view reason, std::uint64_t receipt = 0);
+  /// Says something to another shard that changes nothing there.
+  void prod(const ShardAddress& to) { tell(to, EntryAccountWanted{}); }
   /// Any other entry for another shard, in order with what else goes there.
   void tell(const ShardAddress& to, const Entry& entry);
 

@@ -17,7 +17,8 @@ void Takeovers::begin(ConnId conn, const std::vector<Attachment>& displaced) {
     const std::uint64_t receipt = ++receipts_;
     to_kick.emplace_back(at, receipt);
     if (until <= now) continue;  // told all the same, and not waited for
-    kicks_.emplace(receipt, Kick{conn, at.server, until});
+    kicks_.emplace(receipt, Kick{conn, at.address(), until});
+    if (!prod_at_) prod_at_ = now + prod_every;
     deadlines_.emplace(until, receipt);
     ++takeover.waiting;
   }
@@ -44,7 +45,7 @@ void Takeovers::on_kick_done(std::uint64_t receipt) {
 void Takeovers::on_server_gone(const ServerId& server) {
   std::vector<std::uint64_t> over;
   for (const auto& [receipt, kick] : kicks_) {
-    if (kick.server == server) over.push_back(receipt);
+    if (kick.at.server == server) over.push_back(receipt);
   }
   std::sort(over.begin(), over.end());  // not in the order of a hash table
   for (const std::uint64_t receipt : over) on_kick_done(receipt);
@@ -65,7 +66,8 @@ void Takeovers::end_if_done(ConnId conn) {
 }
 
 std::optional<Time> Takeovers::next_deadline() const {
-  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
+  if (deadlines_.empty()) return std::nullopt;
+  return prod_at_ ? std::min(*prod_at_, deadlines_.begin()->first) : deadlines_.begin()->first;
 }
 
 void Takeovers::on_time() {
@@ -73,6 +75,14 @@ void Takeovers::on_time() {
     ++context_.stats.takeovers_unanswered;
     on_kick_done(deadlines_.begin()->second);
   }
+  if (!prod_at_ || *prod_at_ > context_.now()) return;
+  prod_at_.reset();
+  std::set<ShardAddress> waited_for;
+  for (const auto& [receipt, kick] : kicks_) waited_for.insert(kick.at);
+  for (const ShardAddress& at : waited_for) {
+    if (at.server != context_.options.self.server) events_.prod(at);
+  }
+  if (!kicks_.empty()) prod_at_ = context_.now() + prod_every;
 }
 
 }  // namespace wsr

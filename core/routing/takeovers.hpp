@@ -4,6 +4,10 @@
 //                                 │
 //                                 └─ not in time: its server has no lease any more, or nobody listens there
 //
+// A server that was just killed may still have counted as a listener when the kick was published. So while kicks wait,
+// their servers are prodded: an entry that nobody hears ends the wait. (A server that lives and is just making its
+// subscription anew is not waited for, either: it claims its clients again when that stands, and closes the replaced.)
+//
 // Whoever has read its `welcome` may tell the world "I am here now": from then on nothing is written to an older
 // connection, whichever server the sender is on. A replaced connection that is itself still waiting answers only when
 // its own wait is over, so that a chain of moves ends in order; for the same reason the row of a connection that closes
@@ -33,6 +37,8 @@ public:
   virtual void on_taken_over(ConnId conn) = 0;
   virtual void send_kick(const Attachment& at, std::uint64_t receipt) = 0;
   virtual void send_kick_done(const ShardAddress& to, std::uint64_t receipt) = 0;
+  /// Says anything to that shard, so that its absence is noticed.
+  virtual void prod(const ShardAddress& at) = 0;
   [[nodiscard]] virtual std::optional<Time> leased_until(const ServerId& server) const = 0;
 };
 
@@ -49,6 +55,7 @@ public:
   /// The claim of `conn` was answered and displaced nobody, or failed.
   void end_claim(ConnId conn) { end_if_done(conn); }
   void on_kick_done(std::uint64_t receipt);
+  /// The server is gone, or nobody listens for it.
   void on_server_gone(const ServerId& server);
   [[nodiscard]] bool is_waiting(ConnId conn) const;
 
@@ -58,9 +65,10 @@ public:
 private:
   static constexpr Duration unknown_server_max = std::chrono::seconds{1};  // half the time between two registry reads
   static constexpr Duration own_server_max = std::chrono::seconds{5};      // a shard of this process that hangs
+  static constexpr Duration prod_every = std::chrono::milliseconds{100};
   struct Kick {
     ConnId by;
-    ServerId server;
+    ShardAddress at;
     Time until{};
   };
   struct Takeover {
@@ -74,6 +82,7 @@ private:
   std::map<ConnId, Takeover> takeovers_;
   std::unordered_map<std::uint64_t, Kick> kicks_;  // by receipt
   std::set<std::pair<Time, std::uint64_t>> deadlines_;
+  std::optional<Time> prod_at_;
   std::uint64_t receipts_ = 0;
 };
 

@@ -1,4 +1,7 @@
 // How connections end, seen from the peer's side of the socket, byte for byte.
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -70,6 +73,13 @@ public:
   void send(std::string_view bytes) { asio::write(socket_, asio::buffer(bytes)); }
   void say(std::string_view json) { send(masked(text_frame, json)); }
   void say_no_more() { socket_.shutdown(tcp::socket::shutdown_send); }
+  /// Both at once: whoever reads the bytes finds the end behind them.
+  void send_and_end(std::string_view bytes) {
+    const int is_corked = 1;
+    REQUIRE(::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_CORK, &is_corked, sizeof is_corked) == 0);
+    send(bytes);
+    say_no_more();
+  }
   void end() { socket_.close(); }
 
   std::string head() {
@@ -220,8 +230,7 @@ TEST_CASE("an upgrade whose peer has shut down its side claims nothing") {
   (void)ada.next();
   for (int n = 0; n < 20; ++n) {
     Peer gone(server.port());
-    gone.send(Peer::upgrade("ada"));
-    gone.say_no_more();
+    gone.send_and_end(Peer::upgrade("ada"));
     CHECK_THAT(gone.head(), Contains(" 400 "));
   }
   ada.say(R"({"op":"send","id":"1","to":"ada","data":1})");

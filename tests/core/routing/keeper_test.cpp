@@ -456,7 +456,7 @@ TEST_CASE("a clock that has jumped is noticed at the next renewal, whatever was 
     const auto local = std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch());
     return world.keeper.store_time(world.time) - StoreTime{local + 1'000'000us};
   };
-  const Duration jump = GENERATE(120s, 30ms);
+  const Duration jump = GENERATE(Duration(120s), Duration(30ms));
   world.time += jump;  // while the renewal's answer counts from the time before
   world.keeper.on_time();
   if (!world.has("renew")) {

@@ -360,6 +360,22 @@ TEST_CASE("a welcome waits until those that the claim displaced have been silenc
   CHECK(texts[0].find("welcome") != std::string::npos);
 }
 
+TEST_CASE("a kick that a dying server still counted as heard is not waited for: the server is prodded") {
+  World world;
+  world.router.on_leases(Leases({{other, world.time + 6s}}));
+  const auto conn = *world.router.open(ada, Framing::websocket);
+  world.router.on_answer(world.claims.back().first, Claimed{Errc::ok, Epoch{9}, {{other, 3, ConnId{77}}}, {}});
+  world.router.end_turn();
+  world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, 1});
+  CHECK(world.read(conn).empty());
+  world.pass(100ms);
+  REQUIRE(world.publishes.size() == 2);
+  world.router.on_answer(world.publishes[1].ticket, Published{Errc::ok, 0});
+  CHECK(world.read(conn).size() == 1);
+  world.pass(10s);
+  CHECK(world.publishes.size() == 2);
+}
+
 TEST_CASE("a server that is not in the registry is waited for a second, one whose lease is over not at all") {
   World world;
   const auto connect = [&](const ServerId& from) {
