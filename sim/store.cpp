@@ -222,6 +222,15 @@ bool StoreModel::would_refuse(const StoreRequest& request) const {
 
 bool StoreModel::is_refused(SessionIndex index, const StoreCall& call) {
   Session& session = sessions_[index];
+  // As core/redis: while writes are refused, and a moment after it, the store cannot know who is where.
+  const bool is_in_doubt = (refuses_ && *refuses_ != Step::Code::oom) || kernel_.now() < doubt_until_;
+  if (std::holds_alternative<LookupCall>(call.request) && is_in_doubt) {
+    metrics_.count(Metric::store_refused);
+    Owners refused;
+    refused.result = Errc::unavailable;
+    answer(index, AnswerParcel{call.ticket, std::move(refused), {}});
+    return true;
+  }
   if (std::holds_alternative<SubscribeCall>(call.request) && refuses_subscriptions_.contains(session.server)) {
     metrics_.count(Metric::store_refused);
     answer(index, AnswerParcel{call.ticket, Subscribed{Errc::unavailable}, {}});
@@ -496,6 +505,11 @@ void StoreModel::lose_replies(std::uint32_t server, bool is_on) {
   }
 }
 
+void StoreModel::refuse(std::optional<Step::Code> code) {
+  if (refuses_ && *refuses_ != Step::Code::oom && !code) doubt_until_ = kernel_.now() + 2 * second;
+  refuses_ = code;
+}
+
 void StoreModel::refuse_subscriptions(std::uint32_t server, bool is_on) {
   if (is_on) {
     refuses_subscriptions_.insert(server);
@@ -518,7 +532,7 @@ void StoreModel::heal() {
   if (!stalled_.empty()) kernel_.push(kernel_.now(), EventKind::store_act, 0, resume);
   loses_replies_.clear();
   refuses_subscriptions_.clear();
-  refuses_.reset();
+  refuse(std::nullopt);
   std::fill(lags_.begin(), lags_.end(), 0);
   for (SessionIndex i = 0; i < sessions_.size(); ++i) {
     if (sessions_[i].outlives) bury(i);

@@ -86,7 +86,7 @@ public:
   void forget_subscriptions(std::uint32_t server);
   /// The host of this session is gone, and no packet says so: its subscriptions count for `time` more.
   void outlive(SessionIndex session, Nanos time);
-  void refuse(std::optional<Step::Code> code) { refuses_ = code; }
+  void refuse(std::optional<Step::Code> code);
   void refuse_subscriptions(std::uint32_t server, bool is_on);
   /// What is sent to that server's subscriber comes so much later; 0: no more.
   void lag(std::uint32_t server, Nanos by) { lags_[server] = by; }
@@ -177,6 +177,7 @@ private:
   std::set<std::uint32_t> loses_replies_;          // servers
   std::set<std::uint32_t> refuses_subscriptions_;  // of servers
   std::optional<Step::Code> refuses_;
+  Nanos doubt_until_ = 0;    // leases ran out while writes were refused
   std::vector<Nanos> lags_;  // by server
   struct Logged {
     SessionIndex session;

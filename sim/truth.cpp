@@ -12,6 +12,8 @@
 namespace wsr::sim {
 namespace {
 
+constexpr Nanos takeover_excused_for = 5 * second;  // after a subscriber's connection was made anew: all claims again
+
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
 constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
 constexpr Nanos due_within = 5 * second;      // an answer, a message: of a connection that ended later, in peace
@@ -313,7 +315,11 @@ void Truth::on_write(const Conn& conn, std::string_view bytes) {
     bytes.remove_prefix(head.size());
     const Deed* done = deed(number);
     if (done == nullptr || done->client == nobody) continue;
-    if (takeover_.is_older(conn) && reach_.can_be_told(conn.server)) {
+    // One that is just making its subscription anew is not waited for; it claims its clients again when that stands.
+    const VirtualServer* at_server = parts_.server(conn.server);
+    const bool was_deaf =
+        at_server != nullptr && at_server->last_bus_loss() + takeover_excused_for >= parts_.kernel.now();
+    if (takeover_.is_older(conn) && reach_.can_be_told(conn.server) && !was_deaf) {
       if (const auto what = takeover_.judge(conn, *done, number)) find("takeover", conn.client, *what);
     }
     if (done->kind != Deed::Kind::send || done->to != conn.client || !has_one_device_) continue;

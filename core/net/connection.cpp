@@ -101,7 +101,7 @@ void Connection::on_peer_end() {
     const bool is_something_due = has_answers_due() || (box != nullptr && !box->is_empty());
     if (!is_something_due) return drop();
     // A half-close cannot be told from a close: it gets its answers, and nothing else.
-    end_session(has_answers_due() ? Router::Answers::due : Router::Answers::none);
+    end_session(has_answers_due() ? Router::Answers::due_after_moves : Router::Answers::none);
     phase_ = Phase::answering;
     begin_goodbye();
   }
@@ -115,7 +115,8 @@ void Connection::take(std::span<char> bytes) {
     const auto event = parser_.next(bytes);
     bytes = bytes.subspan(event.consumed);
     // A message has come to its end: what follows has the time of a message of its own.
-    if (event.kind == WsEvent::Kind::text || event.kind == WsEvent::Kind::binary) unfinished_since_ = gate_.shard().now();
+    if (event.kind == WsEvent::Kind::text || event.kind == WsEvent::Kind::binary)
+      unfinished_since_ = gate_.shard().now();
     if (event.kind == WsEvent::Kind::need_more) break;
     on_event(event);
   }

@@ -143,6 +143,10 @@ HttpReader::Step HttpReader::read_head(std::string_view bytes) {
       head_.reserve(std::max(grown, std::min(bounds_.head_bytes_max, 2 * head_.capacity())));
     head_ += part;
     used = stop;
+    // Another protocol (TLS, say) hears so at once, and not when its time is over.
+    const char first = head_.front();
+    if (!is_token_char(first) && first != '\r' && first != '\n')
+      return fail("the request does not begin with a method");
     if (end == std::string_view::npos) break;
     const auto line = std::string_view(head_).substr(line_begin_);
     if (line.size() < 2 || line[line.size() - 2] != '\r') return fail("a line of the head ends without CR LF");

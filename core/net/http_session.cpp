@@ -312,7 +312,8 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
   response.status = refusal.status;
   if (refusal.status == 405) response.allow = "GET";
   if (refusal.status == 503) response.retry_after = retry_after;
-  if (refusal.retry_after.count() > 0) response.retry_after = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after);
+  if (refusal.retry_after.count() > 0)
+    response.retry_after = std::chrono::ceil<std::chrono::seconds>(refusal.retry_after);
   response.body = error_json(refusal.code, refusal.message, refusal.retry_after);
   answer(std::move(response), persistence);
 }

@@ -88,7 +88,7 @@ private:
   std::string pending_;   // read, and behind the request
   std::string head_out_;  // being written, as is handshake_
   std::string body_out_;
-  std::string handshake_;  // the 101
+  std::string handshake_;             // the 101
   std::optional<SteadyTimer> brake_;  // of a connection whose name is fought over
   std::size_t charged_ = 0;
   std::uint16_t own_port_ = 0;  // that the connection came to

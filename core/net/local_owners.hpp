@@ -22,7 +22,8 @@ class LocalOwners {
 public:
   /// A claim is on its way to the store.
   void on_claim(Ticket ticket, const ClaimRequest& request);
-  /// The store's answer to it: a superseded attachment is forgotten, a granted one gets its epoch. Whose it is, if granted.
+  /// The store's answer to it: a superseded attachment is forgotten, a granted one gets its epoch. Whose it is, if
+  /// granted.
   std::optional<std::string> on_claimed(Ticket ticket, const Claimed& claimed);
   /// This attachment gets no more messages: released, or being closed.
   void forget(ShardIndex shard, ConnId conn);

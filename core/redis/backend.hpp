@@ -39,9 +39,9 @@ struct Address {
 
 struct Options {
   Address address;
-  std::string prefix = "wsr:";  // of every key and channel
-  std::string ca_file;          // rediss: trust this CA besides the system's
-  std::chrono::milliseconds connect_within{1'000};  // and for the answer to the handshake
+  std::string prefix = "wsr:";                             // of every key and channel
+  std::string ca_file;                                     // rediss: trust this CA besides the system's
+  std::chrono::milliseconds connect_within{1'000};         // and for the answer to the handshake
   std::chrono::milliseconds reply_within{2'000};           // oldest unanswered command; then the connection is remade
   std::chrono::milliseconds subscriber_ping_every{1'000};  // idle watchdog of the subscriber
   std::chrono::milliseconds backoff_min{50};

@@ -458,7 +458,10 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
                    {text_of(std::int64_t{lease.count()}), info_text(info, lease)},
                    [this, server, renewed, asked_at, lease](const Reply& reply) {
                      renewed->result = reply.result();
-                     if (renewed->result != Errc::ok) return view_.doubt();
+                     if (renewed->result != Errc::ok) {
+                       if (view_.self == server) view_.doubt();  // before its first lease nobody has lost anything
+                       return;
+                     }
                      if (reply[0].text() != "ok") {
                        renewed->result = Errc::conflict;
                        view_.doubt();

@@ -14,8 +14,8 @@ namespace wsr {
 
 class HeldInputs {
 public:
-  static constexpr std::size_t bytes_max = 64 * 1024 * 1024;  // a second of a busy inbox
-  static constexpr std::size_t overhead = 128;                // of one input
+  static constexpr std::size_t bytes_max = 64 * 1024 * 1024;      // a second of a busy inbox
+  static constexpr std::size_t overhead = 128;                    // of one input
   static constexpr Duration time_max = std::chrono::seconds{10};  // a store that answers no claim has timed out by then
 
   [[nodiscard]] bool is_holding() const { return phase_ != Phase::open; }

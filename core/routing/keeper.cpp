@@ -154,8 +154,8 @@ void Keeper::note_offset(Time sent, StoreTime store_now) {
   const Time middle = sent + round_trip / 2;
   const auto local_us = std::chrono::duration_cast<std::chrono::microseconds>(middle.time_since_epoch()).count();
   const OffsetSample measured{store_now.time_since_epoch().count() - local_us, round_trip, true};
-  // Both may be wrong by half their round trips. Farther apart, one of the clocks has jumped (a VM that was suspended, a
-  // store on another host): what was measured before says nothing any more.
+  // Both may be wrong by half their round trips. Farther apart, one of the clocks has jumped (a VM that was suspended,
+  // a store on another host): what was measured before says nothing any more.
   const bool has_jumped = std::any_of(offsets_.begin(), offsets_.end(), [&](const OffsetSample& sample) {
     const auto error = std::chrono::duration_cast<std::chrono::microseconds>(sample.round_trip + round_trip) / 2;
     return sample.is_set && std::abs(sample.offset_us - measured.offset_us) > error.count() + jump_us_min;

@@ -22,7 +22,8 @@ public:
 
   Leases() = default;
   /// `entries`: each server once, sorted by name; a lease that has run out ends at the moment of the reading.
-  explicit Leases(std::vector<Entry> entries) : entries_(std::make_shared<const std::vector<Entry>>(std::move(entries))) {}
+  explicit Leases(std::vector<Entry> entries)
+      : entries_(std::make_shared<const std::vector<Entry>>(std::move(entries))) {}
 
   /// When the lease of a server ends; nullopt: it was not in the registry.
   [[nodiscard]] std::optional<Time> until(const ServerId& server) const {

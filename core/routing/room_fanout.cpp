@@ -138,9 +138,8 @@ RoomPushed RoomFanout::sum_of(const Pushed& pushed) {
 }
 
 bool RoomFanout::Pushed::is_answered_by(const ServerId& server) const {
-  return std::any_of(answering.begin(), answering.end(), [&server](const Answering& each) {
-    return each.server == server && each.parts_left == 0;
-  });
+  return std::any_of(answering.begin(), answering.end(),
+                     [&server](const Answering& each) { return each.server == server && each.parts_left == 0; });
 }
 
 void RoomFanout::on_info(std::uint64_t number, const RoomInfo& info) {
@@ -167,9 +166,10 @@ void RoomFanout::on_server_gone(const ServerId& server) {
 void RoomFanout::end_if_complete(std::uint64_t number) {
   const Pushed& pushed = pushes_.at(number);
   if (!pushed.is_published) return;
-  const bool is_complete = pushed.complete >= pushed.receivers ||
-                           (pushed.expected && std::all_of(pushed.expected->begin(), pushed.expected->end(),
-                                                           [&](const auto& each) { return pushed.is_answered_by(each); }));
+  const bool is_complete =
+      pushed.complete >= pushed.receivers ||
+      (pushed.expected && std::all_of(pushed.expected->begin(), pushed.expected->end(),
+                                      [&](const auto& each) { return pushed.is_answered_by(each); }));
   if (is_complete) finish(number, sum_of(pushed));
 }
 

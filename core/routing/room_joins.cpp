@@ -95,8 +95,8 @@ void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {
   LocalRoom* room = channels_.rooms().find(flow.room.view());
   RoomMember* member = session == nullptr || room == nullptr ? nullptr : room->find(session->id);
   if (member == nullptr) {
-    // Gone meanwhile: the roster must follow. At once only if its grace does not run: it may have taken the place of the
-    // attachment that kept the client's stay.
+    // Gone meanwhile: the roster must follow. At once only if its grace does not run: it may have taken the place of
+    // the attachment that kept the client's stay.
     (void)take_back(flow.room, flow.client, attachment(flow.conn));
     // The client has joined all the same, with its other devices.
     if (flow.who.kind != Requester::Kind::nobody && context_.options.policy == SessionPolicy::multi) {

@@ -83,7 +83,7 @@ private:
   }
 
   const Limits& limits_;
-  std::list<Route> routes_;                                                                  // most recently used first
+  std::list<Route> routes_;  // most recently used first
   boost::unordered_flat_map<std::string_view, std::list<Route>::iterator, KeyedHash> index_;  // by Route::client
   std::set<std::string> busy_;
 };

@@ -81,7 +81,8 @@ struct Router::State final : WordSink,
       if (code == CloseCode::replaced) ++context.stats.displaced;
       delivery.close(*session, code, reason);
     }
-    // One that was just being brought back into its rooms has displaced others and not told them: now, before it answers.
+    // One that was just being brought back into its rooms has displaced others and not told them: now, before it
+    // answers.
     if (session != nullptr && rooms.is_restoring(conn)) release(*session);
     if (receipt == 0) return;
     takeovers.answer_kick(conn, from, receipt,
@@ -430,11 +431,11 @@ void Router::closed(ConnId conn) {
 void Router::ending(ConnId conn, Answers answers) {
   Session* session = state_->context.sessions.find(conn);
   if (session == nullptr) return;
-  if (answers == Answers::due && session->moves_due != 0) {
+  if (answers == Answers::due_after_moves && session->moves_due != 0) {
     session->is_end_due = true;  // a join ends in what was asked for, and only a session has a place in a room
     return;
   }
-  state_->delivery.end(*session, answers == Answers::due ? Session::Phase::answering : Session::Phase::closing);
+  state_->delivery.end(*session, answers == Answers::none ? Session::Phase::closing : Session::Phase::answering);
 }
 
 void Router::drop_queue(ConnId conn) {
@@ -527,7 +528,8 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
   const bool is_of_message = std::holds_alternative<Owners>(answer) || std::holds_alternative<Taken>(answer);
   if (is_of_message && state_->held.is_holding()) {  // what waits for it would be delivered
     const auto later = std::make_shared<Answer>(std::move(answer));
-    if (state_->held.keep(0, [this, ticket, later] { on_answer(ticket, std::move(*later)); }) == HeldInputs::Kept::yes) {
+    if (state_->held.keep(0, [this, ticket, later] { on_answer(ticket, std::move(*later)); }) ==
+        HeldInputs::Kept::yes) {
       return;
     }
     answer = std::move(*later);

@@ -104,7 +104,8 @@ public:
   /// Its end is decided: the peer has said goodbye or broken a rule, or this server stops. It gets nothing more, or
   /// with Answers::due only what its commands wait for; its row and its rooms are given back at the end of this turn,
   /// while the connection may take long to close. What the Router itself closes has come to this, too.
-  enum class Answers : std::uint8_t { due, none };
+  /// With Answers::due_after_moves it is first a session until its joins and leaves are carried out.
+  enum class Answers : std::uint8_t { due, due_after_moves, none };
   void ending(ConnId conn, Answers answers = Answers::none);
   /// What waits for the connection is given up, except a frame that is half written: for a close that must not wait.
   void drop_queue(ConnId conn);

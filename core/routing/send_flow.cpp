@@ -57,8 +57,8 @@ std::uint64_t SendFlow::store_ms() const { return millis(context_.ports.clock.st
 void SendFlow::submit(EntryMessage message, std::optional<ReceiptWaiter> waiter) {
   ++context_.stats.sent;
   message.deadline =
-      store_ms() + static_cast<std::uint64_t>(
-                       std::chrono::ceil<std::chrono::milliseconds>(context_.limits().send_deadline).count());
+      store_ms() +
+      static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(context_.limits().send_deadline).count());
   if (waiter) {
     message.receipt = receipts_.add(*waiter, context_.now());
     if (message.receipt == 0) {
@@ -80,7 +80,8 @@ void SendFlow::route(const EntryMessage& message) {
     }
   }
   if (route != nullptr && !route->targets.empty() && context_.now() < route->stale_at &&
-      std::all_of(route->targets.begin(), route->targets.end(), [this](const auto& each) { return is_trusted(each); })) {
+      std::all_of(route->targets.begin(), route->targets.end(),
+                  [this](const auto& each) { return is_trusted(each); })) {
     ++context_.stats.cache_hits;
     return dispatch(*route, message);
   }
@@ -324,8 +325,7 @@ bool SendFlow::is_dead(const Link& link) const {
 bool SendFlow::is_trusted(const RouteTarget& target) {
   if (target.address.server == context_.options.self.server) return true;
   const Link* link = links_.at(target.link);
-  return link != nullptr && link->peer() == target.address && !link->is_suspect &&
-         link->leased_until > context_.now();
+  return link != nullptr && link->peer() == target.address && !link->is_suspect && link->leased_until > context_.now();
 }
 
 LinkTable::Entry SendFlow::link_to(const RouteTarget& target) {
@@ -707,7 +707,8 @@ void SendFlow::watch_links(Time now) {
     while (auto batch = link->take_expired(now - context_.limits().send_deadline)) expire(*link, *batch);
     if (link->has_queue()) links_.touch({index, *link});
     const auto oldest = link->oldest_unsettled();
-    if (oldest && *oldest + context_.limits().silent_after <= now && link->last_heard < *oldest) link->is_suspect = true;
+    if (oldest && *oldest + context_.limits().silent_after <= now && link->last_heard < *oldest)
+      link->is_suspect = true;
     if (oldest && *oldest + 2 * context_.limits().account_every <= now) {
       // Asked once and not answered within a second: the question or the answer was lost.
       if (link->account_asked && *link->account_asked + context_.limits().account_every <= now) {

@@ -13,8 +13,9 @@
 // its own wait is over, so that a chain of moves ends in order; for the same reason the row of a connection that closes
 // while it waits is released only then.
 //
-// Thread-safety: none; part of one Router. Bounds: one entry for each connection that has replaced one; a wait ends with
-// the lease of the replaced connection's server, at the latest after `unknown_server_max` if nothing is known of that.
+// Thread-safety: none; part of one Router. Bounds: one entry for each connection that has replaced one; a wait ends
+// with the lease of the replaced connection's server, at the latest after `unknown_server_max` if nothing is known of
+// that.
 #pragma once
 
 #include <chrono>
@@ -46,7 +47,8 @@ class Takeovers {
 public:
   Takeovers(RouterContext& context, TakeoverEvents& events) : context_(context), events_(events) {}
 
-  /// The claim of `conn` stands and has displaced these. on_taken_over() follows, at once if nobody is to be waited for.
+  /// The claim of `conn` stands and has displaced these. on_taken_over() follows, at once if nobody is to be waited
+  /// for.
   void begin(ConnId conn, const std::vector<Attachment>& displaced);
   /// A kick for `conn` was carried out; `from` hears so once nothing that `conn` replaced can be written to.
   /// `is_claiming`: the claim of `conn` has not been answered, so nobody knows yet whom it replaced.
@@ -72,7 +74,7 @@ private:
     Time until{};
   };
   struct Takeover {
-    std::size_t waiting = 0;                                  // kicks without an answer
+    std::size_t waiting = 0;                                   // kicks without an answer
     std::vector<std::pair<ShardAddress, std::uint64_t>> owed;  // answers to kicks of this connection
   };
   void end_if_done(ConnId conn);

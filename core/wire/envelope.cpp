@@ -46,8 +46,7 @@ Overload(Fs...) -> Overload<Fs...>;  // clang does not deduce it for aggregates 
 void put_message(std::string& out, Kind kind, const EntryMessage& message) {
   put_byte(out, static_cast<std::uint8_t>(kind));
   put_byte(out, static_cast<std::uint8_t>((message.is_copy ? 1 : 0) | (message.is_fresh ? 2 : 0) |
-                                          (message.copies.empty() ? 0 : 4) |
-                                          (message.deadline == 0 ? 0 : 8)));
+                                          (message.copies.empty() ? 0 : 4) | (message.deadline == 0 ? 0 : 8)));
   put_byte(out, message.hops);
   put_number(out, message.receipt);
   put_text(out, message.from);

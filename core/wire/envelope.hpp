@@ -30,7 +30,7 @@
 
 namespace wsr {
 
-inline constexpr std::uint8_t batch_version = 2;            // of the format; a server refuses every other one
+inline constexpr std::uint8_t batch_version = 2;           // of the format; a server refuses every other one
 inline constexpr std::size_t batch_entries_max = 64;       // one flush of a busy link
 inline constexpr std::size_t batch_bytes_max = 64 * 1024;  // closes a batch once reached
 inline constexpr std::size_t batch_bytes_limit =

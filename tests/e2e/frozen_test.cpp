@@ -1,5 +1,6 @@
 // A server that stands still (SIGSTOP, as a paused VM or a host without power): its sockets stay open, and nobody says
-// goodbye. Who wrote to its clients before reaches them where they are, and what it finds when it wakes up harms nobody.
+// goodbye. Who wrote to its clients before reaches them where they are, and what it finds when it wakes up harms
+// nobody.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -62,7 +63,8 @@ TEST_CASE("who wrote to a client of a server that stands still hears offline, an
   CHECK(moved.message().data == "\"here\"");
 }
 
-TEST_CASE("a client that leaves a server which stands still is welcomed when the lease of that is over, and reached then") {
+TEST_CASE(
+    "a client that leaves a server which stands still is welcomed when the lease of that is over, and reached then") {
   Fabric fabric;
   WsClient alice(fabric.near.port(), "alice");
   WsClient bob(fabric.still.port(), "bob");
@@ -111,7 +113,8 @@ TEST_CASE("a server that stood still for less than its lease goes on where it wa
   CHECK(fabric.still.stats().at("keeper").at("leases_lost").get<std::uint64_t>() == lost);
 }
 
-TEST_CASE("nothing that is sent after a client's welcome is read by its older connection, wherever sender and client are") {
+TEST_CASE(
+    "nothing that is sent after a client's welcome is read by its older connection, wherever sender and client are") {
   Fabric fabric;
   WsClient alice(fabric.near.port(), "alice");
   const std::vector<WsrServer*> servers{&fabric.near, &fabric.still, &fabric.other, &fabric.other, &fabric.near};

@@ -370,7 +370,8 @@ TEST_CASE("a push above the room's rate is refused with the time to wait, by HTT
 
   RawSocket raw(server.port());
   raw.send(
-      "POST /api/rooms/lobby/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+      "POST /api/rooms/lobby/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+      "10\r\n\r\n"
       "{\"data\":1}");
   const auto head = raw.head();
   CHECK(head.starts_with("HTTP/1.1 429"));

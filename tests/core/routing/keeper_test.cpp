@@ -133,7 +133,8 @@ ServerRow row(const ServerId& server, ServerRow::Lease lease) { return ServerRow
 
 }  // namespace
 
-TEST_CASE("a process that stood still until its lease was over renews it before anything else, and says when it is done") {
+TEST_CASE(
+    "a process that stood still until its lease was over renews it before anything else, and says when it is done") {
   World world;
   world.start();
   CHECK(world.keeper.beat() == Keeper::Pulse::steady);
@@ -206,8 +207,8 @@ TEST_CASE("each reading of the registry tells until when the others live") {
   world.keeper.on_time();
   world.renewed(Renewed::Before::held);
   const ServerId dead = ServerId::trusted("dead~1");
-  world.listed({ServerRow{other, {}, {}, ServerRow::Lease::held, 4'000ms},
-                ServerRow{dead, {}, {}, ServerRow::Lease::expired}});
+  world.listed(
+      {ServerRow{other, {}, {}, ServerRow::Lease::held, 4'000ms}, ServerRow{dead, {}, {}, ServerRow::Lease::expired}});
   CHECK(world.leases.until(other) == world.time + 4s);
   CHECK(world.leases.until(dead) == world.time);
   CHECK_FALSE(world.leases.until(me));
@@ -463,11 +464,11 @@ TEST_CASE("a clock that has jumped is noticed at the next renewal, whatever was 
     world.time += 2s;
     world.keeper.on_time();
   }
-  world.keeper.on_answer(world.take("renew"),
-                         Renewed{Errc::ok, Renewed::Before::held,
-                                 StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(
-                                               (world.time - jump).time_since_epoch()) +
-                                           1'000'000us}});
+  world.keeper.on_answer(
+      world.take("renew"),
+      Renewed{Errc::ok, Renewed::Before::held,
+              StoreTime{std::chrono::duration_cast<std::chrono::microseconds>((world.time - jump).time_since_epoch()) +
+                        1'000'000us}});
   CHECK(error() == -std::chrono::duration_cast<std::chrono::microseconds>(jump));
 }
 

@@ -152,9 +152,7 @@ TEST_CASE("when no more receipts can be awaited a message that wants one is refu
 TEST_CASE("a route ends with the lease of its server: the store is asked, and says offline") {
   World world;
   const auto send = [&](std::uint64_t ticket) { world.router.send(Ticket{ticket}, ada, bob, "1", Wait::for_word); };
-  const auto leases = [&](Duration left) {
-    world.router.on_leases(Leases({{other, world.time + left}}));
-  };
+  const auto leases = [&](Duration left) { world.router.on_leases(Leases({{other, world.time + left}})); };
   send(1);
   world.found(other);
   leases(6s);
@@ -625,7 +623,8 @@ TEST_CASE("connections are looked for in the store all the time, and what is mis
 
   world.pass(5s);
   REQUIRE(world.verified.size() == 2);
-  world.router.on_answer(world.verified[0].first, Held{.result = Errc::unavailable, .rows = {}, .places = {}});  // says nothing
+  world.router.on_answer(world.verified[0].first,
+                         Held{.result = Errc::unavailable, .rows = {}, .places = {}});  // says nothing
   CHECK(world.joins.empty());
   world.verified.clear();
   world.pass(5s);
@@ -672,14 +671,14 @@ TEST_CASE("a connection whose claim was refused is released when it closes, and 
   CHECK(world.router.stats().releases == 1);
 }
 
-TEST_CASE("who has said goodbye gets its answers and nothing else: a join first ends in what was asked for") {
+TEST_CASE("who has shut its side down gets its answers and nothing else: a join first ends in what was asked for") {
   World world;
   const RoomName hall = RoomName::trusted("hall");
   const ConnId a = world.connect(ada);
   (void)world.read(a);
   world.router.text(a, R"({"op":"send","to":"bob","data":1,"id":"s"})");
   SECTION("with a message under way it is no session any more") {
-    world.router.ending(a, Router::Answers::due);
+    world.router.ending(a, Router::Answers::due_after_moves);
     world.router.end_turn();
     CHECK(world.releases.size() == 1);
     world.hear({EntryMessage{7, 0, false, "", "ada", "1"}});
@@ -687,7 +686,7 @@ TEST_CASE("who has said goodbye gets its answers and nothing else: a join first 
   }
   SECTION("with a join under way it is one until that is answered") {
     world.router.text(a, R"({"op":"join","room":"hall","id":"j"})");
-    world.router.ending(a, Router::Answers::due);
+    world.router.ending(a, Router::Answers::due_after_moves);
     world.router.end_turn();
     CHECK(world.releases.empty());
     world.router.on_answer(world.subscribes.back(), Subscribed{});
