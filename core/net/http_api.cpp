@@ -262,7 +262,7 @@ void send(Services& services, const HttpRequest& request, Reply reply) {
 
 // ---------------------------------------------------------------- the other routes
 
-void broadcast(Services& services, const HttpRequest& request, Reply reply) {
+void broadcast(Services& services, const HttpRequest& request, const Reply& reply) {
   auto body = read_body(request, {"channel", "data"});
   if (body.error) return reply(std::move(*body.error));
   const auto channel_bytes = body.find("channel");
@@ -291,7 +291,7 @@ void owners(Services& services, http::Turnstile& listings, const Target& target,
       reply);
 }
 
-void owner(Services& services, const ClientId& client, Reply reply) {
+void owner(Services& services, const ClientId& client, const Reply& reply) {
   services.lookup(client, answering<Owners>(reply, [client](const Owners& owners) {
                     if (owners.result != Errc::ok) return store_refusal(owners.result);
                     if (owners.rows.empty()) return offline(client);
@@ -299,7 +299,7 @@ void owner(Services& services, const ClientId& client, Reply reply) {
                   }));
 }
 
-void kick(Services& services, const ClientId& client, Reply reply) {
+void kick(Services& services, const ClientId& client, const Reply& reply) {
   services.lookup(client, answering<Owners>(reply, [&services, client](const Owners& owners) {
                     if (owners.result != Errc::ok) return store_refusal(owners.result);
                     if (owners.rows.empty()) return offline(client);
@@ -310,7 +310,7 @@ void kick(Services& services, const ClientId& client, Reply reply) {
                   }));
 }
 
-void counts(Services& services, Reply reply) {
+void counts(Services& services, const Reply& reply) {
   services.counts(answering<OwnerCounts>(reply, [](const OwnerCounts& counts) {
     if (counts.result != Errc::ok) return store_refusal(counts.result);
     Json by_server = Json::object();
@@ -323,7 +323,7 @@ void counts(Services& services, Reply reply) {
   }));
 }
 
-void servers(Services& services, Reply reply) {
+void servers(Services& services, const Reply& reply) {
   services.servers(answering<Servers>(reply, [](const Servers& servers) {
     if (servers.result != Errc::ok) return store_refusal(servers.result);
     Json list = Json::array();
@@ -332,7 +332,7 @@ void servers(Services& services, Reply reply) {
   }));
 }
 
-void stats(Services& services, Reply reply) {
+void stats(Services& services, const Reply& reply) {
   services.stats(answering<ServerStats>(
       reply, [self = services.self()](const ServerStats& figures) { return answer(stats_json(self, figures)); }));
 }

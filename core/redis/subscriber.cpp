@@ -224,7 +224,7 @@ void Subscriber::on_error(const Reply& reply) {
   for (Expected& each : names) refuse(std::move(each), reply);
 }
 
-void Subscriber::refuse(Expected expected, const Reply& reply) {
+void Subscriber::refuse(const Expected& expected, const Reply& reply) {
   if (expected.kind == Kind::subscribe && wanted_.contains(expected.name)) {
     if (refused_.empty()) retry_wait_ = retry_min;
     refused_.insert(expected.name);

@@ -81,7 +81,7 @@ private:
   void say(std::vector<Expected> names);
   void on_confirmed();
   void on_error(const Reply& reply);
-  void refuse(Expected expected, const Reply& reply);
+  void refuse(const Expected& expected, const Reply& reply);
   void end_attempt(const Expected& expected);
   void arm_retry();
   void retry();
