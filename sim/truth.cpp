@@ -12,7 +12,7 @@
 namespace wsr::sim {
 namespace {
 
-constexpr Nanos takeover_excused_for = 5 * second;  // after a subscriber's connection was made anew: all claims again
+constexpr Nanos takeover_excused_for = 20 * second;  // after a subscriber's connection was made anew: all claims again
 
 constexpr std::size_t pairs_max = 4'000'000;  // sender and receiver pairs whose order is watched
 constexpr Nanos told_within = 5 * second;     // until a reader that reads hears what it missed
