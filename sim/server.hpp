@@ -80,6 +80,9 @@ public:
   [[nodiscard]] StoreSession& session() { return session_; }
   /// When messages of the bus may last have been missed.
   [[nodiscard]] Nanos last_bus_loss() const { return std::max(last_bus_loss_, session_.subscriber_changed_at()); }
+  /// When it last lost its subscription, or made it again: until all its clients are claimed again, others do not wait
+  /// for it when they take over.
+  [[nodiscard]] std::optional<Nanos> subscriber_remade_at() const { return session_.subscriber_remade_at(); }
   void note_bus_loss() { last_bus_loss_ = parts_.kernel.now(); }
 
 protected:

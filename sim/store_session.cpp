@@ -180,6 +180,7 @@ void StoreSession::on_timer(const Event& event) {
       subscriber_.is_up = false;
       ++subscriber_.generation;
       subscriber_changed_at_ = kernel_.now();
+      subscriber_remade_at_ = kernel_.now();  // or is being made
       return retry(subscriber_, Timer::retry_subscriber);
     case Timer::retry_subscriber: {
       if (subscriber_.is_up || generation != subscriber_.generation) return;
@@ -188,6 +189,7 @@ void StoreSession::on_timer(const Event& event) {
       subscriber_.is_up = true;
       ++subscriber_.generation;
       subscriber_changed_at_ = kernel_.now();
+      if (!is_first) subscriber_remade_at_ = kernel_.now();
       subscriber_.backoff = backoff_min;
       // What stands is subscribed again; then what was not confirmed is asked again, in its order.
       const auto unconfirmed = subscriber_calls_;

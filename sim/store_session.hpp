@@ -50,6 +50,8 @@ public:
   [[nodiscard]] std::uint64_t room_channels() const;
   /// When the subscriber's connection was last lost, or made again.
   [[nodiscard]] Nanos subscriber_changed_at() const { return subscriber_changed_at_; }
+  /// When it was last lost, or made again after that.
+  [[nodiscard]] std::optional<Nanos> subscriber_remade_at() const { return subscriber_remade_at_; }
 
   // ---- the network says
   void lose_command_connection(std::uint32_t generation);
@@ -102,6 +104,7 @@ private:
   StoreModel::SessionIndex index_;
   Line commands_, subscriber_;
   Nanos subscriber_changed_at_ = 0;
+  std::optional<Nanos> subscriber_remade_at_;
   std::deque<Pending> pending_;  // sent
   std::deque<Pending> unsent_;   // called while there was no connection
 

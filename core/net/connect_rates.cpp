@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/net/own_hosts.hpp"
+
 namespace wsr::net {
 namespace {
 
@@ -20,13 +22,6 @@ std::string name_of(const asio::ip::address& address) {
   auto bytes = v6.to_bytes();
   std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
   return asio::ip::address_v6(bytes).to_string() + "/64";
-}
-
-bool is_loopback(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
-  }
-  return address.is_loopback();
 }
 
 std::int64_t ms(std::chrono::microseconds time) { return std::chrono::ceil<std::chrono::milliseconds>(time).count(); }

@@ -11,6 +11,7 @@
 
 #include "core/net/gate.hpp"
 #include "core/net/http_parts.hpp"
+#include "core/net/own_hosts.hpp"
 #include "core/net/peer_state.hpp"
 #include "core/wire/utf8.hpp"
 
@@ -146,6 +147,7 @@ bool HttpSession::on_head(std::string_view behind) {
   error_code error;
   const auto local = socket_.local_endpoint(error);
   own_port_ = error ? 0 : local.port();
+  is_over_loopback_ = !error && is_loopback(local.address());
   const auto address = error ? std::string() : local.address().to_string();
   const auto host = reader_->host();
   is_foreign_host_ = !host.empty() && !gate_.shared().hosts.is_ours(host, address);
@@ -214,6 +216,7 @@ UpgradeRules HttpSession::upgrade_rules() const {
   const auto& shared = gate_.shared();
   return UpgradeRules{.origins = gate_.options().origins,
                       .own_port = own_port_,
+                      .is_over_loopback = is_over_loopback_,
                       .is_foreign_host = is_foreign_host_,
                       .has_echo = gate_.options().echo,
                       .is_draining = shared.is_draining,

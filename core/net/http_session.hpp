@@ -91,7 +91,8 @@ private:
   std::string handshake_;             // the 101
   std::optional<SteadyTimer> brake_;  // of a connection whose name is fought over
   std::size_t charged_ = 0;
-  std::uint16_t own_port_ = 0;  // that the connection came to
+  std::uint16_t own_port_ = 0;     // that the connection came to
+  bool is_over_loopback_ = false;  // so it did
   Phase phase_ = Phase::reading;
   bool is_foreign_host_ = false;  // the request is for a name that is not ours
   bool is_head_ = false;          // of a HEAD request: the answer's body stays here

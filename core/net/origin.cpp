@@ -85,13 +85,13 @@ bool is_origin_allowed(std::string_view origin, std::string_view host, const std
   return is_default(page->port) || (own_port != 0 && !is_default(own_port));
 }
 
-bool came_through_proxy(std::string_view origin, std::string_view host) {
+bool came_through_proxy(std::string_view origin, std::string_view host, std::uint16_t loopback_port) {
   const auto page = page_of(origin);
   const auto own = host_of(host);
   if (!page || !own) return false;
   if (page->is_https) return true;
-  // A port in Host proves nothing: a forwarded port looks like that, and so does a page that was rebound to it.
-  return !own->port && page->port != http_port;
+  if (!own->port) return page->port != http_port;
+  return loopback_port != 0 && *own->port != loopback_port;
 }
 
 }  // namespace wsr::net

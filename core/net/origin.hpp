@@ -25,7 +25,9 @@ namespace wsr::net {
 
 /// True if what the browser knows of this server shows that a proxy stands between them, so that `host` was not made to
 /// mean our address by whoever owns the name: the page came through TLS, which this server does not speak; or it is on
-/// a port that Host does not name; or Host names a port that is not ours. REQUIRES: is_origin_allowed() for `host`.
-[[nodiscard]] bool came_through_proxy(std::string_view origin, std::string_view host);
+/// a port that Host does not name; or Host names another port than `loopback_port`, the one that the connection came
+/// to over the loopback interface. (0: it came from another host. A port in Host proves nothing then: it may have been
+/// forwarded, as container hosts do.) REQUIRES: is_origin_allowed() for `host`.
+[[nodiscard]] bool came_through_proxy(std::string_view origin, std::string_view host, std::uint16_t loopback_port);
 
 }  // namespace wsr::net

@@ -20,14 +20,14 @@ std::string normal(std::string_view name) {
   return error ? out : address.to_string();
 }
 
+}  // namespace
+
 bool is_loopback(const ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     return ip::make_address_v4(ip::v4_mapped, address.to_v6()).is_loopback();
   }
   return address.is_loopback();
 }
-
-}  // namespace
 
 OwnHosts::OwnHosts(std::string_view bind, std::string_view url, const std::vector<std::string>& names) {
   boost::system::error_code error;

@@ -6,11 +6,15 @@
 // Thread-safety: immutable after construction; shared by all shards.
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace wsr::net {
+
+/// Also of an IPv4 address that is mapped into IPv6.
+[[nodiscard]] bool is_loopback(const boost::asio::ip::address& address);
 
 class OwnHosts {
 public:

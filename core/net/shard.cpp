@@ -259,14 +259,16 @@ void Shard::authorize(Ticket ticket, RoomAction action, const RoomName& room, co
 }
 
 void Shard::close(ConnId conn, std::uint16_t code, std::string_view reason) {
-  // Gets no more messages from now on, though its socket lives until the close handshake is through: other shards
-  // must look the client up in the store, where its newer connection is.
+  forget(conn);
+  world_.close(conn, code, reason);
+}
+
+void Shard::forget(ConnId conn) {
   if (place_ == Place::hub_thread) {
     hub_.forget(index_, conn);
   } else {
     hub_.post([&hub = hub_, index = index_, conn] { hub.forget(index, conn); });
   }
-  world_.close(conn, code, reason);
 }
 
 // ---------------------------------------------------------------- Services

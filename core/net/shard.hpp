@@ -66,6 +66,8 @@ public:
   }
   /// Makes sure that an end of turn follows.
   void touch();
+  /// The session of this connection has ended: lookups of this server do not find it any more.
+  void forget(ConnId conn);
   /// The Router for views, and for calls out of flush().
   [[nodiscard]] Router& router() { return router_; }
   [[nodiscard]] Hub& hub() { return hub_; }

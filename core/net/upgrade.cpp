@@ -59,7 +59,7 @@ bool is_let_in(const UpgradeRequest& request, const UpgradeRules& rules) {
   if (request.origin.empty()) return false;
   if (is_origin_listed(request.origin, rules.origins)) return true;
   return is_origin_allowed(request.origin, request.host, {}, rules.own_port) &&
-         came_through_proxy(request.origin, request.host);
+         came_through_proxy(request.origin, request.host, rules.is_over_loopback ? rules.own_port : 0);
 }
 
 }  // namespace

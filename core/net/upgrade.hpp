@@ -32,8 +32,9 @@ struct UpgradeRequest {
 
 struct UpgradeRules {
   const std::vector<std::string>& origins;
-  std::uint16_t own_port = 0;    // that the connection came to; 0: unknown
-  bool is_foreign_host = false;  // Host is none of this server's names, see OwnHosts
+  std::uint16_t own_port = 0;     // that the connection came to; 0: unknown
+  bool is_over_loopback = false;  // the connection came over the loopback interface
+  bool is_foreign_host = false;   // Host is none of this server's names, see OwnHosts
   bool has_echo = false;
   bool is_draining = false;
   bool is_full = false;  // at connections_max

@@ -126,7 +126,7 @@ void Subscriber::subscribe_all() {
                     .name = name,
                     .tickets = std::exchange(wanted.tickets, {}),
                     .begun = wanted.begun,
-                    .is_resubscription = true};
+                    .attempt = Attempt::resubscription};
   };
   for (auto& [name, wanted] : wanted_) {
     if (is_inbox(name) && !refused_.contains(name)) say({take(name, wanted)});
@@ -201,6 +201,11 @@ void Subscriber::on_confirmed() {
       last_refusal_.clear();
     }
   }
+  // It was unsubscribed while it was refused, and this attempt was under way.
+  if (expected.attempt == Attempt::retry && wanted == wanted_.end()) {
+    queue_.push_back({.kind = Kind::unsubscribe, .name = expected.name, .tickets = {}});
+    flush();
+  }
   answer(expected.kind, expected.tickets, Errc::ok);
   end_attempt(expected);
 }
@@ -243,11 +248,11 @@ void Subscriber::refuse(const Expected& expected, const Reply& reply) {
 
 void Subscriber::end_attempt(const Expected& expected) {
   if (expected.kind != Kind::subscribe) return;
-  if (expected.is_resubscription) {
+  if (expected.attempt == Attempt::resubscription) {
     if (resubscribing_ > 0) --resubscribing_;
     return end_resubscription_if_done();
   }
-  if (retrying_ == 0 || --retrying_ > 0) return;
+  if (expected.attempt != Attempt::retry || retrying_ == 0 || --retrying_ > 0) return;
   if (std::exchange(has_healed_, false) && resubscribing_ == 0) listener_.on_resubscribed();
 }
 
@@ -288,7 +293,8 @@ void Subscriber::retry() {
                     .name = name,
                     .tickets = std::exchange(wanted_.at(name).tickets, {}),
                     .begun = wanted_.at(name).begun,
-                    .on_refusal = on_refusal};
+                    .on_refusal = on_refusal,
+                    .attempt = Attempt::retry};
   };
   next_alone_ = std::next(alone) == refused_.end() ? Name{} : *std::next(alone);
   say({take(*alone, OnRefusal::give_up)});

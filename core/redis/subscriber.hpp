@@ -60,6 +60,7 @@ private:
   };
   enum class Kind : std::uint8_t { subscribe, unsubscribe, ping };
   enum class OnRefusal : std::uint8_t { halve, give_up };
+  enum class Attempt : std::uint8_t { first, resubscription, retry };
   /// One reply that must come, in the order of the commands.
   struct Expected {
     Kind kind;
@@ -68,7 +69,7 @@ private:
     std::uint64_t begun = 0;     // of Wanted
     std::size_t of_command = 1;  // names in the same command, this one and those after it
     OnRefusal on_refusal = OnRefusal::halve;
-    bool is_resubscription = false;
+    Attempt attempt = Attempt::first;
   };
 
   void on_ready() override;

@@ -34,6 +34,7 @@ public:
   [[nodiscard]] Entry to(const ShardAddress& peer);
   [[nodiscard]] Link* find(const ShardAddress& peer);
   [[nodiscard]] Link* at(Index index) { return index < links_.size() ? links_[index].get() : nullptr; }
+  [[nodiscard]] std::size_t size() const { return by_peer_.size(); }
   [[nodiscard]] Index end() const { return static_cast<Index>(links_.size()); }
   void drop(Index index);
 

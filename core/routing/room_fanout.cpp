@@ -16,6 +16,17 @@ std::chrono::milliseconds millis(StoreTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
 }
 
+std::uint64_t store_ms(const RouterContext& context) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(millis(context.ports.clock.store_now()).count(), 0));
+}
+
+/// When a push that is made now has been answered, whatever has become of it.
+std::uint64_t deadline_of(const RouterContext& context) {
+  return store_ms(context) +
+         static_cast<std::uint64_t>(
+             std::chrono::ceil<std::chrono::milliseconds>(context.limits().receipt_timeout).count());
+}
+
 /// A message waits this long at most between its signature and the channel, in a busy sender and a busy store.
 constexpr std::chrono::seconds signed_before_max{2};
 
@@ -69,6 +80,7 @@ void RoomFanout::push(const Utterance& utterance) {
       .skip_conn = utterance.echo == Echo::no ? utterance.conn.value : 0,
       .skips_client = utterance.echo == Echo::no && utterance.conn == ConnId{},
       .receipt = wants_receipt ? number : 0,
+      .deadline = deadline_of(context_),
       .base = numbers.base,
       .seq = numbers.next++,
       .from = utterance.from,
@@ -225,34 +237,48 @@ void RoomFanout::take(LocalRoom* room, std::string_view name, const RoomMessage&
     ++context_.stats.bad_batches;
     return;
   }
+  const bool is_over = message.deadline != 0 && message.deadline < store_ms(context_);
+  if (is_over) ++context_.stats.room_expired;
   if (room != nullptr && room->is_used()) {
     text_.clear();
-    append_room_message(text_, name, message.from, message.data);
-    SharedFrame frame(text_);
-    const ConnId skipped{sender == context_.options.self ? message.skip_conn : 0};
-    // By index: a connection that the policy gives up is only marked, but what a handler does is its own affair.
-    for (std::size_t i = 0; i < room->members.size(); ++i) {
-      const RoomMember& member = room->members[i];
-      if (member.conn == skipped) continue;
-      Session* session = context_.sessions.find(member.conn);
-      if (session == nullptr || session->phase != Session::Phase::open) continue;
-      if (message.skips_client && session->client.view() == message.from) continue;
-      if (member.joined_version == 0) {
-        flow_.hold_back(member, frame.as(session->framing), 0);
-        ++connections;
-      } else if (delivery_.offer(*session, frame.as(session->framing), topic_of(*room)) == Delivery::Outcome::queued) {
-        ++context_.stats.room_delivered;
-        ++connections;
-      } else {
-        ++context_.stats.room_dropped;
-      }
+    if (is_over) {
+      // Its sender has been told how many it reached, so it reaches no more; the members hear that they missed it.
+      append_dropped(text_, 1, "expired");
+      (void)give(*room, message, sender, Topic::answer);
+    } else {
+      append_room_message(text_, name, message.from, message.data);
+      connections = give(*room, message, sender, topic_of(*room));
+      if (room->watchers != 0) context_.ports.application.on_room_message(room->name, message.from, message.data);
     }
-    if (room->watchers != 0) context_.ports.application.on_room_message(room->name, message.from, message.data);
   }
   if (message.receipt == 0) return;
   const EntryRoomReceipt receipt{.receipt = message.receipt, .connections = connections, .parts = parts};
   if (sender == context_.options.self) return on_receipt(sender, receipt);
   tell_(sender, receipt);
+}
+
+std::uint64_t RoomFanout::give(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender, Topic topic) {
+  SharedFrame frame(text_);
+  const ConnId skipped{sender == context_.options.self ? message.skip_conn : 0};
+  std::uint64_t connections = 0;
+  // By index: a connection that the policy gives up is only marked, but what a handler does is its own affair.
+  for (std::size_t i = 0; i < room.members.size(); ++i) {
+    const RoomMember& member = room.members[i];
+    if (member.conn == skipped) continue;
+    Session* session = context_.sessions.find(member.conn);
+    if (session == nullptr || session->phase != Session::Phase::open) continue;
+    if (message.skips_client && session->client.view() == message.from) continue;
+    if (member.joined_version == 0) {
+      flow_.hold_back(member, frame.as(session->framing), 0);
+      ++connections;
+    } else if (delivery_.offer(*session, frame.as(session->framing), topic) == Delivery::Outcome::queued) {
+      if (topic != Topic::answer) ++context_.stats.room_delivered;
+      ++connections;
+    } else {
+      ++context_.stats.room_dropped;
+    }
+  }
+  return connections;
 }
 
 bool RoomFanout::is_believable(const PresenceEvent& event) const {

@@ -108,6 +108,10 @@ private:
   void finish(std::uint64_t number, const RoomPushed& done);
   void take(LocalRoom* room, std::string_view name, const RoomMessage& message, std::uint32_t parts);
   void take(LocalRoom& room, const PresenceEvent& event);
+  /// Gives text_ to all connections here that `message` is for; how many took it. Topic::answer: it is about the
+  /// message, and not the message.
+  [[nodiscard]] std::uint64_t give(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender,
+                                   Topic topic);
   void tell_count(LocalRoom& room, std::uint64_t size, std::uint64_t version);
   /// False: it has been heard before. Its sender's shard numbers what it publishes in a room and never repeats it.
   [[nodiscard]] bool note_heard(LocalRoom& room, const RoomMessage& message, const ShardAddress& sender);

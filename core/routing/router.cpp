@@ -660,6 +660,7 @@ OutboxBudget& Router::outbox_budget() { return state_->context.outbox_rules.budg
 Stats Router::stats() const {
   Stats stats = state_->context.stats;
   stats.unfinished = stats.sent - std::min(stats.sent, sum(stats.words));
+  stats.links = state_->flow.links();
   stats.rooms = state_->channels.rooms().size();
   stats.memberships = state_->channels.rooms().memberships();
   return stats;

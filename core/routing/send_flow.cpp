@@ -610,7 +610,18 @@ void SendFlow::on_leases(const Leases& leases) {
     give_up(index);
     is_any_dead = true;
   }
+  forget_guests();
   if (is_any_dead) end_drains();
+}
+
+void SendFlow::forget_guests() {
+  for (LinkTable::Index index = 0; index < links_.end(); ++index) {
+    const Link* link = links_.at(index);
+    if (link == nullptr || link->peer().server == context_.options.self.server) continue;
+    const bool is_guest = link->leased_until == Time::max() && !leases_.until(link->peer().server);
+    const bool is_idle = !link->has_queue() && !link->has_unsettled() && !link->is_account_due;
+    if (is_guest && is_idle && link->last_heard + guest_kept <= context_.now()) links_.drop(index);
+  }
 }
 
 std::optional<Time> SendFlow::leased_until(const ServerId& server) const { return leases_.until(server); }

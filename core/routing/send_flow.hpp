@@ -82,6 +82,7 @@ public:
   /// When the server's lease ends, as far as is known; nullopt: nothing is known of it.
   [[nodiscard]] std::optional<Time> leased_until(const ServerId& server) const;
   void on_server_gone(const ServerId& server);
+  [[nodiscard]] std::size_t links() const { return links_.size(); }
 
   void flush();
   void on_time();
@@ -90,6 +91,7 @@ public:
 private:
   static constexpr Duration watch_every = std::chrono::milliseconds{100};  // while anything is unfinished
   static constexpr Duration absent_peer_kept = std::chrono::seconds{10};   // a silent peer nobody listens for
+  static constexpr Duration guest_kept = std::chrono::seconds{60};         // far beyond every deadline of a message
 
   void route(const EntryMessage& message);
   void dispatch(Route& route, const EntryMessage& message);
@@ -107,6 +109,8 @@ private:
   enum class Hop : std::uint8_t { counts, free };  // free: the batch has never been published
   void reroute(const Link& link, const Link::Batch& batch, Hop hop);
   void give_up(LinkTable::Index index);  // its peer is dead
+  /// Links to those without a lease (`wsr send`, a fabric's guest) that have not been heard for guest_kept.
+  void forget_guests();
   void expire(const Link& link, const Link::Batch& batch);
   void begin_drain(Route& route);
   /// What was sent to its targets ends or comes back before anything else is sent; then they are forgotten.

@@ -34,6 +34,7 @@ struct Stats {
   std::uint64_t returned_late = 0;   // given back by a server that had been given up
   std::uint64_t drain_timeouts = 0;  // newer messages stopped waiting for older ones
   std::uint64_t unfinished = 0;      // gauge: messages in flight now
+  std::uint64_t links = 0;           // gauge: shards of servers and guests that it exchanges batches with
   // connections and ownership
   std::uint64_t opened = 0;
   std::uint64_t closed = 0;
@@ -71,6 +72,7 @@ struct Stats {
   std::uint64_t room_pushes_failed = 0;  // whose fate the store did not tell
   std::uint64_t room_delivered = 0;      // messages put into outboxes of members here
   std::uint64_t room_dropped = 0;        // refused by outboxes of members here
+  std::uint64_t room_expired = 0;        // messages that came after their deadline
   std::uint64_t room_gaps = 0;           // times that a sender's numbers jumped
   std::uint64_t room_missed = 0;         // messages that were missed by that
   std::uint64_t presence_events = 0;     // events and counts of rooms that this shard has
@@ -108,6 +110,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"returned_late", &Stats::returned_late},
     {"drain_timeouts", &Stats::drain_timeouts},
     {"unfinished", &Stats::unfinished},
+    {"links", &Stats::links},
     {"opened", &Stats::opened},
     {"closed", &Stats::closed},
     {"claims", &Stats::claims},
@@ -145,6 +148,7 @@ inline constexpr StatsFigure stats_figures[] = {
     {"room_pushes_failed", &Stats::room_pushes_failed},
     {"room_delivered", &Stats::room_delivered},
     {"room_dropped", &Stats::room_dropped},
+    {"room_expired", &Stats::room_expired},
     {"room_gaps", &Stats::room_gaps},
     {"room_missed", &Stats::room_missed},
     {"presence_events", &Stats::presence_events},

@@ -15,7 +15,7 @@ constexpr char magic = 'R';
 constexpr std::uint8_t version = room_version;
 constexpr std::uint8_t signed_flag = 1;
 constexpr std::uint8_t skips_client_flag = 2;
-constexpr std::string_view presence_head = "P1 ";
+constexpr std::string_view presence_head = "P1 ";  // the version of presence events is their own
 
 std::string_view word_of(PresenceEvent::Kind kind) {
   switch (kind) {
@@ -82,6 +82,7 @@ std::string encode_room_message(const RoomMessage& message, const BatchKeys& key
   codec::put_number(out, message.from_shard);
   codec::put_number(out, message.skip_conn);
   codec::put_number(out, message.receipt);
+  codec::put_number(out, message.deadline);
   codec::put_number(out, message.base);
   codec::put_number(out, message.seq);
   codec::put_text(out, message.from);
@@ -115,7 +116,8 @@ RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::
   codec::Reader reader(bytes);
   if (reader.byte() != static_cast<std::uint8_t>(magic)) return wrong("this is no message of a room");
   if (const auto spoken = reader.byte(); !reader.has_failed() && spoken != version) {
-    return wrong("a room's message of version " + std::to_string(spoken) + ": this server speaks version 1");
+    return wrong("a room's message of version " + std::to_string(spoken) + ": this server speaks version " +
+                 std::to_string(version));
   }
   const std::uint8_t flags = reader.byte();
   if (reader.has_failed() || (flags & ~(signed_flag | skips_client_flag)) != 0) {
@@ -140,6 +142,7 @@ RoomEvent decode_room_event(std::string_view bytes, const BatchKeys& keys, std::
   message.from_shard = reader.number_of<std::uint16_t>();
   message.skip_conn = reader.number();
   message.receipt = reader.number();
+  message.deadline = reader.number();
   message.base = reader.number();
   message.seq = reader.number();
   message.from = reader.text();

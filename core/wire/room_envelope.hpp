@@ -1,7 +1,8 @@
 // What travels on a room's channel: messages of members, and the roster's presence events.
 //
-//   message  = "R" version flags | [key id, time] | from server, shard, conn | receipt | base, seq | from | data |
-//   [mac] presence = "P1 " join|leave|swept " " version " " size " " client
+//   message  = "R" version flags | [key id, time] | from server, shard, conn | receipt | deadline | base,
+//              seq | from | data | [mac]
+//   presence = "P1 " join|leave|swept " " version " " size " " client
 //
 // The two cannot be taken for each other, and a payload is only ever the `data` of a message. Messages are binary
 // (integers LEB128, strings length and bytes) and, with keys, end in an HMAC-SHA256 over channel and message, as
@@ -24,7 +25,7 @@
 
 namespace wsr {
 
-inline constexpr std::uint8_t room_version = 1;  // of the format of messages; a server refuses every other one
+inline constexpr std::uint8_t room_version = 2;  // of the format of messages; a server refuses every other one
 
 struct RoomMessage {
   std::string_view from_server;
@@ -32,6 +33,7 @@ struct RoomMessage {
   std::uint64_t skip_conn = 0;  // a connection of that shard that does not want its own message back; 0: none
   bool skips_client = false;    // no connection of `from` gets it
   std::uint64_t receipt = 0;    // 0: the sender wants none; else every server answers with EntryRoomReceipt
+  std::uint64_t deadline = 0;   // ms on the store's clock: not delivered later; 0: none
   std::uint64_t base = 0;       // another base is another numbering
   std::uint64_t seq = 0;        // base, base + 1, ... for each message of this sender's shard to this room
   std::string_view from;        // client id; may be empty
@@ -61,7 +63,7 @@ using RoomEvent = std::variant<RoomMessage, PresenceEvent, RoomEventError>;
                                               std::string_view channel, std::chrono::milliseconds time);
 [[nodiscard]] std::string encode_presence(const PresenceEvent& event);
 
-/// The version of a message or presence event that is none of ours; nullopt for anything else.
+/// The version of a message or presence event that is not ours; nullopt for anything else.
 [[nodiscard]] std::optional<std::uint8_t> foreign_room_version(std::string_view bytes);
 
 /// Views point into `bytes`.

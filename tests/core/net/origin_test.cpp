@@ -50,12 +50,15 @@ TEST_CASE("an Origin that is no page is none that may connect") {
 }
 
 TEST_CASE("what a browser cannot have written by itself came through a proxy") {
-  CHECK(came_through_proxy("https://chat.example", "chat.example"));
-  CHECK(came_through_proxy("http://chat.example:8443", "chat.example"));
-  CHECK_FALSE(came_through_proxy("http://evil.example:8443", "evil.example:8443"));  // a forwarded port
-  // What a page whose name was made to mean our address sends.
-  CHECK_FALSE(came_through_proxy("http://evil.example:9090", "evil.example:9090"));
-  CHECK_FALSE(came_through_proxy("http://evil.example", "evil.example"));
-  CHECK_FALSE(came_through_proxy("http://evil.example", "evil.example"));
-  CHECK_FALSE(came_through_proxy("null", "evil.example"));
+  for (const std::uint16_t loopback_port : {0, 9090}) {
+    CHECK(came_through_proxy("https://chat.example", "chat.example", loopback_port));
+    CHECK(came_through_proxy("http://chat.example:8443", "chat.example", loopback_port));
+    // What a page whose name was made to mean our address sends.
+    CHECK_FALSE(came_through_proxy("http://evil.example:9090", "evil.example:9090", loopback_port));
+    CHECK_FALSE(came_through_proxy("http://evil.example", "evil.example", loopback_port));
+    CHECK_FALSE(came_through_proxy("null", "evil.example", loopback_port));
+  }
+  // Over loopback the browser would name our port, if it had come by itself; from elsewhere the port may be forwarded.
+  CHECK(came_through_proxy("http://chat.example:8443", "chat.example:8443", 9090));
+  CHECK_FALSE(came_through_proxy("http://evil.example:8443", "evil.example:8443", 0));
 }

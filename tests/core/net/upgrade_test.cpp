@@ -96,8 +96,15 @@ TEST_CASE("for a foreign Host only pages come in that are listed, or that a prox
     auto request = good();
     request.host = host;
     request.origin = origin;
-    return status(request, {.origins = origins, .own_port = 9090, .is_foreign_host = true});
+    return status(request, {.origins = origins, .own_port = 9090, .is_over_loopback = true, .is_foreign_host = true});
   };
+  CHECK(with("chat.example:8443", "http://chat.example:8443", no_origins) == 101);
+  {
+    auto forwarded = good();
+    forwarded.host = "evil.example:8443";
+    forwarded.origin = "http://evil.example:8443";
+    CHECK(status(forwarded, {.origins = no_origins, .own_port = 9090, .is_foreign_host = true}) == 403);
+  }
   CHECK(with("evil.example:9090", "http://evil.example:9090", no_origins) == 403);
   CHECK(with("evil.example", "http://evil.example", no_origins) == 403);
   CHECK(with("evil.example:9090", "", no_origins) == 403);

@@ -453,6 +453,54 @@ TEST_CASE("redis: what was unsubscribed while it was refused is not subscribed l
   CHECK(redis.command({"PUBSUB", "NUMSUB", "wsr:ch:news"}).find("1") == std::string::npos);
 }
 
+TEST_CASE("redis: what was unsubscribed during an attempt does not stand after it") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "resetchannels"});
+  World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+  world.start_and_wait();
+  for (int round = 0; round < 10; ++round) {
+    INFO("round " << round);
+    redis.command({"ACL", "SETUSER", "wsr", "resetchannels"});
+    static_cast<void>(world.wait_until([&] { return world.subscribe("news") == Errc::unavailable; }));
+    redis.command({"ACL", "SETUSER", "wsr", "&*"});
+    // Before, during and after the next attempt, which comes within 250 ms.
+    static_cast<void>(world.wait_until([] { return false; }, std::chrono::milliseconds{round * 30}));
+    const auto gone = world.ask<Unsubscribed>([](wsr::Backend& b, Ticket t) {
+      b.bus().unsubscribe(t, {ChannelKind::app, "news"}, Match::exact);
+    });
+    CHECK(gone.result == Errc::ok);
+    CHECK(world.wait_until([&] {
+      return redis.command({"PUBSUB", "CHANNELS", "wsr:ch:news"}).find("news") == std::string::npos;
+    }));
+  }
+}
+
+TEST_CASE("redis: other subscriptions do not hide that a refused one stands again") {
+  NEEDS_REDIS();
+  RedisServer redis;
+  redis.command({"ACL", "SETUSER", "wsr", "on", ">password", "~*", "+@all", "resetchannels", "&*"});
+  World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
+  world.start_and_wait();
+  REQUIRE(world.subscribe("closed") == Errc::ok);
+  for (int round = 0; round < 5; ++round) {
+    INFO("round " << round);
+    redis.command({"ACL", "SETUSER", "wsr", "resetchannels", "&wsr:ch:open*"});  // ends the subscriber's connection
+    const auto before = world.log.size();
+    REQUIRE(world.wait_until([&] { return world.log.size() > before && world.has_logged("NOPERM"); }));
+    const auto heard = world.heard.resubscribed;
+    int name = 0;
+    const auto subscribe_another = [&] {
+      world.backend->bus().subscribe(Ticket{++world.last_ticket}, {ChannelKind::app, "open" + std::to_string(++name)},
+                                     Match::exact);
+      world.backend->end_turn();
+    };
+    static_cast<void>(world.wait_until([&] { return subscribe_another(), name >= 20; }));
+    redis.command({"ACL", "SETUSER", "wsr", "&*"});
+    CHECK(world.wait_until([&] { return subscribe_another(), world.heard.resubscribed > heard; }));
+  }
+}
+
 TEST_CASE("redis: two databases of one store hear nothing of each other") {
   NEEDS_REDIS();
   RedisServer redis;

@@ -203,6 +203,62 @@ TEST_CASE("a peer that does not answer is suspect: its clients are looked up bef
   CHECK(world.lookups.empty());
 }
 
+TEST_CASE("a guest that says nothing more is forgotten after a minute, a server with a lease is not") {
+  World world;
+  world.connect(bob, Framing::raw);
+  const auto hear_from = [&](const ServerId& guest) {
+    BatchWriter batch(guest.view(), 0, 0, 1, 1);
+    batch.add(EntryMessage{.receipt = 1, .hops = 0, .is_copy = false, .from = "ada", .to = "bob", .data = "1"});
+    world.router.on_batch(me.view(), batch.finish({}, me.view(), 0ms));
+    world.router.end_turn();
+    world.router.on_answer(world.publishes.back().ticket, Published{Errc::ok, 1});  // the receipt
+    world.pass(1s);                                                                 // the account, too
+    world.router.on_answer(world.publishes.back().ticket, Published{Errc::ok, 1});
+  };
+  for (int i = 0; i < 50; ++i) hear_from(ServerId::trusted("guest" + std::to_string(i) + "~1"));
+  hear_from(other);
+  CHECK(world.router.stats().links == 51);
+  const auto leases = [&] { world.router.on_leases(Leases({{other, world.time + 6s}})); };
+  leases();
+  CHECK(world.router.stats().links > 1);
+  world.pass(61s);
+  leases();
+  CHECK(world.router.stats().links == 1);
+}
+
+TEST_CASE("a room's message that comes after its deadline reaches nobody, and its sender hears so") {
+  World world;
+  const ConnId a = world.connect_into(ada, RoomName::trusted("hall"));
+  world.router.on_answer(world.joins.back(), Joined{.result = Errc::ok, .size = 1, .version = 1, .detail = {}, .has_begun = true});
+  world.router.end_turn();
+  static_cast<void>(world.read(a));
+  const auto hear = [&](std::uint64_t seq, std::uint64_t deadline) {
+    RoomMessage message;
+    message.from_server = other.view();
+    message.receipt = seq;
+    message.deadline = deadline;
+    message.base = 1;
+    message.seq = seq;
+    message.data = "1";
+    world.router.on_room_event("hall", encode_room_message(message, {}, "hall", 0ms), 1);
+    world.router.end_turn();
+    const auto entries = world.said(world.publishes.size() - 1);
+    world.router.on_answer(world.publishes.back().ticket, Published{Errc::ok, 1});
+    for (const Entry& entry : entries) {
+      if (const auto* receipt = std::get_if<EntryRoomReceipt>(&entry)) return std::optional(receipt->connections);
+    }
+    return std::optional<std::uint64_t>();
+  };
+  world.time = Time{10s};
+  CHECK(hear(1, 10'000) == 1);
+  CHECK(world.read(a).size() == 1);
+  CHECK(hear(2, 9'999) == 0);
+  CHECK(world.read(a) == std::vector<std::string>{R"({"op":"dropped","count":1,"reason":"expired"})"});
+  CHECK(hear(3, 0) == 1);  // no deadline
+  CHECK(world.read(a).size() == 1);
+  CHECK(world.router.stats().room_expired == 1);
+}
+
 TEST_CASE("newer messages wait for nothing that a server could give back which has no lease any more") {
   World world;
   world.router.send(Ticket{1}, {}, bob, "1", Wait::not_at_all);
