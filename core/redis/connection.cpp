@@ -95,6 +95,7 @@ void Connection::connect() {
   state_ = State::connecting;
   refusal_.clear();
   reader_ = std::make_unique<ReplyReader>();
+  begun_at_ = SteadyClock::now();
   stream_ = Stream::open(io_, options_.address, tls_.get(), options_.connect_within, *this);
 }
 
@@ -283,7 +284,7 @@ void Connection::arm_deadline() {
     if (pending_.empty()) return;
     const auto allowed = state_ == State::ready ? options_.reply_within : options_.connect_within;
     if (pending_.front().since + allowed > SteadyClock::now()) return arm_deadline();
-    lose("no reply within " + std::to_string(options_.reply_within.count()) + " ms", Errc::timeout);
+    lose("no reply within " + std::to_string(allowed.count()) + " ms", Errc::timeout);
   });
 }
 
@@ -296,6 +297,10 @@ void Connection::lose(const std::string& why, Errc code) {
   }
   close_stream();
   if (state_ == State::ready && SteadyClock::now() - ready_at_ >= stable_after) backoff_ = options_.backoff_min;
+  // An attempt that waited for nothing but silence has been pace enough: the store may be back since its first moment.
+  if (state_ != State::ready && SteadyClock::now() - begun_at_ >= options_.connect_within) {
+    backoff_ = options_.backoff_min;
+  }
   state_ = State::waiting;
   refusals_.clear();
   retry_later();

@@ -125,6 +125,7 @@ private:
   std::string last_logged_;              // the same reason again and again is logged once
   std::set<std::string> refusals_;       // first words of errors that were logged on this connection
   std::chrono::steady_clock::time_point ready_at_{};
+  std::chrono::steady_clock::time_point begun_at_{};  // the attempt to connect
   std::chrono::steady_clock::time_point heard_at_{};
   asio::steady_timer deadline_;  // of the oldest pending command
   bool is_deadline_armed_ = false;

@@ -142,7 +142,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
 bool Keeper::is_reading_due() const {
   if (figures_.renewals == 1 || has_read_failed_) return true;
   if (figures_.renewals < first_samples) return false;  // they follow each other within milliseconds
-  const std::uint64_t every = 1 + known_.size() / registry_readers;
+  const std::uint64_t every = 1 + known_.entries().size() / registry_readers;
   // Who started together does not read together: the names set them apart.
   const std::string_view self = options_.self.view();
   return std::accumulate(self.begin(), self.end(), figures_.renewals) % every == 0;
@@ -196,9 +196,7 @@ void Keeper::on_servers(const Servers& servers) {
     return;
   }
   events_.on_listed(servers);
-  std::vector<ServerId> listed;
   std::vector<Leases::Entry> leases;
-  listed.reserve(servers.rows.size());
   leases.reserve(servers.rows.size());
   const Time now = clock_.now();
   // Where servers take turns at reading, what is read must last until the next reading.
@@ -207,7 +205,6 @@ void Keeper::on_servers(const Servers& servers) {
   const Duration lasts = every == 1 ? Duration{} : Duration(options_.lease) * rounds / 3;
   for (const ServerRow& row : servers.rows) {
     if (row.server == options_.self) continue;
-    listed.push_back(row.server);
     const bool is_expired = row.lease == ServerRow::Lease::expired;
     const bool is_unknown = row.lease_left == lease_unknown;
     const Duration left = is_unknown ? options_.lease : row.lease_left;
@@ -216,13 +213,12 @@ void Keeper::on_servers(const Servers& servers) {
     if (is_expired && may_sweep) dead_.insert(row.server);
     if (is_expired && !is_guest) events_.on_server_expired(row.server);
   }
-  std::sort(listed.begin(), listed.end());
   std::sort(leases.begin(), leases.end());
-  std::vector<ServerId> gone;
-  std::set_difference(known_.begin(), known_.end(), listed.begin(), listed.end(), std::back_inserter(gone));
-  known_ = std::move(listed);
-  for (const ServerId& server : gone) events_.on_server_gone(server);
-  events_.on_leases(Leases(std::move(leases)));
+  const Leases before = std::exchange(known_, Leases(std::move(leases)));
+  for (const auto& [server, until] : before.entries()) {
+    if (!known_.until(server)) events_.on_server_gone(server);
+  }
+  events_.on_leases(known_);
   sweep_next();
 }
 
@@ -241,7 +237,10 @@ void Keeper::on_swept(const Swept& swept) {
     figures_.rows_swept += swept.rows_removed;
     figures_.memberships_swept += swept.memberships_removed;
     events_.on_swept_server(*server, swept);
-    if (std::erase(known_, *server) != 0) events_.on_server_gone(*server);
+    if (known_.until(*server)) {
+      known_ = known_.without(*server);
+      events_.on_server_gone(*server);
+    }
   } else if (swept.result == Errc::conflict) {
     ++figures_.sweeps_lost;  // another was first, or it is back: the next look at the registry tells
   }

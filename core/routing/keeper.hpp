@@ -186,7 +186,7 @@ private:
   Figures figures_;
   std::set<ServerId> dead_;  // found without lease, waiting to be swept
   std::optional<ServerId> sweeping_;
-  std::vector<ServerId> known_;   // others in the registry, sorted: to notice who disappears
+  Leases known_;                  // others in the registry: to notice who disappears
   bool has_read_failed_ = false;  // the registry is asked again at the next renewal
   std::optional<Time> renew_at_, probe_at_, renew_sent_;
   std::optional<Time> lease_until_;  // by our own clock, counted from the moment the renewal was sent

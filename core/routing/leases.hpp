@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,15 @@ public:
                                         [](const Entry& entry, const ServerId& name) { return entry.first < name; });
     if (found == entries_->end() || found->first != server) return std::nullopt;
     return found->second;
+  }
+  /// All of them, sorted by name.
+  [[nodiscard]] std::span<const Entry> entries() const {
+    return entries_ ? std::span<const Entry>(*entries_) : std::span<const Entry>();
+  }
+  [[nodiscard]] Leases without(const ServerId& server) const {
+    std::vector<Entry> others(entries().begin(), entries().end());
+    std::erase_if(others, [&server](const Entry& entry) { return entry.first == server; });
+    return Leases(std::move(others));
   }
 
 private:

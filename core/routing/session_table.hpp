@@ -43,9 +43,9 @@ struct Session {
   bool has_been_held = false;     // the claim has stood once: the client is back in its rooms
   bool are_rooms_due = false;     // to be asserted again, once the claim is
   bool is_released = false;       // its row and its places in rooms are given back
+  bool is_end_due = false;        // it ends, with its answers, once its moves are done
   std::uint32_t answers_due = 0;  // commands with an id that are not answered yet
   std::uint32_t moves_due = 0;    // joins and leaves among them: carried out while it is a session
-  bool is_end_due = false;        // it ends, with its answers, once those are done
   Outbox outbox;
   Frame preface;  // goes out before everything else: the answer to the upgrade
   Epoch epoch;    // granted by the directory; 0 before
