@@ -125,6 +125,33 @@ TEST_CASE("a second SIGTERM ends a stop at once") {
   CHECK(end->exit_code == 130);
 }
 
+TEST_CASE("however many shards there are, a server at its bound of sockets still reaches its store anew") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  constexpr unsigned descriptors = 500, shards = 40;
+  RedisServer redis;
+  WsrServer server({.store = redis.url(), .shards = shards, .descriptors = descriptors});
+  // WebSockets: nobody of them can be sent away for another.
+  std::vector<RawSocket> clients;
+  const auto is_taken = [&] {
+    clients.emplace_back(server.port());
+    clients.back().send(upgrade_request(fmt::format("c{}", clients.size())));
+    return clients.back().head().find(" 101 ") != std::string::npos;
+  };
+  while (is_taken()) REQUIRE(clients.size() < descriptors);
+  CHECK(clients.size() > 150);
+  CHECK(server.stats().at("refused_connections") >= 1);
+  for (int n = 0; n < 10; ++n) CHECK(server.ready() == 200);
+  CHECK(open_descriptors(server.process().pid()) < descriptors - 20);
+  redis.kill();
+  REQUIRE(wait_until([&] { return server.ready() == 503; }, 20s));
+  redis.restart();
+  CHECK(wait_until([&] { return server.ready() == 200; }, 20s));
+  CHECK(server.stats().at("accepts_failed") == 0);
+}
+
 TEST_CASE("silent sockets beyond the descriptors: probes are answered, the store is kept, clients come and go") {
   if (!find_redis_server()) {
     WARN(no_redis_server);
