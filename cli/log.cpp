@@ -58,8 +58,8 @@ struct Log::State {
       : options(std::move(asked)),
         pool(std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1)),
         sink(std::make_shared<StderrSink>()),
-        logger(std::make_shared<spdlog::async_logger>("wsr", sink, pool,
-                                                      spdlog::async_overflow_policy::overrun_oldest)) {
+        logger(
+            std::make_shared<spdlog::async_logger>("wsr", sink, pool, spdlog::async_overflow_policy::overrun_oldest)) {
     logger->set_level(level_of(options.level));
     const auto* pattern = options.format == LogFormat::json ? json_pattern : text_pattern;
     logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));

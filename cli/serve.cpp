@@ -560,7 +560,10 @@ ExitCode run_serve(const ServeOptions& o) {
   try {
     server.start();
   } catch (const std::runtime_error& failed) {
-    throw std::runtime_error(without_secrets(store_log.explain(failed.what()), log_options(o, options).secrets));
+    const auto why = without_secrets(store_log.explain(failed.what()), log_options(o, options).secrets);
+    if (o.log_format != "json") throw std::runtime_error(why);
+    log.write({LogLevel::error, "start_failed", why});  // whoever reads objects reads nothing else
+    return ExitCode::failure;
   }
   const auto address = boost::asio::ip::make_address(options.bind);
   const auto url = http_url(address, server.port());

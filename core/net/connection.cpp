@@ -368,7 +368,8 @@ void Connection::look_at_goodbye(Time now) {
   // A reader that is only slow gets the whole of a drain, which ends all that is left then.
   const bool is_judged = left == 0 || !gate_.shared().is_draining;
   const auto quiet_max = phase_ == Phase::answering ? answers_max : left == 0 ? answer_within : goodbye_stall_max;
-  if (is_judged && (now - gate_.fresh(moved_at_) >= quiet_max || now - gate_.fresh(ping_at_) >= goodbye_max)) return drop();
+  if (is_judged && (now - gate_.fresh(moved_at_) >= quiet_max || now - gate_.fresh(ping_at_) >= goodbye_max))
+    return drop();
   gate_.wheel().set(*this, now + goodbye_look_every);
 }
 

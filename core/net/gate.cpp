@@ -131,11 +131,12 @@ Refusal Gate::address_full() const {
 void Gate::note_address_full(const asio::ip::address& peer) {
   ++figures.upgrades_refused;
   ++figures.refused_per_address;
-  options().log({LogLevel::warning,
-                 "address_full",
-                 "an address has as many sockets as --per-address-max allows; behind a load balancer everybody has "
-                 "one address: raise it, or set it to 0",
-                 {{"address", peer.to_string()}, {"per_address_max", std::to_string(shared_.sockets.per_address_max())}}});
+  options().log(
+      {LogLevel::warning,
+       "address_full",
+       "an address has as many sockets as --per-address-max allows; behind a load balancer everybody has "
+       "one address: raise it, or set it to 0",
+       {{"address", peer.to_string()}, {"per_address_max", std::to_string(shared_.sockets.per_address_max())}}});
 }
 
 void Gate::note_connections_full(std::string_view message) {

@@ -132,7 +132,7 @@ private:
   TimerWheel wheel_;
   SteadyTimer tick_;
   Time ticked_at_ = clock_now();
-  Time stood_still_until_{};    // the last time that ticks came much too late
+  Time stood_still_until_{};      // the last time that ticks came much too late
   bool was_memory_full_ = false;  // at the last tick
   SteadyTimer drain_tick_;
   struct Drain {

@@ -207,7 +207,8 @@ void HttpSession::handle() {
   gate_.shard().touch();
   gate_.api().handle(call, [self = shared_from_this()](HttpResponse made) {
     if (self->phase_ != Phase::answering) return;
-    if (made.status == 500) self->note_failure(made.failure);
+    // Without an exception the answer itself is what is known.
+    if (made.status == 500) self->note_failure(made.failure.empty() ? made.body : made.failure);
     self->answer(std::move(made), Persistence::keep);
   });
   reader_.reset();  // the answer may take its time: the request is no longer needed

@@ -26,7 +26,7 @@ using Endpoint = asio::ip::tcp::endpoint;
 class Listener {
 public:
   using Take = std::function<void(TcpSocket)>;
-  using HasRoom = std::function<bool()>;  // for one more socket; it may make some
+  using HasRoom = std::function<bool()>;                       // for one more socket; it may make some
   using OnExhausted = std::function<void(const error_code&)>;  // no descriptor, or no memory, for a socket
   Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room, OnExhausted on_exhausted);
   void start();

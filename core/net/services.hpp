@@ -34,7 +34,7 @@ struct ServerStats {
   std::uint64_t refused_memory = 0;       // requests and messages that came while the memory budget was used up
   std::uint64_t accepts_paused = 0;       // times that a listener waited because all sockets were taken
   std::uint64_t accepts_failed = 0;       // times that a listener found no descriptor or memory for a socket
-  std::uint64_t memory_bytes = 0;  // what counts in the memory budget now
+  std::uint64_t memory_bytes = 0;         // what counts in the memory budget now
   double uptime_seconds = 0;
 };
 

@@ -98,8 +98,8 @@ TEST_CASE("a log that nobody reads holds up neither the server nor its end") {
     INFO(redirected);
     const std::string port = fmt::format("{}", free_port());
     const std::string script = fmt::format("exec \"$@\" {}", redirected);
-    Process server({"/bin/sh", "-c", script, pipe.path(), WSR_BINARY, "serve", "-p", port, "--store", "memory",
-                    "--drain", "1s"});
+    Process server(
+        {"/bin/sh", "-c", script, pipe.path(), WSR_BINARY, "serve", "-p", port, "--store", "memory", "--drain", "1s"});
     const auto number = static_cast<std::uint16_t>(std::stoul(port));
     REQUIRE(wait_until(
         [&] {
@@ -142,6 +142,16 @@ TEST_CASE("every line has time, level, server and event, and a start names its s
   server.process().signal(SIGTERM);
   REQUIRE(server.process().wait(10s));
   for (const char* event : {"stopping", "drain_begins", "drain_ends", "stopped"}) CHECK(count(server, event) == 1);
+}
+
+TEST_CASE("a start that fails gives its reason as an object, too") {
+  const auto failed = run({WSR_BINARY, "serve", "-p", "0", "--log-format", "json", "--store",
+                           fmt::format("redis://127.0.0.1:{}", free_port()), "--store-wait", "200ms"});
+  CHECK(failed.exit_code == 1);
+  const json line = json::parse(failed.err);
+  CHECK(line["event"] == "start_failed");
+  CHECK(line["level"] == "error");
+  CHECK(line["message"].get<std::string>().find("Connection refused") != std::string::npos);
 }
 
 TEST_CASE("each outage of the store is told, and each return, though the reason is the same") {

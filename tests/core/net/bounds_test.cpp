@@ -77,7 +77,8 @@ public:
   std::string until(std::string_view end) {
     boost::system::error_code error;
     char bytes[4'096];
-    while (in_.find(end) == std::string::npos && !error) in_.append(bytes, socket_.read_some(asio::buffer(bytes), error));
+    while (in_.find(end) == std::string::npos && !error)
+      in_.append(bytes, socket_.read_some(asio::buffer(bytes), error));
     return in_;
   }
   std::string ask(const std::string& path) {

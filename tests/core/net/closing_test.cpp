@@ -231,7 +231,8 @@ TEST_CASE("data behind a close frame is read over: it is not kept, not counted, 
   small.limits.message_bytes_max = 1024 * 1024;
   RunningServer server(small);
   auto peer = Peer::client(server.port(), "ada");
-  const auto kicked = raw(server.port(), "DELETE /api/owners/ada HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  const auto kicked =
+      raw(server.port(), "DELETE /api/owners/ada HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
   CHECK_THAT(kicked, Contains(" 200 "));
   const auto close = peer.frame();
   REQUIRE(close.has_value());
