@@ -79,6 +79,42 @@ TEST_CASE("a client that asked a server while it stood still, and waits, is welc
   CHECK(sender.send("patient", "1").at("state") == "delivered");
 }
 
+TEST_CASE("a server that stood still reads what waits before it gives anybody up: its store, and who answered a ping") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer server({.store = redis.url(),
+                    .shards = 1,
+                    .more = {"--lease", "30s", "--ping", "1s", "--pong", "1s", "--log-level", "info"}});
+  // More than one look of the reactor takes.
+  std::vector<RawSocket> clients;
+  for (int n = 0; n < 300; ++n) {
+    clients.emplace_back(server.port());
+    clients.back().upgrade(fmt::format("c{}", n));
+  }
+  for (auto& client : clients) {
+    const auto ping = client.frame();
+    REQUIRE(ping);
+    REQUIRE(ping->opcode == 9);
+    client.send(masked_frame(0x8A, ""));
+  }
+  server.process().signal(SIGSTOP);
+  for (auto& client : clients) client.send(masked_frame(0x8A, ""));
+  std::this_thread::sleep_for(4s);  // the time of pongs, and that of the store's answers
+  server.process().signal(SIGCONT);
+  for (auto& client : clients) {
+    client.send(masked_frame(0x81, R"({"op":"ping","id":"still"})"));
+    auto frame = client.frame();
+    while (frame && frame->opcode == 9) frame = client.frame();
+    REQUIRE(frame);
+    CHECK_THAT(frame->payload, Catch::Contains("still"));
+  }
+  CHECK(server.process().err().find("store_lost") == std::string::npos);
+  CHECK(server.connections() == clients.size());
+}
+
 TEST_CASE("SIGHUP is a stop in good order, also behind another signal, and nohup keeps it away") {
   {
     WsrServer server({.more = {"--drain", "2s"}});
