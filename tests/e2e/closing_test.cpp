@@ -85,9 +85,7 @@ TEST_CASE("a server that stood still reads what waits before it gives anybody up
     return;
   }
   RedisServer redis;
-  WsrServer server({.store = redis.url(),
-                    .shards = 1,
-                    .more = {"--lease", "30s", "--ping", "1s", "--pong", "1s", "--log-level", "info"}});
+  WsrServer server({.store = redis.url(), .shards = 1, .more = {"--lease", "30s", "--ping", "3s", "--pong", "3s"}});
   // More than one look of the reactor takes.
   std::vector<RawSocket> clients;
   for (int n = 0; n < 300; ++n) {
@@ -102,7 +100,7 @@ TEST_CASE("a server that stood still reads what waits before it gives anybody up
   }
   server.process().signal(SIGSTOP);
   for (auto& client : clients) client.send(masked_frame(0x8A, ""));
-  std::this_thread::sleep_for(4s);  // the time of pongs, and that of the store's answers
+  std::this_thread::sleep_for(5s);  // the time of pongs, and that of the store's answers
   server.process().signal(SIGCONT);
   for (auto& client : clients) {
     client.send(masked_frame(0x81, R"({"op":"ping","id":"still"})"));
