@@ -43,6 +43,15 @@ std::chrono::milliseconds lingers(const Limits& limits) {
   return std::chrono::ceil<std::chrono::milliseconds>(limits.reconnect_grace);
 }
 
+/// What is under way to another shard, or waits for a route, is no part of the memory budget: where that is small they
+/// must be small, too, or one sender fills a link with more than the budget. One of the largest messages always passes.
+Limits within_budget(Limits limits) {
+  const std::size_t most = std::max(2 * limits.message_bytes_max, limits.outboxes_bytes_max / 8);
+  limits.link_bytes_max = std::min(limits.link_bytes_max, most);
+  limits.route_bytes_max = std::min(limits.route_bytes_max, most);
+  return limits;
+}
+
 ServerOptions checked(ServerOptions options) {
   if (options.shards < 1 || options.shards > shards_max) {
     throw std::runtime_error(fmt::format("{} shards: choose 1 to {}", options.shards, shards_max));
@@ -134,7 +143,7 @@ void Server::State::build() {
                  .log = options.log,
                  .on_takeover = [this](std::string_view client) { shared.connects.on_takeover(client, clock_now()); }},
       make_backend);
-  auto limits = options.limits;
+  auto limits = within_budget(options.limits);
   limits.sessions_max = std::min(limits.sessions_max, shared.connections_max);
   for (std::size_t i = 0; i < units.size(); ++i) {
     auto& unit = *units[i];
