@@ -98,6 +98,7 @@ TEST_CASE("a server that stood still reads what waits before it gives anybody up
     REQUIRE(ping->opcode == 9);
   }
   server.process().signal(SIGSTOP);
+  std::this_thread::sleep_for(500ms);  // its timers become ready first, and so come before the bytes
   for (auto& client : clients) client.send(masked_frame(0x8A, ""));
   std::this_thread::sleep_for(5s);  // the time of pongs, and that of the store's answers
   server.process().signal(SIGCONT);

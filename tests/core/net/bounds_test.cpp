@@ -260,6 +260,7 @@ TEST_CASE("after a standstill nobody's time is over before what he said meanwhil
   REQUIRE(diary.waits_held());
   const std::string pong("\x8A\x80\0\0\0\0", 6);
   const std::string ping("\x89\x80\0\0\0\0", 6);
+  std::this_thread::sleep_for(500ms);  // its timers become ready first, and so come before the bytes
   for (auto& client : clients) client.send(pong);
   for (auto& socket : asking) socket.send("P/1.1\r\nHost: 127.0.0.1\r\n\r\n");
   std::this_thread::sleep_for(3s);  // everybody's time passes
