@@ -3,13 +3,16 @@
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <mutex>
 #include <utility>
 
 #include "cli/log_line.hpp"
 #include "cli/log_repeats.hpp"
+#include "cli/patient_write.hpp"
 
 namespace wsr::cli {
 namespace {
@@ -31,14 +34,32 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::err;
 }
 
+/// stderr, but not by stdio: a write that a stuck reader holds up could never be given up.
+class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+  /// From now on lines are given up that are not taken by `deadline`.
+  void end_by(WriteClock::time_point deadline) { deadline_ = deadline; }
+
+private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    (void)write_until(STDERR_FILENO, {line.data(), line.size()}, deadline_);
+  }
+  void flush_() override {}
+
+  std::atomic<WriteClock::time_point> deadline_{WriteClock::time_point::max()};
+};
+
 }  // namespace
 
 struct Log::State {
   explicit State(Options asked)
       : options(std::move(asked)),
         pool(std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1)),
-        logger(std::make_shared<spdlog::async_logger>("wsr", std::make_shared<spdlog::sinks::stderr_sink_mt>(), pool,
-                                                      spdlog::async_overflow_policy::overrun_oldest)) {
+        sink(std::make_shared<StderrSink>()),
+        logger(
+            std::make_shared<spdlog::async_logger>("wsr", sink, pool, spdlog::async_overflow_policy::overrun_oldest)) {
     logger->set_level(level_of(options.level));
     const auto* pattern = options.format == LogFormat::json ? json_pattern : text_pattern;
     logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
@@ -58,12 +79,14 @@ struct Log::State {
   std::mutex mutex;
   LogRepeats repeats;
   std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<StderrSink> sink;
   std::shared_ptr<spdlog::async_logger> logger;
 };
 
 Log::Log(Options options) : state_(std::make_unique<State>(std::move(options))) {}
 
 Log::~Log() {
+  state_->sink->end_by(WriteClock::now() + last_words_within);  // the pool's thread is joined
   const std::lock_guard lock(state_->mutex);
   for (const LogEvent& event : state_->repeats.take_all(LogRepeats::Clock::now())) state_->put(event);
 }

@@ -1,7 +1,7 @@
 // Log: events of a server as lines on stderr, by spdlog: time (UTC, milliseconds), level, server, event, sentence.
 //
 // Lines are written by a thread of their own: whoever reads them slowly, or not at all, holds up no shard. Of those
-// that wait the oldest go beyond queue_lines_max.
+// that wait the oldest go beyond queue_lines_max. The end waits for the reader for last_words_within, and no longer.
 //
 // Thread-safety: any thread. Errors: none; a line that cannot be written is lost.
 #pragma once
@@ -28,7 +28,7 @@ public:
   };
 
   explicit Log(Options options);
-  /// Writes what waits, and what was held back as a repeat.
+  /// Writes what waits, and what was held back as a repeat, as far as it is taken in time.
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;

@@ -1,4 +1,6 @@
 // main: reads the command line, runs one command, and turns whatever ends it into a sentence and an exit code.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
@@ -10,6 +12,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/options.hpp"
 #include "cli/owners.hpp"
+#include "cli/patient_write.hpp"
 #include "cli/room.hpp"
 #include "cli/send.hpp"
 #include "cli/serve.hpp"
@@ -71,6 +74,10 @@ ExitCode run(int argc, char** argv) {
   return ExitCode::usage;
 }
 
+void complain(const std::exception& error) {
+  (void)wsr::cli::write_soon(STDERR_FILENO, std::string("wsr: ") + error.what() + '\n');
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -78,10 +85,10 @@ int main(int argc, char** argv) {
   try {
     code = run(argc, argv);
   } catch (const wsr::cli::UsageError& error) {
-    std::cerr << "wsr: " << error.what() << '\n';
+    complain(error);
     code = ExitCode::usage;
   } catch (const std::exception& error) {
-    std::cerr << "wsr: " << error.what() << '\n';
+    complain(error);
   }
   return static_cast<int>(code);
 }

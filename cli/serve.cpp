@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdlib>
-#include <iostream>
 #include <memory>
 #include <random>
 #include <thread>
@@ -21,6 +21,7 @@
 #include "cli/log.hpp"
 #include "cli/log_line.hpp"
 #include "cli/options.hpp"
+#include "cli/patient_write.hpp"
 #include "cli/run_file.hpp"
 #include "cli/store_log.hpp"
 #include "cli/units.hpp"
@@ -37,7 +38,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr unsigned shards_max = 128;
-constexpr auto verify_every = std::chrono::seconds{5};       // Limits::verify_every with a store that may evict rows
 constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
 constexpr std::size_t outbox_bytes_min = 1024;
 constexpr std::size_t memory_bytes_min = 1024 * 1024;
@@ -257,8 +257,7 @@ Log::Options log_options(const ServeOptions& o, const net::ServerOptions& server
                   : o.log_level == "error"   ? LogLevel::error
                                              : LogLevel::info;
   options.server = server.id.str();
-  // As they were given, not as they are bound to the store.
-  for (const BatchKey& key : server.keys.keys) options.secrets.push_back(key.secret.substr(0, key.secret.find('\0')));
+  for (const BatchKey& key : server.keys.keys) options.secrets.push_back(key.secret);
   if (o.store != "memory") options.secrets.push_back(redis::Address::parse(o.store).value().password);
   return options;
 }
@@ -386,8 +385,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       ->capture_default_str()
       ->type_name("N");
   option("--per-address-max", o.per_address_max,
-         "Sockets that one address may have open, a /64 of IPv6 counting as one; 0: any (default: 1024; on a loopback "
-         "--bind any)")
+         "Sockets that one address may have open, a /64 of IPv6 counting as one; beyond them only probes are answered; "
+         "0: any. Loopback is bounded only with a loopback --bind (default: 1024; on a loopback --bind any)")
       ->type_name("N");
   add_size(*command, "--message-max", o.message_max, "The longest message; above it the connection is closed (1009)")
       ->group(group);
@@ -531,10 +530,6 @@ net::ServerOptions server_options(const ServeOptions& o) {
   options.connects.takeover.burst = o.takeover_burst;
   options.limits.over_rate = o.over_rate == "close" ? Limits::OverRate::close : Limits::OverRate::refuse;
   options.keys = parse_bus_keys(o.bus_keys);
-  if (o.store != "memory") {
-    options.limits.verify_every = verify_every;
-    options.keys = redis::bind_keys(std::move(options.keys), o.prefix, redis::Address::parse(o.store).value().db);
-  }
   options.lease = o.lease;
   options.probe_every = o.probe;
   options.ping_every = o.ping;
@@ -565,17 +560,20 @@ ExitCode run_serve(const ServeOptions& o) {
   try {
     server.start();
   } catch (const std::runtime_error& failed) {
-    throw std::runtime_error(without_secrets(store_log.explain(failed.what()), log_options(o, options).secrets));
+    const auto why = without_secrets(store_log.explain(failed.what()), log_options(o, options).secrets);
+    if (o.log_format != "json") throw std::runtime_error(why);
+    log.write({LogLevel::error, "start_failed", why});  // whoever reads objects reads nothing else
+    return ExitCode::failure;
   }
   const auto address = boost::asio::ip::make_address(options.bind);
   const auto url = http_url(address, server.port());
   const auto run_file = write_run_file(url, store_text(o), options.id, log);
   signals.on_serving();
 
-  std::cout << fmt::format("wsr {} listens on {} (store {}, {} shard{}): connect to ws{}/chat?user=alice",
-                           options.id.view(), url, store_text(o), options.shards, options.shards == 1 ? "" : "s",
-                           url.substr(std::string_view("http").size()))
-            << std::endl;
+  (void)write_soon(STDOUT_FILENO,
+                   fmt::format("wsr {} listens on {} (store {}, {} shard{}): connect to ws{}/chat?user=alice\n",
+                               options.id.view(), url, store_text(o), options.shards, options.shards == 1 ? "" : "s",
+                               url.substr(std::string_view("http").size())));
   log.write(started(options, url));
   store_log.speak(log.sink());
   server.run();

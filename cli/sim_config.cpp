@@ -14,8 +14,9 @@
 namespace wsr::cli {
 namespace {
 
-/// What has a meaning where there are no sockets. The store of a simulation is the shared one, with its own bounds.
-constexpr std::array<std::string_view, 24> keys{"lease",
+/// What has a meaning where there are no sockets, and what a server's file has besides: the rates of upgrades and of
+/// takeovers are taken and change nothing. The store of a simulation is the shared one, with its own bounds.
+constexpr std::array<std::string_view, 36> keys{"lease",
                                                 "owner-ttl",
                                                 "probe",
                                                 "ping",
@@ -36,6 +37,18 @@ constexpr std::array<std::string_view, 24> keys{"lease",
                                                 "client-burst",
                                                 "room-rate",
                                                 "room-burst",
+                                                "join-rate",
+                                                "join-burst",
+                                                "leave-rate",
+                                                "leave-burst",
+                                                "members-rate",
+                                                "members-burst",
+                                                "connect-rate",
+                                                "connect-burst",
+                                                "address-rate",
+                                                "address-burst",
+                                                "takeover-rate",
+                                                "takeover-burst",
                                                 "over-rate",
                                                 "bus-key",
                                                 "idle"};

@@ -266,8 +266,7 @@ private:
 
 std::unique_ptr<FabricClient> make_store_fabric(const FabricOptions& options) {
   auto store = redis_options(options);
-  auto keys = redis::bind_keys(parse_bus_keys(options.bus_keys), store.prefix, store.address.db);
-  auto fabric = std::make_unique<StoreFabric>(std::move(store), std::move(keys));
+  auto fabric = std::make_unique<StoreFabric>(std::move(store), parse_bus_keys(options.bus_keys));
   fabric->start();
   return fabric;
 }

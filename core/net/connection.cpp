@@ -97,10 +97,8 @@ void Connection::on_peer_end() {
   has_peer_ended_ = true;
   if (phase_ == Phase::closing) phase_ = Phase::answered;  // without its close frame; it may still read ours
   if (phase_ == Phase::open) {
-    const auto* box = outbox();
-    const bool is_something_due = has_answers_due() || (box != nullptr && !box->is_empty());
-    if (!is_something_due) return drop();
-    // A half-close cannot be told from a close: it gets its answers, and nothing else.
+    // A half-close cannot be told from a close: it gets its answers and a close frame, and nothing else. Whether an
+    // answer was written before the end was seen is chance, so the close frame does not depend on it.
     end_session(has_answers_due() ? Router::Answers::due_after_moves : Router::Answers::none);
     phase_ = Phase::answering;
     begin_goodbye();
@@ -145,6 +143,7 @@ void Connection::charge_unfinished() {
   // Half of an equal share, as of an HTTP request.
   const std::size_t share = budget.bytes_max / std::max<std::size_t>(gate_.shared().sockets.open(), 1) / 2;
   if (held > std::max(share, share_bytes_min)) {
+    gate_.note_memory_full("a WebSocket message that was not complete");
     give_up(CloseCode::try_again_later, "this server holds as much as it may: send the message again later");
   }
 }
@@ -172,7 +171,7 @@ void Connection::on_event(const WsEvent& event) {
     case Kind::pong:
       return;
     case Kind::text:
-      if (role_ == Role::client) return gate_.shard().input().text(conn_, event.payload);
+      if (role_ == Role::client) return gate_.shard().further_input().text(conn_, event.payload);
       if (role_ == Role::mute) return;
       return say(WsOpcode::text, event.payload, Courtesy::due);
     case Kind::binary: {
@@ -319,6 +318,8 @@ void Connection::close(CloseCode code, std::string_view reason) {
   if (phase_ != Phase::open) return;
   end_session();
   phase_ = Phase::closing;
+  parser_.discard_data();
+  charge_unfinished();
   if (!lets_queue_go_first(code)) {
     flush();  // what the kernel takes now was on its way
     if (is_gone()) return;
@@ -363,11 +364,12 @@ void Connection::look_at_goodbye(Time now) {
   const auto left = unsent_bytes();
   if (left != goodbye_bytes_) moved_at_ = now;
   goodbye_bytes_ = left;
-  if (phase_ == Phase::answering && now - ping_at_ >= answers_max) return give_last_frame();
+  if (phase_ == Phase::answering && now - gate_.fresh(ping_at_) >= answers_max) return give_last_frame();
   // A reader that is only slow gets the whole of a drain, which ends all that is left then.
   const bool is_judged = left == 0 || !gate_.shared().is_draining;
   const auto quiet_max = phase_ == Phase::answering ? answers_max : left == 0 ? answer_within : goodbye_stall_max;
-  if (is_judged && (now - moved_at_ >= quiet_max || now - ping_at_ >= goodbye_max)) return drop();
+  if (is_judged && (now - gate_.fresh(moved_at_) >= quiet_max || now - gate_.fresh(ping_at_) >= goodbye_max))
+    return drop();
   gate_.wheel().set(*this, now + goodbye_look_every);
 }
 
@@ -378,12 +380,12 @@ void Connection::arm_liveness() {
   std::optional<Time> next;
   const auto at = [&next](Time deadline) { next = next ? std::min(*next, deadline) : deadline; };
   if (deafness_ == Deafness::ping_sent) {
-    at(ping_at_ + options.pong_within);
+    at(gate_.fresh(ping_at_) + options.pong_within);
   } else if (options.ping_every.count() > 0) {
     at(quiet_since() + options.ping_every);
   }
-  if (options.idle_after.count() > 0) at(spoken_at_ + options.idle_after);
-  if (charged_ != 0) at(unfinished_since_ + message_within());
+  if (options.idle_after.count() > 0) at(gate_.fresh(spoken_at_) + options.idle_after);
+  if (charged_ != 0) at(gate_.fresh(unfinished_since_) + message_within());
   if (next) gate_.wheel().set(*this, *next);
 }
 
@@ -391,11 +393,11 @@ void Connection::on_deadline(Time now) {
   gate_.shard().touch();
   if (phase_ != Phase::open) return look_at_goodbye(now);
   const auto& options = gate_.options();
-  if (deafness_ == Deafness::ping_sent && now >= ping_at_ + options.pong_within) return drop();
-  if (options.idle_after.count() > 0 && now >= spoken_at_ + options.idle_after) {
+  if (deafness_ == Deafness::ping_sent && now >= gate_.fresh(ping_at_) + options.pong_within) return drop();
+  if (options.idle_after.count() > 0 && now >= gate_.fresh(spoken_at_) + options.idle_after) {
     return close(CloseCode::idle, "nothing heard for too long");
   }
-  if (charged_ != 0 && now >= unfinished_since_ + message_within()) {
+  if (charged_ != 0 && now >= gate_.fresh(unfinished_since_) + message_within()) {
     return give_up(CloseCode::policy, "a message that began did not come to its end in time");
   }
   if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= quiet_since() + options.ping_every) {

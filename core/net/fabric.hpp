@@ -30,8 +30,8 @@ struct FabricOptions {
   ServerId id;  // name~incarnation
   std::string url;
   SessionPolicy policy = SessionPolicy::single;
-  Limits limits;
-  BatchKeys keys;
+  Limits limits;   // verify_every 0: what the store needs, every 5 s for one that may evict rows
+  BatchKeys keys;  // as people write them; the fabric binds them to its store
   std::chrono::milliseconds lease{6'000};
   std::chrono::milliseconds probe_every{500};
   KeeperOptions::Role role = KeeperOptions::Role::server;

@@ -18,10 +18,13 @@ constexpr Duration silent_min = std::chrono::milliseconds{20};
 constexpr Duration speaking_min = std::chrono::milliseconds{100};
 constexpr int idle_looks_max = 32;
 
+// A tick that comes later than this: the process was stopped, or the loop had no time for its sockets.
+constexpr Duration standstill_min = std::chrono::milliseconds{200};
+
 // A drain. A load balancer sees the red light before the first client comes back through it; the last fifth is for
 // answers; and a handful of clients is no herd: they need not wait for the whole window.
 constexpr int drain_lead_divisor = 20;
-constexpr Duration drain_lead_max = std::chrono::seconds{1};
+constexpr Duration drain_lead_max = std::chrono::seconds{5};
 constexpr Duration close_spacing_max = std::chrono::milliseconds{250};
 constexpr Duration close_tick = std::chrono::milliseconds{10};
 
@@ -59,9 +62,31 @@ void Gate::arm_tick() {
   tick_.expires_after(tick_every);
   tick_.async_wait([this](error_code error) {
     if (error) return;
-    wheel_.advance(clock_now());
+    on_tick();
     arm_tick();
   });
+}
+
+void Gate::on_tick() {
+  const Time now = clock_now();
+  if (now - ticked_at_ > tick_every + standstill_min) stood_still_until_ = now;
+  ticked_at_ = now;
+  wheel_.advance(now);
+  look_at_memory();
+}
+
+/// Whatever is refused or dropped for it: once each time that the budget is used up.
+void Gate::look_at_memory() {
+  const OutboxBudget& budget = own_outbox_rules_.budget;
+  const bool is_full = budget.is_exceeded();
+  if (is_full && !was_memory_full_) {
+    options().log({LogLevel::warning,
+                   "memory_full",
+                   "what clients make this server keep has reached --memory-max: whoever holds more than a fair share "
+                   "is refused, and messages for slow clients are dropped",
+                   {{"memory_max", std::to_string(budget.bytes_max)}}});
+  }
+  was_memory_full_ = is_full;
 }
 
 // ---------------------------------------------------------------- coming
@@ -74,16 +99,78 @@ void Gate::take(TcpSocket socket) {
   if (auto permit = shared_.sockets.admit(peer.address())) {
     return HttpSession::start(*this, std::move(socket), std::move(*permit));
   }
-  ++figures.upgrades_refused;
-  HttpSession::turn_away(*this, std::move(socket), shared_.sockets.admit_briefly(),
-                         {503, "capacity",
-                          "your address has " + std::to_string(shared_.sockets.per_address_max()) +
-                              " connections to this server, its bound: raise --per-address-max, or close some"});
+  // Behind a balancer everybody has one address, and so have its health checks: they must still be answered.
+  if (auto permit = admit_probe(peer.address())) {
+    return HttpSession::start(*this, std::move(socket), std::move(*permit), HttpSession::Purpose::probe);
+  }
+  note_address_full(peer.address());
+  HttpSession::turn_away(*this, std::move(socket), shared_.sockets.admit_briefly(), address_full());
 }
 
-void Gate::take_session(HttpSession& session) { sessions_.push_back(session); }
+std::optional<SocketPermit> Gate::admit_probe(const asio::ip::address& peer) {
+  if (auto permit = shared_.sockets.admit_probe(peer)) return permit;
+  // Silence keeps no probe out.
+  const Time now = clock_now();
+  const auto silent = std::find_if(probes_.begin(), probes_.end(), [now](const HttpSession* session) {
+    return session->use() == HttpSession::Use::silent && now - session->reading_since() >= silent_min &&
+           !session->has_unread_bytes();
+  });
+  if (silent == probes_.end()) return std::nullopt;
+  (*silent)->drop();
+  return shared_.sockets.admit_probe(peer);
+}
 
-void Gate::drop_session(HttpSession& session) { session.SessionHook::unlink(); }
+Refusal Gate::address_full() const {
+  return {503, "capacity",
+          "your address has " + std::to_string(shared_.sockets.per_address_max()) +
+              " connections to this server, its bound: raise --per-address-max, or close some"};
+}
+
+// ---------------------------------------------------------------- at a bound
+
+void Gate::note_address_full(const asio::ip::address& peer) {
+  ++figures.upgrades_refused;
+  ++figures.refused_per_address;
+  options().log(
+      {LogLevel::warning,
+       "address_full",
+       "an address has as many sockets as --per-address-max allows; behind a load balancer everybody has "
+       "one address: raise it, or set it to 0",
+       {{"address", peer.to_string()}, {"per_address_max", std::to_string(shared_.sockets.per_address_max())}}});
+}
+
+void Gate::note_connections_full(std::string_view message) {
+  ++figures.refused_connections;
+  options().log({LogLevel::warning,
+                 "connections_full",
+                 std::string(message),
+                 {{"connections_max", std::to_string(shared_.connections_max)}}});
+}
+
+void Gate::note_memory_full(std::string_view what) {
+  ++figures.refused_memory;
+  options().log({LogLevel::warning,
+                 "memory_full",
+                 "refused, because --memory-max is used up: " + std::string(what),
+                 {{"memory_max", std::to_string(own_outbox_rules_.budget.bytes_max)}}});
+}
+
+void Gate::note_accept_failed(const error_code& error) {
+  ++figures.accepts_failed;
+  options().log({LogLevel::error, "accept_failed",
+                 "no connection can be accepted for now: " + error.message() +
+                     "; the limit of open files (ulimit -n) or the system's memory is used up"});
+}
+
+void Gate::take_session(HttpSession& session) {
+  sessions_.push_back(session);
+  if (session.purpose() == HttpSession::Purpose::probe) probes_.push_back(&session);
+}
+
+void Gate::drop_session(HttpSession& session) {
+  session.SessionHook::unlink();
+  if (session.purpose() == HttpSession::Purpose::probe) std::erase(probes_, &session);
+}
 
 void Gate::note_reading(HttpSession& session) {
   session.SessionHook::unlink();
@@ -92,7 +179,13 @@ void Gate::note_reading(HttpSession& session) {
 
 bool Gate::has_room() {
   while (shared_.sockets.open() >= shared_.sockets_max) {
-    if (!end_idle_session()) return false;
+    if (end_idle_session()) continue;
+    ++figures.accepts_paused;
+    options().log({LogLevel::warning,
+                   "sockets_full",
+                   "all sockets are taken, and none of them is idle: new connections wait",
+                   {{"sockets_max", std::to_string(shared_.sockets_max)}}});
+    return false;
   }
   return true;
 }
@@ -103,7 +196,8 @@ bool Gate::end_idle_session() {
   for (int looks = 0; looks < idle_looks_max && !sessions_.empty(); ++looks) {
     HttpSession& oldest = sessions_.front();
     const Duration waited = now - oldest.reading_since();
-    if (oldest.use() == HttpSession::Use::silent && waited >= silent_min) {
+    const bool is_silent = oldest.use() == HttpSession::Use::silent && waited >= silent_min;
+    if (is_silent && !oldest.has_unread_bytes()) {
       oldest.drop();
       return true;
     }
@@ -124,6 +218,7 @@ void Gate::open_chat(TcpSocket socket, SocketPermit permit, const ClientId& clie
     auto* connection = refused.get();
     (void)connection->outbox()->offer_control(Frame::copy_of(handshake));
     adopt(std::move(refused), std::move(permit), leftover);
+    note_connections_full(opened.error().message);
     if (!connection->is_gone()) connection->close(CloseCode::capacity, opened.error().message);
     return;
   }
@@ -331,6 +426,11 @@ void Gate::add_figures(ServerStats& stats) const {
   stats.http_requests += figures.http_requests;
   stats.http_failures += figures.http_failures;
   stats.upgrades_refused += figures.upgrades_refused;
+  stats.refused_per_address += figures.refused_per_address;
+  stats.refused_connections += figures.refused_connections;
+  stats.refused_memory += figures.refused_memory;
+  stats.accepts_paused += figures.accepts_paused;
+  stats.accepts_failed += figures.accepts_failed;
   stats.routing.rate_limited_connects += figures.connects_refused;
   stats.routing.takeovers_braked += figures.takeovers_braked;
 }

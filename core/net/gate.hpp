@@ -13,6 +13,7 @@
 //                makes room for a newer one, the oldest first: silence does not keep probes and clients out.
 #pragma once
 
+#include <algorithm>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
@@ -45,6 +46,8 @@ public:
   void take(TcpSocket socket);
   /// For one more socket, if a silent one has to go for it.
   [[nodiscard]] bool has_room();
+  /// The listener found no descriptor, or no memory, for a socket that waits.
+  void note_accept_failed(const error_code& error);
   /// A socket whose handshake is through, with the bytes that came behind it.
   /// `handshake` is the answer to the upgrade: written once the client's claim is answered.
   void open_chat(TcpSocket socket, SocketPermit permit, const ClientId& client, Time asked_at,
@@ -86,10 +89,21 @@ public:
   void drop_session(HttpSession& session);
   /// It waits for a request from now on.
   void note_reading(HttpSession& session);
+  /// When a wait that began at `begin` counts from: later, if this shard has stood still since. What the peer has said
+  /// meanwhile must be read before its time is over.
+  [[nodiscard]] Time fresh(Time begin) const { return std::max(begin, stood_still_until_); }
+
+  // ---- what is refused at a bound: counted and logged
+  [[nodiscard]] Refusal address_full() const;
+  void note_address_full(const asio::ip::address& peer);
+  void note_connections_full(std::string_view message);
+  /// `what` was refused, as the memory budget is used up.
+  void note_memory_full(std::string_view what);
 
   struct Figures {
     std::uint64_t bytes_in = 0, bytes_out = 0, writes = 0, http_requests = 0, http_failures = 0, upgrades_refused = 0,
-                  connects_refused = 0, takeovers_braked = 0,
+                  refused_per_address = 0, refused_connections = 0, refused_memory = 0, accepts_paused = 0,
+                  accepts_failed = 0, connects_refused = 0, takeovers_braked = 0,
                   slow_dropped = 0 /* of connections that the Router does not know */;
   };
   Figures figures;
@@ -102,7 +116,10 @@ private:
   };
   [[nodiscard]] Connection* find(ConnId conn);
   void adopt(std::unique_ptr<Connection> connection, SocketPermit permit, std::string_view leftover);
+  [[nodiscard]] std::optional<SocketPermit> admit_probe(const asio::ip::address& peer);
   [[nodiscard]] bool end_idle_session();
+  void on_tick();
+  void look_at_memory();
   void begin_closes();
   void go_on_with_closes();
   void tell_to_go(Connection& connection);
@@ -114,6 +131,9 @@ private:
   std::unique_ptr<HttpApi> api_;
   TimerWheel wheel_;
   SteadyTimer tick_;
+  Time ticked_at_ = clock_now();
+  Time stood_still_until_{};      // the last time that ticks came much too late
+  bool was_memory_full_ = false;  // at the last tick
   SteadyTimer drain_tick_;
   struct Drain {
     Time closes_at{};       // the first close
@@ -132,6 +152,7 @@ private:
   boost::intrusive::list<HttpSession, boost::intrusive::constant_time_size<false>,
                          boost::intrusive::base_hook<SessionHook>>
       sessions_;                           // the longest without an answer first
+  std::vector<HttpSession*> probes_;       // those of sessions_ that may only be probes, the oldest first; see take()
   std::vector<Connection*> slots_;         // by ConnId::slot(); the connection must still be asked for its id
   std::vector<ConnId> dirty_;              // woken by the Router
   std::vector<Connection*> dirty_direct_;  // woken by themselves

@@ -129,7 +129,12 @@ Json stats_json(const ServerId& self, const ServerStats& stats) {
                {"writes", stats.writes},
                {"http_requests", stats.http_requests},
                {"http_failures", stats.http_failures},
-               {"upgrades_refused", stats.upgrades_refused}};
+               {"upgrades_refused", stats.upgrades_refused},
+               {"refused_per_address", stats.refused_per_address},
+               {"refused_connections", stats.refused_connections},
+               {"refused_memory", stats.refused_memory},
+               {"accepts_paused", stats.accepts_paused},
+               {"accepts_failed", stats.accepts_failed}};
   stats.routing.each([&](std::string_view name, std::uint64_t value) { body[std::string(name)] = value; });
   body["words"] = words_json(stats.routing.words);
   body["in_flight"] = stats.routing.sent > ended ? stats.routing.sent - ended : 0;

@@ -1,5 +1,6 @@
 #include "core/net/http_session.hpp"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ constexpr Duration linger_max = std::chrono::seconds{2};
 constexpr std::chrono::seconds retry_after{1};     // another server takes over at once
 constexpr std::size_t read_bytes_max = 16 * 1024;  // at once: what may be kept of the requests behind this one
 constexpr std::size_t share_bytes_min = 1024;      // as of an outbox: a plain request passes whatever others hold
+constexpr Duration probe_within = std::chrono::seconds{1};  // a health check says what it wants at once
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Of a string that lies in its own object nothing is on the heap.
@@ -32,24 +34,28 @@ std::size_t heap_bytes(const std::string& text) {
 
 }  // namespace
 
-void HttpSession::start(Gate& gate, TcpSocket socket, SocketPermit permit) {
-  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
+void HttpSession::start(Gate& gate, TcpSocket socket, SocketPermit permit, Purpose purpose) {
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit), purpose);
   gate.take_session(*session);
   session->read_request();
 }
 
 void HttpSession::turn_away(Gate& gate, TcpSocket socket, SocketPermit permit, const Refusal& refusal) {
-  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit));
+  auto session = std::make_shared<HttpSession>(gate, std::move(socket), std::move(permit), Purpose::any);
   gate.take_session(*session);
   session->refuse(refusal, Persistence::close);
 }
 
-HttpSession::HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit)
-    : gate_(gate), socket_(std::move(socket)), permit_(std::move(permit)) {}
+HttpSession::HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit, Purpose purpose)
+    : gate_(gate), socket_(std::move(socket)), permit_(std::move(permit)), purpose_(purpose) {}
 
 HttpSession::~HttpSession() = default;
 
-void HttpSession::set_deadline(Duration after) { gate_.wheel().set(*this, clock_now() + after); }
+void HttpSession::set_deadline(Duration after) {
+  waiting_since_ = clock_now();
+  wait_max_ = after;
+  gate_.wheel().set(*this, waiting_since_ + after);
+}
 
 void HttpSession::charge() {
   if (phase_ == Phase::gone) return;  // the Gate itself may have gone by now
@@ -76,7 +82,8 @@ void HttpSession::read_request() {
   reading_since_ = clock_now();
   gate_.note_reading(*this);
   reader_.emplace(HttpBounds{gate_.options().header_bytes_max, gate_.options().body_bytes_max});
-  set_deadline(gate_.options().handshake_within);
+  const Duration within = gate_.options().handshake_within;
+  set_deadline(purpose_ == Purpose::probe ? std::min(within, probe_within) : within);
   if (pending_.empty()) {
     charge();
     return wait_readable();
@@ -158,6 +165,12 @@ bool HttpSession::on_head(std::string_view behind) {
     refuse(refusal, Persistence::close);
     return false;
   }
+  if (purpose_ == Purpose::probe && !is_probe()) {
+    const auto peer = socket_.remote_endpoint(error);
+    if (!error) gate_.note_address_full(peer.address());
+    refuse(gate_.address_full(), Persistence::close);
+    return false;
+  }
   set_deadline(gate_.options().body_within);
   if (reader_->expects_continue() && behind.empty()) {
     const auto sent = ::send(socket_.native_handle(), go_on.data(), go_on.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -169,11 +182,17 @@ bool HttpSession::on_head(std::string_view behind) {
   return true;
 }
 
+bool HttpSession::is_probe() const {
+  const auto path = reader_->target().substr(0, reader_->target().find('?'));
+  return (reader_->method() == "GET" || reader_->method() == "HEAD") &&
+         (path == "/healthz" || path == "/readyz" || path == "/metrics");
+}
+
 void HttpSession::on_request() {
   phase_ = Phase::answering;
   cancel();
   ++gate_.figures.http_requests;
-  keeps_alive_ = reader_->keeps_alive();
+  keeps_alive_ = reader_->keeps_alive() && purpose_ != Purpose::probe;
   is_head_ = reader_->method() == "HEAD";
   is_http10_ = reader_->version() < 11;
   if (is_upgrade(upgrade_request(), upgrade_rules())) return route_upgrade();
@@ -188,7 +207,8 @@ void HttpSession::handle() {
   gate_.shard().touch();
   gate_.api().handle(call, [self = shared_from_this()](HttpResponse made) {
     if (self->phase_ != Phase::answering) return;
-    if (made.status == 500) self->note_failure(made.failure);
+    // Without an exception the answer itself is what is known.
+    if (made.status == 500) self->note_failure(made.failure.empty() ? made.body : made.failure);
     self->answer(std::move(made), Persistence::keep);
   });
   reader_.reset();  // the answer may take its time: the request is no longer needed
@@ -243,6 +263,7 @@ void HttpSession::route_upgrade() {
                          refusal.message,
                          {{"origin", std::string(request.origin)}, {"host", std::string(request.host)}}});
   }
+  if (refusal.code == "capacity") gate_.note_connections_full(refusal.message);
   ++gate_.figures.upgrades_refused;
   refuse(refusal, Persistence::keep);
 }
@@ -322,6 +343,7 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
 }
 
 void HttpSession::refuse_for_memory() {
+  gate_.note_memory_full("an HTTP request or its answer");
   refuse({503, "capacity", "this server holds as much as it may (--memory-max): try again"}, Persistence::close);
 }
 
@@ -371,6 +393,12 @@ void HttpSession::drain() {
   if (phase_ == Phase::reading && reader_ && !reader_->has_begun()) drop();
 }
 
+bool HttpSession::has_unread_bytes() const {
+  int unread = 0;
+  // By the descriptor: what Asio's available() would throw or report is no reason to keep a socket.
+  return ::ioctl(const_cast<TcpSocket&>(socket_).native_handle(), FIONREAD, &unread) == 0 && unread > 0;
+}
+
 HttpSession::Use HttpSession::use() const {
   if (phase_ == Phase::answering) return Use::answering;
   return phase_ == Phase::reading && reader_ && reader_->has_begun() ? Use::speaking : Use::silent;
@@ -392,7 +420,8 @@ void HttpSession::leave() {
   gate_.drop_session(*this);
 }
 
-void HttpSession::on_deadline(Time) {
+void HttpSession::on_deadline(Time now) {
+  if (const Time end = gate_.fresh(waiting_since_) + wait_max_; end > now) return gate_.wheel().set(*this, end);
   const auto self = shared_from_this();
   if (phase_ == Phase::reading && reader_->has_begun()) {
     error_code ignored;

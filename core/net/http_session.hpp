@@ -35,10 +35,12 @@ using SessionHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Sessi
 
 class HttpSession final : public SessionHook, public TimerEntry, public std::enable_shared_from_this<HttpSession> {
 public:
-  static void start(Gate& gate, TcpSocket socket, SocketPermit permit);
+  /// probe: its address has as many sockets as it may, so only GET /healthz, /readyz and /metrics are answered, soon.
+  enum class Purpose : std::uint8_t { any, probe };
+  static void start(Gate& gate, TcpSocket socket, SocketPermit permit, Purpose purpose = Purpose::any);
   /// Says why this socket may not stay, whatever it has asked for.
   static void turn_away(Gate& gate, TcpSocket socket, SocketPermit permit, const Refusal& refusal);
-  HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit);
+  HttpSession(Gate& gate, TcpSocket socket, SocketPermit permit, Purpose purpose);
   ~HttpSession() override;
 
   /// Ends after the answer that is being made, or at once between two requests.
@@ -50,6 +52,9 @@ public:
   enum class Use : std::uint8_t { silent, speaking, answering };
   [[nodiscard]] Use use() const;
   [[nodiscard]] Time reading_since() const { return reading_since_; }
+  [[nodiscard]] Purpose purpose() const { return purpose_; }
+  /// The kernel has something from the peer that we have not read yet.
+  [[nodiscard]] bool has_unread_bytes() const;
 
 private:
   enum class Phase { reading, answering, lingering, gone };
@@ -59,6 +64,7 @@ private:
   void on_readable();
   void take(std::string_view bytes);
   [[nodiscard]] bool on_head(std::string_view behind);
+  [[nodiscard]] bool is_probe() const;
   void on_request();
   void handle();
   [[nodiscard]] UpgradeRequest upgrade_request() const;
@@ -84,6 +90,8 @@ private:
   TcpSocket socket_;
   SocketPermit permit_;
   Time reading_since_{};  // its last answer, or the beginning
+  Time waiting_since_{};  // of the deadline: when the wait began, and how long it may be
+  Duration wait_max_{};
   std::optional<HttpReader> reader_;
   std::string pending_;   // read, and behind the request
   std::string head_out_;  // being written, as is handshake_
@@ -94,6 +102,7 @@ private:
   std::uint16_t own_port_ = 0;     // that the connection came to
   bool is_over_loopback_ = false;  // so it did
   Phase phase_ = Phase::reading;
+  Purpose purpose_ = Purpose::any;
   bool is_foreign_host_ = false;  // the request is for a name that is not ours
   bool is_head_ = false;          // of a HEAD request: the answer's body stays here
   bool is_http10_ = false;

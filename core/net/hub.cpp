@@ -32,12 +32,19 @@ Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_ba
                             .info = options_.info,
                             .lease = options_.lease,
                             .probe_every = options_.probe_every,
-                            .keys = options_.keys,
+                            .keys = bind_keys(),
                             .linger = options_.linger,
                             .role = options_.role},
               keeper_directory_, keeper_bus_, *this, *this),
       timer_(io),
       stop_timer_(io) {}
+
+const BatchKeys& Hub::bind_keys() { return options_.keys = backend_->bound(std::move(options_.keys)); }
+
+Limits Hub::fitting(Limits limits) const {
+  if (limits.verify_every == Duration::zero() && backend_->may_evict()) limits.verify_every = verify_every_default;
+  return limits;
+}
 
 Hub::~Hub() {
   if (phase_ != Phase::stopped && phase_ != Phase::idle) {

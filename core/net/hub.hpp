@@ -57,6 +57,9 @@ struct HubOptions {
   std::function<void(std::string_view client)> on_takeover = {};
 };
 
+/// Limits::verify_every where it is 0 and the store may evict rows: what is missing is back within some seconds.
+inline constexpr Duration verify_every_default = std::chrono::seconds{5};
+
 class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock {
 public:
   Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend);
@@ -116,7 +119,10 @@ public:
 
   [[nodiscard]] const std::vector<Shard*>& shards() const { return shards_; }
   [[nodiscard]] const Keeper::Figures& figures() const { return keeper_.figures(); }
+  /// The keys are those of the store's fabric.
   [[nodiscard]] const HubOptions& options() const { return options_; }
+  /// `limits` with what the store needs.
+  [[nodiscard]] Limits fitting(Limits limits) const;
   [[nodiscard]] double uptime_seconds() const {
     return std::chrono::duration<double>(clock_now() - started_at_).count();
   }
@@ -146,6 +152,8 @@ private:
   [[nodiscard]] Time now() const override { return clock_now(); }
   [[nodiscard]] StoreTime store_now() const override { return keeper_.store_time(clock_now()); }
 
+  /// Binds options_.keys to the store's fabric. Here, so that no embedding application can forget it.
+  const BatchKeys& bind_keys();
   void after_keeper();
   void arm_timer();
   void on_inbox(std::string_view payload);

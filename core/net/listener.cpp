@@ -67,8 +67,12 @@ std::vector<TcpAcceptor> listen_on(const std::vector<asio::io_context*>& context
                                        endpoint.port(), error.code().message()));
 }
 
-Listener::Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room)
-    : acceptor_(std::move(acceptor)), pause_(io), take_(std::move(take)), has_room_(std::move(has_room)) {}
+Listener::Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room, OnExhausted on_exhausted)
+    : acceptor_(std::move(acceptor)),
+      pause_(io),
+      take_(std::move(take)),
+      has_room_(std::move(has_room)),
+      on_exhausted_(std::move(on_exhausted)) {}
 
 std::uint16_t Listener::port() const { return acceptor_.local_endpoint().port(); }
 
@@ -91,7 +95,10 @@ void Listener::accept_next() {
     using boost::system::errc::errc_t;
     const bool is_exhausted = error == errc_t::too_many_files_open || error == errc_t::too_many_files_open_in_system ||
                               error == errc_t::no_buffer_space || error == errc_t::not_enough_memory;
-    if (is_exhausted) return pause(exhausted_pause);
+    if (is_exhausted) {
+      on_exhausted_(error);
+      return pause(exhausted_pause);
+    }
     accept_next();  // the peer gave up while it waited in the backlog
   });
 }

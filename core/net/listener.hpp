@@ -26,8 +26,9 @@ using Endpoint = asio::ip::tcp::endpoint;
 class Listener {
 public:
   using Take = std::function<void(TcpSocket)>;
-  using HasRoom = std::function<bool()>;  // for one more socket; it may make some
-  Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room);
+  using HasRoom = std::function<bool()>;                       // for one more socket; it may make some
+  using OnExhausted = std::function<void(const error_code&)>;  // no descriptor, or no memory, for a socket
+  Listener(TcpAcceptor acceptor, asio::io_context& io, Take take, HasRoom has_room, OnExhausted on_exhausted);
   void start();
   void stop();
   [[nodiscard]] std::uint16_t port() const;
@@ -40,6 +41,7 @@ private:
   SteadyTimer pause_;
   Take take_;
   HasRoom has_room_;
+  OnExhausted on_exhausted_;
 };
 
 }  // namespace wsr::net

@@ -17,14 +17,13 @@
 #include "core/net/hub.hpp"
 #include "core/net/listener.hpp"
 #include "core/net/shard.hpp"
+#include "core/net/socket_bounds.hpp"
 #include "core/net/version.hpp"
 
 namespace wsr::net {
 namespace {
 
 constexpr auto drain_look_every = std::chrono::milliseconds{10};
-constexpr std::size_t descriptors_spare = 64;  // for the store, files, and the loops of a dozen shards
-constexpr std::size_t http_sockets = 32;       // beyond connections_max: probes and the HTTP API of a full server
 constexpr std::size_t per_address_default = 1'024;
 
 /// As many descriptors as this process may have; returns that number.
@@ -42,6 +41,15 @@ std::size_t raise_descriptors() {
 
 std::chrono::milliseconds lingers(const Limits& limits) {
   return std::chrono::ceil<std::chrono::milliseconds>(limits.reconnect_grace);
+}
+
+/// What is under way to another shard, or waits for a route, is no part of the memory budget: where that is small they
+/// must be small, too, or one sender fills a link with more than the budget. One of the largest messages always passes.
+Limits within_budget(Limits limits) {
+  const std::size_t most = std::max(2 * limits.message_bytes_max, limits.outboxes_bytes_max / 8);
+  limits.link_bytes_max = std::min(limits.link_bytes_max, most);
+  limits.route_bytes_max = std::min(limits.route_bytes_max, most);
+  return limits;
 }
 
 ServerOptions checked(ServerOptions options) {
@@ -102,17 +110,16 @@ struct Server::State {
 };
 
 void Server::State::build() {
-  const auto descriptors = raise_descriptors();
-  const auto for_sockets = descriptors > 4 * descriptors_spare ? descriptors - descriptors_spare : descriptors / 2;
-  const auto for_http = std::min(http_sockets, for_sockets / 4);
-  shared.connections_max = for_sockets - for_http;
-  if (options.connections_max != 0) shared.connections_max = std::min(shared.connections_max, options.connections_max);
-  shared.sockets_max = shared.connections_max + for_http;
+  const auto bounds = socket_bounds(raise_descriptors(), options.shards, options.connections_max);
+  shared.connections_max = bounds.connections_max;
+  shared.sockets_max = bounds.sockets_max;
   std::vector<asio::io_context*> loops;
   for (auto& unit : units) loops.push_back(&unit->io);
   const auto endpoint = resolve_bind(main_loop(), options.bind, options.port);
-  shared.sockets.bound_addresses(
-      options.per_address_max.value_or(endpoint.address().is_loopback() ? 0 : per_address_default));
+  // Whoever listens on loopback alone and sets a bound means loopback; for others it is a proxy's address.
+  const bool is_private = is_loopback(endpoint.address());
+  shared.sockets.bound_addresses(options.per_address_max.value_or(is_private ? 0 : per_address_default),
+                                 is_private ? Loopback::counted : Loopback::exempt);
   auto acceptors = listen_on(loops, endpoint);
   port = acceptors.front().local_endpoint().port();
   if (options.url.empty()) {
@@ -136,7 +143,7 @@ void Server::State::build() {
                  .log = options.log,
                  .on_takeover = [this](std::string_view client) { shared.connects.on_takeover(client, clock_now()); }},
       make_backend);
-  auto limits = options.limits;
+  auto limits = within_budget(options.limits);
   limits.sessions_max = std::min(limits.sessions_max, shared.connections_max);
   for (std::size_t i = 0; i < units.size(); ++i) {
     auto& unit = *units[i];
@@ -146,7 +153,8 @@ void Server::State::build() {
     hub->add_shard(*unit.shard);
     unit.listener = std::make_unique<Listener>(
         std::move(acceptors[i]), unit.io, [&gate = unit.gate](TcpSocket socket) { gate.take(std::move(socket)); },
-        [&gate = unit.gate] { return gate.has_room(); });
+        [&gate = unit.gate] { return gate.has_room(); },
+        [&gate = unit.gate](const error_code& error) { gate.note_accept_failed(error); });
   }
 }
 

@@ -38,8 +38,8 @@ struct ServerOptions {
   ServerId id;                // name~incarnation
   std::string url;            // how others reach the HTTP API; empty: http://bind:port
   SessionPolicy policy = SessionPolicy::single;
-  Limits limits;
-  BatchKeys keys;
+  Limits limits;   // verify_every 0: what the store needs, every 5 s for one that may evict rows
+  BatchKeys keys;  // as people write them; the hub binds them to its store
   std::chrono::milliseconds lease{6'000};
   std::chrono::milliseconds probe_every{500};
   std::chrono::milliseconds ping_every{25'000};        // server to client; 0: never
@@ -53,6 +53,7 @@ struct ServerOptions {
   std::size_t body_bytes_max = 1024 * 1024;       // HTTP request body; above: 413
   std::size_t connections_max = 0;                // sockets, and 32 for HTTP alone; 0: what the descriptors allow
   std::optional<std::size_t> per_address_max;     // sockets of one address; 0: any; default: 1024, on loopback any
+                                                  // bound to another address than loopback: never of loopback peers
   std::vector<std::string> origins;               // browsers' Origin allowed besides same-origin; "*": any
   std::vector<std::string> hosts;                 // names in Host besides our own, see OwnHosts; "*": any
   std::string store = "memory";                   // how messages name the store: never with its password

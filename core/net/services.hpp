@@ -29,7 +29,12 @@ struct ServerStats {
   std::uint64_t http_requests = 0;
   std::uint64_t http_failures = 0;  // answered with 500
   std::uint64_t upgrades_refused = 0;
-  std::uint64_t memory_bytes = 0;  // what counts in the memory budget now
+  std::uint64_t refused_per_address = 0;  // sockets above per_address_max
+  std::uint64_t refused_connections = 0;  // upgrades above connections_max
+  std::uint64_t refused_memory = 0;       // requests and messages that came while the memory budget was used up
+  std::uint64_t accepts_paused = 0;       // times that a listener waited because all sockets were taken
+  std::uint64_t accepts_failed = 0;       // times that a listener found no descriptor or memory for a socket
+  std::uint64_t memory_bytes = 0;         // what counts in the memory budget now
   double uptime_seconds = 0;
 };
 

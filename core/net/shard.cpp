@@ -22,6 +22,11 @@ void add(ServerStats& sum, const ServerStats& part) {
   sum.http_requests += part.http_requests;
   sum.http_failures += part.http_failures;
   sum.upgrades_refused += part.upgrades_refused;
+  sum.refused_per_address += part.refused_per_address;
+  sum.refused_connections += part.refused_connections;
+  sum.refused_memory += part.refused_memory;
+  sum.accepts_paused += part.accepts_paused;
+  sum.accepts_failed += part.accepts_failed;
 }
 
 }  // namespace
@@ -40,7 +45,7 @@ Shard::Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world
       authorizer_(std::move(authorizer)),
       router_(RouterOptions{.self = ShardAddress{hub.self(), index},
                             .policy = hub.options().policy,
-                            .limits = limits,
+                            .limits = hub.fitting(limits),
                             .keys = hub.options().keys},
               Router::Ports{directory_, bus_, rosters_, rates_, *this, *this, *this, authorizer_ ? this : nullptr}),
       inlet_(io, [](Task&& task) { task(); }),
@@ -58,8 +63,8 @@ std::chrono::microseconds Shard::store_error() const { return std::chrono::micro
 
 void Shard::touch() {
   ++inputs_;
-  if (is_turn_posted_) return;
   now_ = clock_now();
+  if (is_turn_posted_) return;
   is_turn_posted_ = true;
   deferrals_ = 0;
   post_end_of_turn();
@@ -73,7 +78,6 @@ void Shard::post_end_of_turn() {
 void Shard::on_end_of_turn() {
   if (inputs_ != inputs_posted_ && deferrals_ < deferrals_max) {
     ++deferrals_;
-    now_ = clock_now();  // the process may stand still in the middle of a turn
     return post_end_of_turn();
   }
   is_turn_posted_ = false;

@@ -58,13 +58,19 @@ public:
         RoomAuthorizer authorizer = {});
   ~Shard() override;
 
-  /// The Router, for one input: marks the turn.
+  /// The Router, for one input: marks the turn and reads the clock.
   [[nodiscard]] Router& input() {
     touch();
+    return further_input();
+  }
+  /// The same for one more input of the same handler: the clock stands where input() or touch() has read it.
+  [[nodiscard]] Router& further_input() {
+    ++inputs_;
     if (hub_.times_woken() != times_woken_ || hub_.has_slept(now_)) hold();
     return router_;
   }
-  /// Makes sure that an end of turn follows.
+  /// Makes sure that an end of turn follows, and reads the clock: a turn may have begun long ago, when this process
+  /// stood still or was busy in between.
   void touch();
   /// The session of this connection has ended: lookups of this server do not find it any more.
   void forget(ConnId conn);

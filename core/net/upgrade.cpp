@@ -65,7 +65,7 @@ bool is_let_in(const UpgradeRequest& request, const UpgradeRules& rules) {
 }  // namespace
 
 Refusal foreign_host(std::string_view host) {
-  const std::string name(host.substr(0, host.find(':')));
+  const std::string name(host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':')));
   return {
       403, "forbidden",
       "this server does not go by the name " + name + ": connect to its own address, or start it with --host " + name};

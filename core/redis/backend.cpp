@@ -44,6 +44,10 @@ public:
   wsr::Rosters& rosters() override { return rosters_; }
   wsr::Rates& rates() override { return rates_; }
   wsr::Tables& tables() override { return tables_; }
+  BatchKeys bound(BatchKeys keys) const override {
+    return bind_keys(std::move(keys), options_.prefix, options_.address.db);
+  }
+  bool may_evict() const override { return true; }  // maxmemory-policy may change while we run
   void end_turn() override {
     rosters_.flush();
     commands_.flush();

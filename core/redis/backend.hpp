@@ -54,7 +54,8 @@ struct Options {
 };
 
 /// The same keys, good for one fabric only: what servers of another prefix or database number of the same Redis have
-/// signed with them is refused, so nothing that is recorded there can be played back here.
+/// signed with them is refused, so nothing that is recorded there can be played back here. The backend does this by
+/// itself (Backend::bound); bound twice, keys are those of no fabric.
 [[nodiscard]] BatchKeys bind_keys(BatchKeys keys, std::string_view prefix, unsigned db);
 
 [[nodiscard]] std::unique_ptr<wsr::Backend> make_backend(boost::asio::io_context& io, Options options,

@@ -277,13 +277,18 @@ void Connection::arm_deadline() {
   if (is_deadline_armed_ || pending_.empty()) return;
   is_deadline_armed_ = true;
   const auto within = state_ == State::ready ? options_.reply_within : options_.connect_within;
-  deadline_.expires_at(pending_.front().since + within);
+  deadline_.expires_at(std::max(pending_.front().since + within, deadline_from_));
   deadline_.async_wait([this, alive = std::weak_ptr<char>(alive_)](error_code error) {
     if (error || alive.expired()) return;
     is_deadline_armed_ = false;
     if (pending_.empty()) return;
     const auto allowed = state_ == State::ready ? options_.reply_within : options_.connect_within;
-    if (pending_.front().since + allowed > SteadyClock::now()) return arm_deadline();
+    const auto now = SteadyClock::now();
+    // Once in a reply's time and no more: a loop that is always late must lose a dead store all the same.
+    if (now - deadline_.expiry() > standstill_min && now - deadline_from_ > allowed) {
+      deadline_from_ = now + standstill_min;
+    }
+    if (std::max(pending_.front().since + allowed, deadline_from_) > now) return arm_deadline();
     lose("no reply within " + std::to_string(allowed.count()) + " ms", Errc::timeout);
   });
 }

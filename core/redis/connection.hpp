@@ -75,6 +75,8 @@ public:
   /// Runs `task` in a later turn, unless the connection has been destroyed by then.
   void later(std::function<void()> task);
   void flush();
+  /// A timer that fires this late: the process stood still, and what the store said meanwhile waits to be read.
+  static constexpr std::chrono::milliseconds standstill_min{200};
   /// When the last bytes came.
   [[nodiscard]] std::chrono::steady_clock::time_point heard_at() const { return heard_at_; }
   /// Loses the connection for this reason and remakes it after the backoff.
@@ -129,6 +131,7 @@ private:
   std::chrono::steady_clock::time_point heard_at_{};
   asio::steady_timer deadline_;  // of the oldest pending command
   bool is_deadline_armed_ = false;
+  std::chrono::steady_clock::time_point deadline_from_{};  // none before: put off after a standstill
   asio::steady_timer retry_;
   std::chrono::milliseconds backoff_;
   std::uint64_t random_state_;

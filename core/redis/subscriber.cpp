@@ -322,8 +322,11 @@ void Subscriber::arm_watchdog() {
 void Subscriber::ping() {
   if (!connection_.is_ready()) return;
   // Every ping brings a pong, so silence of a ping's age and a reply's time is a dead line.
-  const auto silence = std::chrono::steady_clock::now() - connection_.heard_at();
-  if (silence > options_.subscriber_ping_every + options_.reply_within) {
+  // Unless we stood still: then what it said has not been read yet.
+  const auto now = std::chrono::steady_clock::now();
+  const bool stood_still = now - watchdog_.expiry() > Connection::standstill_min;
+  const auto silence = now - connection_.heard_at();
+  if (!stood_still && silence > options_.subscriber_ping_every + options_.reply_within) {
     return connection_.lose("the subscriber's connection is silent");
   }
   connection_.push({"PING"});

@@ -3,6 +3,7 @@
 
 #include "core/routing/ports.hpp"
 #include "core/routing/tables.hpp"
+#include "core/wire/envelope.hpp"
 
 namespace wsr {
 
@@ -18,6 +19,10 @@ public:
   [[nodiscard]] virtual Rosters& rosters() = 0;
   [[nodiscard]] virtual Rates& rates() = 0;
   [[nodiscard]] virtual Tables& tables() = 0;
+  /// The keys of the bus as this store's fabric signs with them: what is signed in one fabric is good in no other.
+  [[nodiscard]] virtual BatchKeys bound(BatchKeys keys) const { return keys; }
+  /// Whether single rows may vanish by themselves: then servers look for theirs (Limits::verify_every).
+  [[nodiscard]] virtual bool may_evict() const { return false; }
   /// The end of the caller's turn: sends what the calls of this turn have gathered.
   virtual void end_turn() = 0;
 };

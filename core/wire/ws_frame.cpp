@@ -132,6 +132,12 @@ std::size_t WsParser::held_bytes() const {
   return gather_ == nullptr ? 0 : sizeof(Gather) + gather_->message.capacity();
 }
 
+void WsParser::discard_data() {
+  discards_data_ = true;
+  // What was given out may still be looked at: it goes at the next call, as ever.
+  if (gather_ != nullptr && !gather_->is_spent) std::string().swap(gather_->message);
+}
+
 WsEvent WsParser::fail(CloseCode code, std::string_view why) {
   failed_ = code;
   gather_.reset();
@@ -212,7 +218,7 @@ WsEvent WsParser::check_size(const Header& header) {
     return fail(CloseCode::protocol_error, "a frame length has its highest bit set");
   }
   if (!header.is_minimal) return fail(CloseCode::protocol_error, "a frame length is spelled longer than need be");
-  if (is_control(header.opcode)) return {};
+  if (is_control(header.opcode) || discards_data_) return {};
   const std::size_t held = gather_ == nullptr ? 0 : gather_->message.size();
   if (header.payload_bytes > message_bytes_max_ - held) {
     return fail(CloseCode::too_big, "the message is larger than this server takes");
@@ -231,6 +237,7 @@ WsEvent WsParser::take_whole(const Header& header, std::span<char> payload) {
   if (header.is_masked) unmask(payload, header.mask, 0);
   const std::string_view bytes(payload.data(), payload.size());
   if (is_control(header.opcode)) return control(header.opcode, bytes);
+  if (discards_data_) return {};
   if (header.opcode == WsOpcode::binary) return {WsEvent::Kind::binary, 0, bytes, CloseCode::no_status};
   if (!is_utf8(bytes)) return fail(CloseCode::bad_utf8, "a text message is not valid UTF-8");
   return {WsEvent::Kind::text, 0, bytes, CloseCode::no_status};
@@ -257,6 +264,9 @@ WsEvent WsParser::take_piece(std::span<const char> piece) {
     kept = gather.control_payload.data() + gather.control_bytes;
     if (!piece.empty()) std::memcpy(kept, piece.data(), piece.size());
     gather.control_bytes = static_cast<std::uint8_t>(gather.control_bytes + piece.size());
+  } else if (discards_data_) {
+    gather.remaining -= piece.size();
+    return gather.remaining == 0 ? end_pieces() : WsEvent{};
   } else {
     gather.reserve(piece.size(), message_bytes_max_);
     gather.message.append(piece.data(), piece.size());
@@ -282,6 +292,10 @@ WsEvent WsParser::end_pieces() {
     return control(gather.opcode, {gather.control_payload.data(), gather.control_bytes});
   }
   if (!gather.is_final) return {};
+  if (discards_data_) {
+    gather_.reset();
+    return {};
+  }
   gather.is_spent = true;
   if (gather.message_opcode == WsOpcode::binary) {
     return {WsEvent::Kind::binary, 0, gather.message, CloseCode::no_status};

@@ -56,6 +56,10 @@ public:
   /// piece, so that an input buffer of any size >= 14 bytes makes progress.
   [[nodiscard]] WsEvent next(std::span<char> input);
 
+  /// From now on data frames are read over and nothing of them is kept, whatever their size: they stand behind a close
+  /// frame (RFC 6455, 5.5.1). Control frames and the order of frames are as before.
+  void discard_data();
+
   /// Bytes that the parser itself holds now (a message in fragments, a frame in pieces).
   [[nodiscard]] std::size_t held_bytes() const;
 
@@ -78,6 +82,7 @@ private:
   [[nodiscard]] bool is_in_frame() const;
 
   WsRole role_;
+  bool discards_data_ = false;
   CloseCode failed_ = CloseCode::no_status;  // no_status: not failed
   std::size_t message_bytes_max_;
   std::unique_ptr<Gather, GatherDeleter> gather_;

@@ -79,6 +79,40 @@ TEST_CASE("a client that asked a server while it stood still, and waits, is welc
   CHECK(sender.send("patient", "1").at("state") == "delivered");
 }
 
+TEST_CASE("a server that stood still reads what waits before it gives anybody up: its store, and who answered a ping") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  RedisServer redis;
+  WsrServer server({.store = redis.url(), .shards = 1, .more = {"--lease", "30s", "--ping", "3s", "--pong", "3s"}});
+  // More than one look of the reactor takes.
+  std::vector<RawSocket> clients;
+  for (int n = 0; n < 300; ++n) {
+    clients.emplace_back(server.port());
+    clients.back().upgrade(fmt::format("c{}", n));
+  }
+  for (auto& client : clients) {
+    const auto ping = client.frame();
+    REQUIRE(ping);
+    REQUIRE(ping->opcode == 9);
+  }
+  server.process().signal(SIGSTOP);
+  std::this_thread::sleep_for(500ms);  // its timers become ready first, and so come before the bytes
+  for (auto& client : clients) client.send(masked_frame(0x8A, ""));
+  std::this_thread::sleep_for(5s);  // the time of pongs, and that of the store's answers
+  server.process().signal(SIGCONT);
+  for (auto& client : clients) {
+    client.send(masked_frame(0x81, R"({"op":"ping","id":"still"})"));
+    auto frame = client.frame();
+    while (frame && frame->opcode == 9) frame = client.frame();
+    REQUIRE(frame);
+    CHECK_THAT(frame->payload, Catch::Contains("still"));
+  }
+  CHECK(server.process().err().find("store_lost") == std::string::npos);
+  CHECK(server.connections() == clients.size());
+}
+
 TEST_CASE("SIGHUP is a stop in good order, also behind another signal, and nohup keeps it away") {
   {
     WsrServer server({.more = {"--drain", "2s"}});
@@ -123,6 +157,33 @@ TEST_CASE("a second SIGTERM ends a stop at once") {
   const auto end = server.process().wait(2s);
   REQUIRE(end);
   CHECK(end->exit_code == 130);
+}
+
+TEST_CASE("however many shards there are, a server at its bound of sockets still reaches its store anew") {
+  if (!find_redis_server()) {
+    WARN(no_redis_server);
+    return;
+  }
+  constexpr unsigned descriptors = 500, shards = 40;
+  RedisServer redis;
+  WsrServer server({.store = redis.url(), .shards = shards, .descriptors = descriptors});
+  // WebSockets: nobody of them can be sent away for another.
+  std::vector<RawSocket> clients;
+  const auto is_taken = [&] {
+    clients.emplace_back(server.port());
+    clients.back().send(upgrade_request(fmt::format("c{}", clients.size())));
+    return clients.back().head().find(" 101 ") != std::string::npos;
+  };
+  while (is_taken()) REQUIRE(clients.size() < descriptors);
+  CHECK(clients.size() > 150);
+  CHECK(server.stats().at("refused_connections") >= 1);
+  for (int n = 0; n < 10; ++n) CHECK(server.ready() == 200);
+  CHECK(open_descriptors(server.process().pid()) < descriptors - 20);
+  redis.kill();
+  REQUIRE(wait_until([&] { return server.ready() == 503; }, 20s));
+  redis.restart();
+  CHECK(wait_until([&] { return server.ready() == 200; }, 20s));
+  CHECK(server.stats().at("accepts_failed") == 0);
 }
 
 TEST_CASE("silent sockets beyond the descriptors: probes are answered, the store is kept, clients come and go") {

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/support/redis_server.hpp"
@@ -20,11 +21,12 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 constexpr milliseconds lease{2'000};
-constexpr milliseconds slack{6'000};  // the promised two seconds, and what a busy machine may need
+constexpr milliseconds slack{20'000};  // what is promised is two seconds; how long it takes is measured elsewhere
 
 struct Fabric {
+  explicit Fabric(std::string_view lease_text = "2s") : more{"--lease", std::string(lease_text)} {}
   RedisServer redis;
-  std::vector<std::string> more{"--lease", "2s"};
+  std::vector<std::string> more;
   WsrServer near{{.name = "near", .store = redis.url(), .more = more}};
   WsrServer still{{.name = "still", .store = redis.url(), .more = more}};
   WsrServer other{{.name = "other", .store = redis.url(), .more = more}};
@@ -97,7 +99,7 @@ TEST_CASE("a server that wakes up after its lease delivers nothing to connection
 }
 
 TEST_CASE("a server that stood still for less than its lease goes on where it was") {
-  Fabric fabric;
+  Fabric fabric("15s");  // a busy machine may take seconds between the two signals
   WsClient alice(fabric.near.port(), "alice");
   WsClient bob(fabric.still.port(), "bob");
   const auto renewals = [&] { return fabric.still.stats().at("keeper").at("renewals").get<std::uint64_t>(); };

@@ -27,7 +27,10 @@ constexpr bool is_memory_comparable = true;
 
 constexpr std::size_t mib = 1024 * 1024;
 constexpr std::size_t budget = 8 * mib;
-constexpr std::size_t growth_max = 2 * budget + 8 * mib;  // of 2 x budget + 16 MiB that it may have in all
+constexpr std::size_t resident_max = 2 * budget + 16 * mib;
+// What a release build has when nobody is there: 12.4 MiB with two shards, 10.8 of them its code and its libraries. A
+// build that has more, because it is not optimised or carries checks, may have as much more under attack.
+constexpr std::size_t release_idle = 13 * mib;
 
 /// A server with a small budget, and whether it kept to it.
 class Fortress {
@@ -48,11 +51,11 @@ public:
     WsClient bob(port(), "check-bob");
     CHECK(alice.send("check-bob", "{}").at("state") == "delivered");
     CHECK(bob.message().data == "{}");
-    CHECK(server_.ready() == 200);
-    // What it had before anybody came is not the attackers': with debug information that alone is most of 16 MiB.
-    const auto grown = peak_resident_bytes(server_.process().pid()) - idle_;
-    std::cout << fmt::format("grown by {} KiB of {} KiB, idle {} KiB\n", grown / 1024, growth_max / 1024, idle_ / 1024);
-    if (is_memory_comparable) CHECK(grown < growth_max);
+    CHECK(wait_until([&] { return server_.ready() == 200; }, 20s));  // a probe gives up after a second, on any machine
+    const auto peak = peak_resident_bytes(server_.process().pid());
+    const auto allowed = resident_max + (idle_ > release_idle ? idle_ - release_idle : 0);
+    std::cout << fmt::format("peak {} KiB of {} KiB, idle {} KiB\n", peak / 1024, allowed / 1024, idle_ / 1024);
+    if (is_memory_comparable) CHECK(peak < allowed);
   }
   /// Once they are gone.
   void check_has_all_back() {
@@ -173,6 +176,8 @@ TEST_CASE("who is above the budget with an unfinished message is told 1013, and 
   }
   CHECK(ended >= 1);
   CHECK(ended < 4);
+  CHECK(fortress.server().stats().at("refused_memory") >= ended);
+  CHECK(wait_until([&] { return fortress.server().process().err().find("memory_full") != std::string::npos; }, 10s));
   fortress.check_stands();
 }
 

@@ -2,6 +2,10 @@
 // name, and what work costs. On real servers, as lines of JSON and as answers.
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -62,7 +66,67 @@ bool is_told(WsrServer& server, std::string_view event, std::size_t times = 1, m
   return wait_until([&] { return count(server, event) >= times; }, within, 20ms);
 }
 
+/// A pipe by name, full, that somebody holds open and nobody reads.
+class StuckPipe {
+public:
+  StuckPipe() {
+    REQUIRE(::mkfifo(path().c_str(), 0600) == 0);
+    fd_ = ::open(path().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(fd_ >= 0);
+    const std::string piece(4'096, 'x');
+    while (::write(fd_, piece.data(), piece.size()) > 0) {
+    }
+    while (::write(fd_, "x", 1) > 0) {
+    }
+  }
+  ~StuckPipe() { ::close(fd_); }
+  StuckPipe(const StuckPipe&) = delete;
+  StuckPipe& operator=(const StuckPipe&) = delete;
+  [[nodiscard]] std::string path() const { return dir_.path() / "log"; }
+
+private:
+  TempDir dir_;
+  int fd_ = -1;
+};
+
 }  // namespace
+
+TEST_CASE("a log that nobody reads holds up neither the server nor its end") {
+  const StuckPipe pipe;
+  // Where the first line goes to the pipe as well the port must be known before.
+  for (const char* redirected : {"2>\"$0\"", ">\"$0\" 2>&1"}) {
+    INFO(redirected);
+    const std::string port = fmt::format("{}", free_port());
+    const std::string script = fmt::format("exec \"$@\" {}", redirected);
+    Process server(
+        {"/bin/sh", "-c", script, pipe.path(), WSR_BINARY, "serve", "-p", port, "--store", "memory", "--drain", "1s"});
+    const auto number = static_cast<std::uint16_t>(std::stoul(port));
+    REQUIRE(wait_until(
+        [&] {
+          try {
+            return http(number, "GET", "/readyz").status == 200;
+          } catch (const std::runtime_error&) {
+            return false;
+          }
+        },
+        20s));
+    WsClient ada(number, "ada");
+    // More lines than wait for a reader.
+    for (int n = 0; n < 50; ++n) {
+      RawSocket stranger(number);
+      stranger.send("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+      CHECK(stranger.head().starts_with("HTTP/1.1 403"));
+      CHECK(ada.send("ada", "1").at("state") == "delivered");
+    }
+    ada.close();
+    const auto begun = Clock::now();
+    server.signal(SIGTERM);
+    const auto end = server.wait(20s);
+    REQUIRE(end);
+    CHECK(end->exit_code == 0);
+    CHECK(Clock::now() - begun < 8s);  // the drain, and one second for the log
+  }
+}
 
 TEST_CASE("every line has time, level, server and event, and a start names its settings") {
   WsrServer server(logging("calm", "memory", {"--lease", "7s"}));
@@ -78,6 +142,16 @@ TEST_CASE("every line has time, level, server and event, and a start names its s
   server.process().signal(SIGTERM);
   REQUIRE(server.process().wait(10s));
   for (const char* event : {"stopping", "drain_begins", "drain_ends", "stopped"}) CHECK(count(server, event) == 1);
+}
+
+TEST_CASE("a start that fails gives its reason as an object, too") {
+  const auto failed = run({WSR_BINARY, "serve", "-p", "0", "--log-format", "json", "--store",
+                           fmt::format("redis://127.0.0.1:{}", free_port()), "--store-wait", "200ms"});
+  CHECK(failed.exit_code == 1);
+  const json line = json::parse(failed.err);
+  CHECK(line["event"] == "start_failed");
+  CHECK(line["level"] == "error");
+  CHECK(line["message"].get<std::string>().find("Connection refused") != std::string::npos);
 }
 
 TEST_CASE("each outage of the store is told, and each return, though the reason is the same") {
@@ -282,6 +356,8 @@ TEST_CASE("two programs that fight for one name are slowed down, on one server a
   REQUIRE(frame);
   CHECK(frame->opcode == 8);
   CHECK(frame->payload.find("a newer connection of this client took over") != std::string::npos);
+  CHECK(frame->payload.find("again and again") != std::string::npos);
+  CHECK(frame->payload.find("do two programs use one name? takeovers are slowed down") != std::string::npos);
 }
 
 TEST_CASE("a client that moves often between servers is never slowed down") {

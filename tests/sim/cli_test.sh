@@ -35,6 +35,20 @@ cat >"$dir/late.json" <<'FILE'
  "expect": [{"eventually": "stored(servers) == 0", "from": "kill", "within": "1s"}]}
 FILE
 expect 2 "(late)" "$dir/late.json"
+# A server's file can be taken as it is: the price of work counts here, too, and that of upgrades changes nothing.
+cat >"$dir/priced.json" <<'FILE'
+{"scenario": "priced", "summary": "a server's file, with the price of work", "duration": "20s",
+ "cluster": {"servers": {"count": 2, "config": {"join-rate": "1/1m", "join-burst": 2, "leave-rate": "1/1m", "leave-burst": 1,
+   "members-rate": "5/1s", "members-burst": 5, "connect-rate": "1/1m", "connect-burst": 1, "address-rate": "1/1m",
+   "address-burst": 1, "takeover-rate": "1/1m", "takeover-burst": 1}}, "clients": {"count": 10}},
+ "workload": [{"id": "join", "op": "join", "from": "clients", "rooms": 50, "rate": "20/s", "start": "3s", "stop": "15s"}],
+ "expect": [{"sometimes": "count(join.refused) > 0"}]}
+FILE
+expect 0 PASSED "$dir/priced.json"
+sed 's/"join-rate": "1\/1m", "join-burst": 2/"join-rate": 0/' "$dir/priced.json" > "$dir/free.json"
+expect 4 "count(join.refused) > 0" "$dir/free.json"
+sed 's/"join-rate": "1\/1m"/"join-rate": "often"/' "$dir/priced.json" > "$dir/often.json"
+expect 65 'often.json:2:' "$dir/often.json"
 expect 0 PASSED "$folder/hard-death.json" --twice
 expect 3 "differ first at event" "$folder/reconnect-storm.json" --mutant unseeded --twice
 expect 3 "shrunk: $dir/unsteady/reconnect-storm-shrunk-1.json" "$folder/reconnect-storm.json" --mutant unseeded --twice --shrink --out "$dir/unsteady"

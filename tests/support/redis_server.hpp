@@ -24,6 +24,9 @@ namespace wsr::test {
 
 /// The program's path, if it is installed.
 [[nodiscard]] std::optional<std::string> find_redis_server();
+
+/// A port of loopback that nobody listens on now.
+[[nodiscard]] std::uint16_t free_port();
 inline constexpr const char* no_redis_server = "skipped: neither redis-server nor valkey-server is installed";
 
 class RedisServer {

@@ -22,6 +22,10 @@ WsrServer::WsrServer(const ServeSetup& setup) {
   std::vector<std::string> command{WSR_BINARY, "serve",   "-p",        "0",        "--name",
                                    setup.name, "--store", setup.store, "--shards", std::to_string(setup.shards)};
   command.insert(command.end(), setup.more.begin(), setup.more.end());
+  if (setup.descriptors != 0) {
+    const auto limited = fmt::format("ulimit -Sn {0} && ulimit -Hn {0} && exec \"$@\"", setup.descriptors);
+    command.insert(command.begin(), {"/bin/sh", "-c", limited, "sh"});
+  }
   const auto runtime = setup.runtime_dir.empty() ? runtime_.path().string() : setup.runtime_dir;
   process_ = std::make_unique<Process>(command, Environment{{"XDG_RUNTIME_DIR", runtime}});
   const auto is_up = [this] { return announced_port(process_->out()).has_value() || !process_->is_running(); };

@@ -22,6 +22,7 @@ struct ServeSetup {
   unsigned shards = 2;
   std::vector<std::string> more = {};  // further arguments
   std::string runtime_dir = {};        // of the run files; empty: one of its own
+  unsigned descriptors = 0;            // its hard limit of open files; 0: ours
 };
 
 class WsrServer {

@@ -213,13 +213,57 @@ TEST_CASE("many commands and a half-close: all are answered, in their order, the
   CHECK(code_at_the_end(frames) == 1000);
 }
 
+TEST_CASE("whether the answer or the end comes first is chance: the goodbye is the same") {
+  RunningServer server(options(1));
+  auto peer = Peer::client(server.port(), "ada");
+  peer.say(R"({"op":"ping","id":"a1"})");
+  const auto answer = peer.frame();
+  REQUIRE(answer.has_value());
+  CHECK_THAT(answer->payload, Contains(R"("id":"a1")"));
+  peer.say_no_more();  // everything has been answered and written by now
+  const auto frames = peer.all_frames();
+  CHECK(frames.size() == 1);
+  CHECK(code_at_the_end(frames) == 1000);
+}
+
+TEST_CASE("data behind a close frame is read over: it is not kept, not counted, and no error") {
+  auto small = options(1);
+  small.limits.message_bytes_max = 1024 * 1024;
+  RunningServer server(small);
+  auto peer = Peer::client(server.port(), "ada");
+  const auto kicked =
+      raw(server.port(), "DELETE /api/owners/ada HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  CHECK_THAT(kicked, Contains(" 200 "));
+  const auto close = peer.frame();
+  REQUIRE(close.has_value());
+  REQUIRE(close->opcode == 8);
+  // A message that does not end, longer than any may be, in a frame and in fragments, and in the middle of a character.
+  const auto frame_of = [](unsigned first, std::uint64_t size) {
+    std::string head{static_cast<char>(first), static_cast<char>(0xFF)};
+    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(size >> shift & 0xFF);
+    return head.append(4, '\0');
+  };
+  peer.send(frame_of(0x01, 700'000) + std::string(700'000, '\xC3'));
+  peer.send(frame_of(0x80, 3'000'000) + std::string(2'900'000, 'x'));
+  const auto stats = http_get(server.port(), "/api/stats");
+  const auto at = stats.find(R"("memory_bytes":)");
+  REQUIRE(at != std::string::npos);
+  CHECK(std::stoull(stats.substr(at + 15)) < 10'000);
+  // It was read over, and the close frame behind it is understood.
+  peer.send(std::string(100'000, 'x') + masked(text_frame, R"({"op":"ping","id":"late"})") +
+            masked(close_frame, "\x03\xE8"));
+  CHECK(peer.all_frames().empty());
+}
+
 TEST_CASE("who shuts down and waits for nothing is let go at once, and is offline") {
   RunningServer server(options(1));
   Client bob(server.port(), "/chat?user=bob");
   (void)bob.next();
   auto peer = Peer::client(server.port(), "ada");
   peer.say_no_more();
-  CHECK(peer.all_frames().empty());
+  const auto frames = peer.all_frames();
+  CHECK(frames.size() == 1);
+  CHECK(code_at_the_end(frames) == 1000);
   bob.say(R"({"op":"send","id":"1","to":"ada","data":1})");
   CHECK_THAT(bob.next(), Contains("offline"));
 }
@@ -326,12 +370,12 @@ TEST_CASE("an address has as many sockets as it may, the next is told so, and a 
   (void)ada.next();
   Peer silent(server.port()), other(server.port());
   for (int n = 0; n < 3; ++n) {
-    CHECK_THAT(http_get(server.port(), "/healthz"), Contains(" 503 ") && Contains("--per-address-max"));
+    CHECK_THAT(http_get(server.port(), "/api/count"), Contains(" 503 ") && Contains("--per-address-max"));
   }
   other.end();
   std::string answer;
   for (int n = 0; n < 200 && answer.find(" 200 ") == std::string::npos; ++n) {
-    answer = http_get(server.port(), "/healthz");
+    answer = http_get(server.port(), "/api/count");
     std::this_thread::sleep_for(10ms);
   }
   CHECK_THAT(answer, Contains(" 200 "));

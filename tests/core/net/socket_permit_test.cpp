@@ -43,6 +43,47 @@ TEST_CASE("who is only told why it may not stay counts as a socket, not as one o
   CHECK_FALSE(counts.admit(address("192.0.2.1")).has_value());
 }
 
+TEST_CASE("an address at its bound has some sockets more for probes, and no others") {
+  SocketCounts counts;
+  counts.bound_addresses(1);
+  auto one = counts.admit(address("192.0.2.1"));
+  std::vector<SocketPermit> probes;
+  for (std::size_t n = 0; n < SocketCounts::probes_max; ++n) {
+    probes.push_back(std::move(counts.admit_probe(address("192.0.2.1")).value()));
+  }
+  CHECK_FALSE(counts.admit_probe(address("192.0.2.1")).has_value());
+  CHECK(counts.admit_probe(address("192.0.2.2")).has_value());
+  CHECK(counts.open() == 1 + SocketCounts::probes_max);
+  // Probes take no place of others, and the other way round, however they end.
+  one.reset();
+  one = counts.admit(address("192.0.2.1"));
+  CHECK(one.has_value());
+  probes.pop_back();
+  CHECK_FALSE(counts.admit(address("192.0.2.1")).has_value());
+  SocketPermit moved = std::move(counts.admit_probe(address("192.0.2.1")).value());
+  probes.clear();
+  moved.end();
+  one.reset();
+  CHECK(counts.open() == 0);
+}
+
+TEST_CASE("loopback peers are exempt where they are a proxy's, and counted where nobody else can come from") {
+  SocketCounts open_to_all;
+  open_to_all.bound_addresses(1, Loopback::exempt);
+  std::vector<SocketPermit> permits;
+  for (const char* peer : {"127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1", "127.9.9.9"}) {
+    INFO(peer);
+    permits.push_back(std::move(open_to_all.admit(address(peer)).value()));
+  }
+  const auto one = open_to_all.admit(address("192.0.2.1"));
+  CHECK_FALSE(open_to_all.admit(address("192.0.2.1")).has_value());
+
+  SocketCounts local;
+  local.bound_addresses(1, Loopback::counted);
+  const auto first = local.admit(address("127.0.0.1"));
+  CHECK_FALSE(local.admit(address("::ffff:127.0.0.1")).has_value());
+}
+
 TEST_CASE("without a bound of addresses only sockets are counted") {
   SocketCounts counts;
   std::vector<SocketPermit> permits;

@@ -90,6 +90,17 @@ TEST_CASE("echo exists only where it was asked for") {
   CHECK(status(request, {.origins = no_origins, .has_echo = true}) == 101);
 }
 
+TEST_CASE("whoever comes by a foreign name reads what to write behind --host, of an IPv6 address, too") {
+  const auto advice = [](std::string_view host) {
+    const auto message = foreign_host(host).message;
+    return message.substr(message.find("--host "));
+  };
+  CHECK(advice("evil.example:9090") == "--host evil.example");
+  CHECK(advice("evil.example") == "--host evil.example");
+  CHECK(advice("[2001:db8::1]:9090") == "--host [2001:db8::1]");
+  CHECK(advice("[2001:db8::1]") == "--host [2001:db8::1]");
+}
+
 TEST_CASE("for a foreign Host only pages come in that are listed, or that a proxy stands before") {
   const std::vector<std::string> app{"https://app.example"};
   const auto with = [](std::string host, std::string origin, const std::vector<std::string>& origins) {

@@ -373,3 +373,31 @@ TEST_CASE("an idle parser is small") {
   WsParser parser(WsRole::server, plenty);
   CHECK(parser.held_bytes() == 0);
 }
+
+TEST_CASE("behind a close frame data is read over, whatever its size and text, and control frames are heard") {
+  const std::string behind = raw(0x01, std::string(300, '\xC3')) + raw(0x89, "p") + raw(0x80, std::string(5'000, 'x')) +
+                             raw(0x82, std::string(70'000, 'b')) + raw(0x81, "text") + close_frame(1000, "bye");
+  const Events expected{ping("p"), closed(CloseCode::normal, "bye")};
+  WsParser whole(WsRole::server, 1'000);
+  whole.discard_data();
+  CHECK(hear_whole(whole, behind) == expected);
+
+  // In pieces of every size, and beginning within a message of which something is held.
+  for (const std::size_t piece : {1U, 7U, 1'024U}) {
+    WsParser parser(WsRole::server, 100'000);
+    std::string open = raw(0x81, std::string(50'000, 'y'));
+    std::string begun = open.substr(0, 40'000), rest = open.substr(40'000) + behind;
+    CHECK(parser.next(begun).kind == Kind::need_more);
+    CHECK(parser.held_bytes() >= 39'000);
+    parser.discard_data();
+    CHECK(parser.held_bytes() < 1'000);
+    CHECK(hear(parser, rest, [piece] { return piece; }) == expected);
+    CHECK(parser.held_bytes() < 1'000);
+  }
+}
+
+TEST_CASE("behind a close frame what breaks the protocol still does") {
+  WsParser parser(WsRole::server, 1'000);
+  parser.discard_data();
+  CHECK(hear_whole(parser, raw(0x80, "a continuation of nothing")) == Events{broken(CloseCode::protocol_error)});
+}
