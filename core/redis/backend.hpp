@@ -14,8 +14,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/backend.hpp"
 #include "core/routing/log_event.hpp"
+#include "core/store/backend.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace boost::asio {

@@ -41,7 +41,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/leases.hpp"
 #include "core/routing/ports.hpp"
 #include "core/wire/envelope.hpp"
@@ -109,7 +109,7 @@ public:
                   memberships_swept = 0;
   };
 
-  Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events);
+  Keeper(KeeperOptions options, Store& store, Clock& clock, KeeperEvents& events);
 
   /// Subscribes the inbox and takes the lease.
   void start();
@@ -153,7 +153,6 @@ public:
 
 private:
   enum class Phase : std::uint8_t { idle, running, stopping, stopped };
-  enum class Call : std::uint8_t { renew = 1, servers, sweep, subscribe, resign, probe };
   struct OffsetSample {
     std::int64_t offset_us = 0;
     Duration round_trip{};
@@ -173,11 +172,10 @@ private:
   void subscribe();
   [[nodiscard]] std::uint32_t patience() const;
   void note_offset(Time sent, StoreTime store_now);
-  [[nodiscard]] Ticket ticket(Call call);
+  [[nodiscard]] Ticket ticket(KeeperCall::Kind kind) { return KeeperCall{kind, ++calls_}.ticket(); }
 
   KeeperOptions options_;
-  Directory& directory_;
-  Bus& bus_;
+  Store& store_;
   Clock& clock_;
   KeeperEvents& events_;
 

@@ -3,10 +3,10 @@
 // A driver (core/net with sockets, sim with a virtual network) feeds it inputs and carries out what it
 // asks of its ports:
 //
-//   open/text/closed ─┐                            ┌─▶ Directory  claim, release, lookup
-//   on_answer ────────┼─▶ Router (one turn) ───────┼─▶ Bus        one batch a link and turn
-//   on_batch ─────────┤                            ├─▶ Connections  wake, close
-//   on_time ──────────┘   end_turn() flushes links └─▶ Application  the word for a message
+//   open/text/closed ─┐                            ┌─▶ Store  claims, lookups, rooms; one batch a link and turn
+//   on_answer ────────┼─▶ Router (one turn) ───────┼─▶ Connections  wake, close
+//   on_batch ─────────┤                            └─▶ Application  the word for a message
+//   on_time ──────────┘   end_turn() flushes links
 //
 // The parts: Ownership (claims), SendFlow (messages to clients), RoomFlow (memberships), RoomFanout (messages to
 // rooms), Admission (what is allowed, and how often), Delivery (outboxes). This class joins them.
@@ -22,7 +22,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/leases.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/outbox.hpp"
@@ -75,10 +75,7 @@ enum class Wait : std::uint8_t { for_word, not_at_all };
 class Router {
 public:
   struct Ports {
-    Directory& directory;
-    Bus& bus;
-    Rosters& rosters;
-    Rates& rates;
+    Store& store;
     Connections& connections;
     Clock& clock;
     Application& application;

@@ -1,4 +1,4 @@
-// RouterContext: what the parts of one Router share, and how their calls are told apart in tickets.
+// RouterContext: what the parts of one Router share.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +21,6 @@ struct RouterContext {
 
   [[nodiscard]] Time now() const { return ports.clock.now(); }
   [[nodiscard]] const Limits& limits() const { return options.limits; }
-};
-
-/// A Router's tickets: 8 bits of the driver, 4 bits of kind, 52 bits of the kind's own.
-enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release, room, channel, drop, rate, audit };
-
-struct Call {
-  CallKind kind;
-  std::uint64_t number;
-
-  static constexpr std::uint64_t number_mask = (std::uint64_t{1} << 52) - 1;
-  [[nodiscard]] Ticket ticket() const {
-    return Ticket{(static_cast<std::uint64_t>(kind) << 52) | (number & number_mask)};
-  }
-  [[nodiscard]] static Call of(Ticket ticket) {
-    return {static_cast<CallKind>((ticket.value >> 52) & 0xF), ticket.value & number_mask};
-  }
 };
 
 }  // namespace wsr

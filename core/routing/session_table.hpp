@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/outbox.hpp"
 #include "core/routing/router.hpp"
 #include "core/routing/slot_index.hpp"
