@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/routing/router.hpp"
+#include "core/routing/router_ports.hpp"
 #include "core/routing/session_table.hpp"
 #include "core/routing/stats.hpp"
 
@@ -12,7 +12,7 @@ namespace wsr {
 
 struct RouterContext {
   RouterOptions options;
-  Router::Ports ports;
+  RouterPorts ports;
   OutboxRules outbox_rules;  // before the sessions: their outboxes count in it
   SessionTable sessions;
   Stats stats;

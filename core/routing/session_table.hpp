@@ -15,7 +15,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/routing/outbox.hpp"
-#include "core/routing/router.hpp"
+#include "core/routing/router_ports.hpp"
 #include "core/routing/slot_index.hpp"
 
 namespace wsr {
