@@ -8,9 +8,6 @@
 // noticed. A fallback for everything (`const auto&`) gives that up: only where a new alternative cannot matter.
 #pragma once
 
-#include <concepts>
-#include <type_traits>
-
 namespace wsr {
 
 template <class... Fs>
@@ -20,11 +17,14 @@ struct Overload : Fs... {
 template <class... Fs>
 Overload(Fs...) -> Overload<Fs...>;
 
-/// Takes exactly these types and does nothing.
+template <class Type>
+struct IgnoredOne {
+  void operator()(const Type&) const {}
+};
+/// Takes these types and does nothing. One that is also handled beside it is ambiguous, and does not compile.
 template <class... Types>
-struct Ignored {
-  template <class T>
-  requires(std::same_as<std::remove_cvref_t<T>, Types> || ...) void operator()(T&&) const {}
+struct Ignored : IgnoredOne<Types>... {
+  using IgnoredOne<Types>::operator()...;
 };
 
 }  // namespace wsr

@@ -8,6 +8,7 @@
 
 #include "core/redis/batch.hpp"
 #include "core/redis/sweep.hpp"
+#include "core/wire/json_scan.hpp"
 
 namespace wsr::redis {
 namespace {
@@ -32,25 +33,22 @@ std::string info_text(const ServerInfo& info, std::chrono::milliseconds lease) {
 
 /// Tolerant: a newer version may say more, and a broken text must not hide a living server.
 void read_lease(std::string_view text, ServerRow& row) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return;
-  const auto number = [&json](const char* name) -> std::uint64_t {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-  };
-  const auto text_of_field = [&json](const char* name) -> std::string {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
   constexpr std::uint64_t lease_ms_max = 24 * 3'600'000;  // a day: no server of ours has a longer one
-  row.info.url = text_of_field("url");
-  row.info.bus_version = static_cast<std::uint32_t>(number("bus_version"));
-  row.info.version = text_of_field("version");
-  row.info.lease = std::chrono::milliseconds{std::min(number("lease_ms"), lease_ms_max)};
-  row.info.connections = number("connections");
-  row.info.shards = static_cast<std::uint32_t>(number("shards"));
-  if (const auto renewed = number("renewed_us"); renewed != 0) {
-    row.renewed_at = from_micros(static_cast<std::int64_t>(renewed));
+  if (!is_plain_json_value(text)) return;
+  JsonWalk walk(text);
+  if (walk.kind() != JsonWalk::Kind::object) return;
+  row.info.shards = 0;  // unless it says so
+  std::string_view spelled, value;
+  while (walk.next(spelled, value)) {
+    const std::string name = json_string(spelled).value_or(std::string{});
+    const std::uint64_t number = parse_u64(value).value_or(0);
+    if (name == "url") row.info.url = json_string(value).value_or(std::string{});
+    if (name == "version") row.info.version = json_string(value).value_or(std::string{});
+    if (name == "bus_version") row.info.bus_version = static_cast<std::uint32_t>(number);
+    if (name == "lease_ms") row.info.lease = std::chrono::milliseconds{std::min(number, lease_ms_max)};
+    if (name == "connections") row.info.connections = number;
+    if (name == "shards") row.info.shards = static_cast<std::uint32_t>(number);
+    if (name == "renewed_us" && number != 0) row.renewed_at = from_micros(static_cast<std::int64_t>(number));
   }
 }
 

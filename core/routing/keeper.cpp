@@ -311,9 +311,9 @@ void Keeper::on_answer(Ticket ticket, Answer&& answer) {
                  [&](const Published& published) {
                    is_unlistened_ = published.result == Errc::ok && published.receivers == 0;
                  },
-                 // Answers to calls that a Keeper does not make, or (a resignation) does not wait for while it runs.
-                 Ignored<Claimed, Released, Owners, OwnerPage, OwnerCounts, Held, Unsubscribed, Joined, Left,
-                         RosterPage, RoomInfo, RoomPage, Taken>{},
+                 Ignored<Released, Unsubscribed>{},  // a resignation is not waited for while it runs
+                 RouterAnswers{},
+                 ServiceAnswers{},
              },
              answer);
 }

@@ -574,8 +574,8 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
                  [&](const Taken& taken) { state.admission.on_taken(call.number, taken); },
                  [&](const Subscribed& subscribed) { state.channels.on_subscribed(call.number, subscribed); },
                  Ignored<Unsubscribed>{},
-                 // Answers to calls that a Router does not make.
-                 Ignored<OwnerPage, OwnerCounts, Renewed, Servers, Swept, RoomPage>{},
+                 KeeperAnswers{},
+                 ServiceAnswers{},
              },
              answer);
 }

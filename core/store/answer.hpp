@@ -15,6 +15,7 @@
 
 #include "core/base/errc.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/overload.hpp"
 #include "core/base/time.hpp"
 
 namespace wsr {
@@ -163,5 +164,11 @@ struct Taken {  // ok | rate_limited | unavailable | timeout
 
 using Answer = std::variant<Claimed, Released, Owners, OwnerPage, Renewed, Servers, Swept, OwnerCounts, Held, Published,
                             Subscribed, Unsubscribed, Joined, Left, RosterPage, RoomInfo, RoomPage, Taken>;
+
+// Whose answers they are, for those who see all and wait for some; both Routers and Keepers publish, subscribe and give
+// up what they hold. A new answer joins one of these lists, and whoever waits for it does not compile without it.
+using RouterAnswers = Ignored<Claimed, Owners, Held, Joined, Left, RosterPage, RoomInfo, Taken>;
+using KeeperAnswers = Ignored<Renewed, Servers, Swept>;
+using ServiceAnswers = Ignored<OwnerPage, OwnerCounts, RoomPage>;  // of the application, the HTTP API, the shell
 
 }  // namespace wsr
