@@ -7,7 +7,7 @@
 //                                            red ─────────────────┘   (clients stay connected)
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
-// sweeper at a time, see Directory::sweep). Of the first five renewals, which measure the store's clock within
+// sweeper at a time, see SweepCall). Of the first five renewals, which measure the store's clock within
 // milliseconds, the first and the last read it. Beyond 64 servers they take turns at reading, so that the store answers
 // some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
 // later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the

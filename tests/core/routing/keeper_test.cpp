@@ -113,7 +113,7 @@ struct World final : Store, Clock, KeeperEvents {
   }
   /// What the store says of the last probe: how many listen.
   void published(std::uint64_t receivers) {
-    keeper.on_answer(Ticket{std::uint64_t{6} << 48}, Published{Errc::ok, receivers});
+    keeper.on_answer(KeeperCall{KeeperCall::Kind::probe, 0}.ticket(), Published{Errc::ok, receivers});
   }
   void pass(Duration duration) {  // to every deadline on the way
     const Time end = time + duration;
