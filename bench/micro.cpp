@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 #include "core/wire/client_protocol.hpp"
 #include "core/wire/envelope.hpp"
 #include "core/wire/utf8.hpp"

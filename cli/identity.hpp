@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace wsr::cli {

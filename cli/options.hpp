@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "core/routing/rates.hpp"
+#include "core/store/rates.hpp"
 
 namespace wsr::cli {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 
 namespace wsr::cli {
 

@@ -41,7 +41,7 @@ constexpr unsigned shards_max = 128;
 constexpr std::size_t message_bytes_max = 16 * 1024 * 1024;  // still fits in one batch (batch_bytes_limit)
 constexpr std::size_t outbox_bytes_min = 1024;
 constexpr std::size_t memory_bytes_min = 1024 * 1024;
-constexpr std::uint32_t burst_max = 1'000'000;  // core/routing/rates.hpp
+constexpr std::uint32_t burst_max = 1'000'000;  // core/store/rates.hpp
 constexpr std::uint32_t devices_per_client_max = 64;
 constexpr int exit_by_signal = 128 + SIGINT;
 

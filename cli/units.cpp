@@ -17,7 +17,7 @@ constexpr Unit durations[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"m
 constexpr Unit sizes[] = {{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}};
 constexpr std::uint64_t duration_max = 30ull * 24 * 3'600'000;  // longer is a slip of the keyboard
 constexpr std::uint64_t size_max = 1ull << 40;
-constexpr std::uint32_t rate_count_max = 1'000'000;  // core/routing/rates.hpp
+constexpr std::uint32_t rate_count_max = 1'000'000;  // core/store/rates.hpp
 constexpr std::uint64_t rate_window_max = 3'600'000;
 
 /// The number times its unit; nullopt if it is not written that way or exceeds `max`.

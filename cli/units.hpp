@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/errc.hpp"
-#include "core/routing/rates.hpp"
+#include "core/base/errc.hpp"
+#include "core/store/rates.hpp"
 
 namespace wsr::cli {
 

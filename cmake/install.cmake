@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 set(wsr_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/wsr)
 
-foreach(layer wire routing memory redis net)
+foreach(layer wire base store routing memory redis net)
   set_target_properties(wsr_${layer} PROPERTIES EXPORT_NAME ${layer})
   # Below include/wsr: "core/wire/utf8.hpp" stays the include line, and a shared prefix gets no folder named core.
   install(TARGETS wsr_${layer} EXPORT wsrTargets

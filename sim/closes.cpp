@@ -16,7 +16,7 @@ ConnIndex Closes::conn_at(const Attachment& at) const {
   return server == nullptr ? nobody : server->conn_with(at.conn);
 }
 
-void Closes::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
+void Closes::on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before,
                       const std::optional<OwnerRow>& after) {
   const auto mark = [this](const Attachment& at, Conn::Row row) {
     if (const ConnIndex index = conn_at(at); index != nobody) parts_.population->conn(index).row = row;

@@ -20,8 +20,7 @@ public:
   explicit Closes(Parts& parts) : parts_(parts) {}
 
   /// What the store made of a claim; none: no row that counts.
-  void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
-                const std::optional<OwnerRow>& after);
+  void on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before, const std::optional<OwnerRow>& after);
   /// The core wants it closed.
   void on_asked(ConnIndex index);
   /// What waits for a connection that is being closed, in bytes.

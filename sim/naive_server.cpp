@@ -28,7 +28,7 @@ NaiveServer::NaiveServer(Parts& parts, std::uint32_t number, std::uint32_t life,
 
 void NaiveServer::start() {
   session_.start();
-  ports_.subscribe(Ticket{1}, channel_of(id_.str()), Match::exact);
+  ports_.call(Ticket{1}, SubscribeCall{channel_of(id_.str()), Match::exact});
   parts_.kernel.push(parts_.kernel.now() + 100 * millisecond, EventKind::server_timer, number_, 1, life_);
 }
 
@@ -197,7 +197,7 @@ void NaiveServer::route(const std::string& to, const std::string& from, const st
     if (server == id_.str()) {
       write_fd(fd, message);
     } else {
-      ports_.publish(Ticket{2}, channel_of(server), fmt::format("{} {}", fd, message));
+      ports_.call(Ticket{2}, PublishCall{channel_of(server), fmt::format("{} {}", fd, message)});
     }
     done(true);
   });

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "sim/parts.hpp"
 
 namespace wsr::sim {

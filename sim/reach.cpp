@@ -36,7 +36,7 @@ void Reach::trouble_ends(std::uint32_t server) {
   history.spans.back().to = parts_.kernel.now();
 }
 
-void Reach::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
+void Reach::on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
   const std::uint32_t client = Population::client_named(request.client.view());
   if (client >= rows_.size() || !after || after->at != request.at) return;

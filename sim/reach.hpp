@@ -39,8 +39,7 @@ public:
   void trouble_begins(std::uint32_t server, Trouble kind);
   void trouble_ends(std::uint32_t server);
 
-  void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
-                const std::optional<OwnerRow>& after);
+  void on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before, const std::optional<OwnerRow>& after);
   void on_released(std::uint32_t client);
   void on_forgotten() { rows_.assign(rows_.size(), {}); }
 

@@ -12,7 +12,7 @@
 namespace wsr::sim {
 namespace {
 
-constexpr std::uint64_t keeper_tag = std::uint64_t{1} << 63;
+constexpr std::uint8_t keeper_driver = 0x80;  // of its tickets; the Router's is 0
 
 RouterOptions router_options(const Parts& parts, const ServerId& id) {
   RouterOptions options;
@@ -47,10 +47,9 @@ constexpr Nanos drain_look_every = 10 * millisecond;  // as a real server does
 RouterServer::RouterServer(Parts& parts, std::uint32_t number, std::uint32_t life, Nanos clock_offset)
     : VirtualServer(parts, number, life, clock_offset),
       router_ports_(session_, 0),
-      keeper_ports_(session_, keeper_tag),
-      keeper_(keeper_options(parts, id_), keeper_ports_, keeper_ports_, *this, *this),
-      router_(router_options(parts, id_),
-              Router::Ports{router_ports_, router_ports_, router_ports_, router_ports_, *this, *this, *this}),
+      keeper_ports_(session_, keeper_driver),
+      keeper_(keeper_options(parts, id_), keeper_ports_, *this, *this),
+      router_(router_options(parts, id_), Router::Ports{router_ports_, *this, *this, *this}),
       work_(parts.scenario, parts.config.limits) {}
 
 Time RouterServer::now() const { return Time{std::chrono::nanoseconds{parts_.kernel.now() + clock_offset_}}; }
@@ -272,7 +271,7 @@ void RouterServer::scan() {
   for (const ConnIndex index : by_slot_) {
     if (index == nobody || parts_.population->conn(index).device == nobody) continue;
     const std::uint32_t client = parts_.population->client_of(parts_.population->conn(index).device);
-    router_ports_.lookup(Ticket{}, ClientId::trusted(Population::name_of(client)));
+    router_ports_.call(Ticket{}, LookupCall{ClientId::trusted(Population::name_of(client))});
   }
 }
 
@@ -310,13 +309,13 @@ void RouterServer::on_store_event(const Event& event) {
 
 void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
   if (parts_.kernel.is_traced()) parts_.kernel.note(fmt::format("s{} is answered: {}", number_, describe(answer)));
-  if ((ticket.value & keeper_tag) != 0) {
+  if (ticket.driver() == keeper_driver) {
     if (const auto* renewed = std::get_if<Renewed>(&answer); renewed != nullptr && renewed->result == Errc::ok &&
                                                              renewed->before == Renewed::Before::missing &&
                                                              was_ready_) {
       parts_.metrics.count(Metric::server_lease_lost);
     }
-    keeper_.on_answer(Ticket{ticket.value & ~keeper_tag}, std::move(answer));
+    keeper_.on_answer(ticket.without_driver(), std::move(answer));
     return;
   }
   if (auto* claimed = std::get_if<Claimed>(&answer); claimed != nullptr && parts_.mutant == Mutant::forgotten_kick) {
@@ -331,7 +330,7 @@ void RouterServer::on_answer(Ticket ticket, Answer&& answer) {
   if (!is_for_many) work_.begin_for_client(router_ports_.counts().all);
   if (const auto* released = std::get_if<Released>(&answer)) {
     if (released->result == Errc::not_found) ++counts_.releases_fenced;
-    if (released->result == Errc::unavailable || released->result == Errc::timeout) ++counts_.releases_unanswered;
+    if (is_store_failure(released->result)) ++counts_.releases_unanswered;
   }
   router_.on_answer(ticket, std::move(answer));
 }

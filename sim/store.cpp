@@ -43,7 +43,8 @@ struct StoreModel::Copy {
     options.now = [this, &model] { return carried_at ? *carried_at : model.now(); };
     root = std::make_unique<memory::Backend>(std::move(options), spy, spy);
     root->start();
-    if (model.options_.has_rooms) root->bus().subscribe(spy_ticket, Channel{ChannelKind::room, "*"}, Match::pattern);
+    if (model.options_.has_rooms)
+      root->call(spy_ticket, SubscribeCall{Channel{ChannelKind::room, "*"}, Match::pattern});
     root->pump();
   }
   wsr::Backend& peer(StoreModel& model, SessionIndex session) {
@@ -177,11 +178,11 @@ void StoreModel::carry_out_next() {
   carry_out_now(event.whom, event.what, calls.take(event.payload));
 }
 
-void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call) {
+void StoreModel::carry_out_now(SessionIndex index, std::uint32_t generation, CallParcel call) {
   Session& session = sessions_[index];
   metrics_.count(Metric::store_call);
   ++carried_;
-  kernel_.fold(call.ticket.value ^ call.request.index());
+  kernel_.fold(call.ticket.value ^ trace_number(call.request));
   if (kernel_.is_traced()) kernel_.note(fmt::format("store: {} (s{})", describe(call.request), session.server));
   session.carried_generation = generation;
   if (is_refused(index, call)) return;
@@ -216,11 +217,11 @@ bool StoreModel::would_refuse(const StoreRequest& request) const {
   if (is_of_subscriber(request) || std::holds_alternative<PublishCall>(request)) return false;
   if (*refuses_ == Step::Code::loading) return true;
   if (*refuses_ != Step::Code::oom) return is_change(request);
-  return std::holds_alternative<ClaimRequest>(request) || std::holds_alternative<JoinRequest>(request) ||
+  return std::holds_alternative<ClaimCall>(request) || std::holds_alternative<JoinCall>(request) ||
          std::holds_alternative<TakeCall>(request) || std::holds_alternative<TableCall>(request);
 }
 
-bool StoreModel::is_refused(SessionIndex index, const StoreCall& call) {
+bool StoreModel::is_refused(SessionIndex index, const CallParcel& call) {
   Session& session = sessions_[index];
   // As core/redis: while writes are refused, and a moment after it, the store cannot know who is where.
   const bool is_in_doubt = (refuses_ && *refuses_ != Step::Code::oom) || kernel_.now() < doubt_until_;
@@ -249,13 +250,13 @@ bool StoreModel::is_refused(SessionIndex index, const StoreCall& call) {
   return true;
 }
 
-void StoreModel::carry_out_watched(SessionIndex index, StoreCall& call) {
+void StoreModel::carry_out_watched(SessionIndex index, CallParcel& call) {
   Backend& peer = primary_->peer(*this, index);
   const auto deliver = [this, index, ticket = call.ticket](std::function<void()> reply) {
     answer(index, AnswerParcel{.ticket = ticket, .answer = {}, .table_reply = std::move(reply)});
   };
-  if (auto* claim = std::get_if<ClaimRequest>(&call.request)) {
-    const ClaimRequest asked = *claim;  // what is watched is what was asked, whatever a mutant makes of it
+  if (auto* claim = std::get_if<ClaimCall>(&call.request)) {
+    const ClaimCall asked = *claim;  // what is watched is what was asked, whatever a mutant makes of it
     if (mutant_ == Mutant::unepoched_claim) {
       claim->accepted_at = now() + std::chrono::hours{1};
       if (claim->epoch_min.value != 0) claim->epoch_min = Epoch{1ULL << 52};
@@ -410,7 +411,7 @@ void StoreModel::drop_subscriber(SessionIndex index) {
 void StoreModel::clear_channels(SessionIndex index) {
   Session& session = sessions_[index];
   for (const auto& [channel, match] : std::exchange(session.channels, {})) {
-    primary_->peer(*this, index).bus().unsubscribe(spy_ticket, channel, match);
+    primary_->peer(*this, index).call(spy_ticket, UnsubscribeCall{channel, match});
   }
   session.unread = 0;
 }
@@ -476,7 +477,7 @@ void StoreModel::flush() {
   empty_replica();
   for (SessionIndex i = 0; i < sessions_.size(); ++i) {
     for (const auto& [channel, match] : sessions_[i].channels) {
-      primary_->peer(*this, i).bus().subscribe(spy_ticket, channel, match);
+      primary_->peer(*this, i).call(spy_ticket, SubscribeCall{channel, match});
     }
   }
   primary_->root->pump();
@@ -542,25 +543,23 @@ void StoreModel::heal() {
 
 // ---------------------------------------------------------------- looks
 
-template <class T, class Ask>
-T StoreModel::ask(Ask&& ask_copy) {
+template <class Call>
+typename Call::Answer StoreModel::ask(Call call) {
   primary_->spy.spied = {};
-  ask_copy(*primary_->root);
+  primary_->root->call(spy_ticket, std::move(call));
   primary_->root->pump();
-  auto* found = std::get_if<T>(&primary_->spy.spied);
-  return found == nullptr ? T{} : std::move(*found);
+  auto* found = std::get_if<typename Call::Answer>(&primary_->spy.spied);
+  return found == nullptr ? typename Call::Answer{} : std::move(*found);
 }
 
 std::optional<OwnerRow> StoreModel::row_of(const ClientId& client) { return primary_->root->owner_of(client); }
 
-RoomInfo StoreModel::room_info(const RoomName& room) {
-  return ask<RoomInfo>([&](memory::Backend& root) { root.rosters().info(spy_ticket, room); });
-}
+RoomInfo StoreModel::room_info(const RoomName& room) { return ask(RoomInfoCall{room}); }
 
 std::vector<ClientId> StoreModel::members_of(const RoomName& room) {
   std::vector<ClientId> all;
   for (std::string cursor = "0";;) {
-    auto page = ask<RosterPage>([&](memory::Backend& root) { root.rosters().page(spy_ticket, room, cursor, 1'000); });
+    auto page = ask(RosterPageCall{room, cursor, 1'000});
     all.insert(all.end(), page.members.begin(), page.members.end());
     if (page.cursor == "0" || page.cursor.empty()) return all;
     cursor = page.cursor;
@@ -570,16 +569,14 @@ std::vector<ClientId> StoreModel::members_of(const RoomName& room) {
 std::vector<RoomName> StoreModel::rooms() {
   std::vector<RoomName> all;
   for (std::string cursor = "0";;) {
-    auto page = ask<RoomPage>([&](memory::Backend& root) { root.rosters().rooms(spy_ticket, cursor, 1'000); });
+    auto page = ask(RoomsCall{cursor, 1'000});
     for (auto& [room, size] : page.rooms) all.push_back(std::move(room));
     if (page.cursor == "0" || page.cursor.empty()) return all;
     cursor = page.cursor;
   }
 }
 
-std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::rows_by_server() {
-  return ask<OwnerCounts>([](memory::Backend& root) { root.directory().counts(spy_ticket); }).by_server;
-}
+std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::rows_by_server() { return ask(CountsCall{}).by_server; }
 
 std::vector<std::pair<ServerId, std::uint64_t>> StoreModel::stored_by_server() {
   std::vector<std::pair<ServerId, std::uint64_t>> all;
@@ -611,8 +608,6 @@ std::optional<Row> StoreModel::table_row(std::string_view table, std::string_vie
   return found;
 }
 
-Servers StoreModel::registry() {
-  return ask<Servers>([&](memory::Backend& root) { root.directory().servers(spy_ticket); });
-}
+Servers StoreModel::registry() { return ask(ServersCall{}); }
 
 }  // namespace wsr::sim

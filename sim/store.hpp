@@ -38,7 +38,7 @@ class StoreSession;
 class StoreWatcher {
 public:
   virtual ~StoreWatcher() = default;
-  virtual void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
+  virtual void on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before,
                         const std::optional<OwnerRow>& after) = 0;
   virtual void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                           const std::optional<OwnerRow>& after) = 0;
@@ -122,7 +122,7 @@ public:
     std::string pattern;
     std::string payload;
   };
-  Slab<StoreCall> calls;
+  Slab<CallParcel> calls;
   Slab<AnswerParcel> answers;
   Slab<BusParcel> messages;
   void on_subscriber_read(SessionIndex session, std::uint32_t generation, std::size_t bytes);
@@ -145,8 +145,8 @@ private:
   [[nodiscard]] std::unique_ptr<Copy> make_copy();
   /// A flush is replicated, and a primary that comes back empty is copied.
   void empty_replica();
-  void carry_out_now(SessionIndex index, std::uint32_t generation, StoreCall call);
-  void carry_out_watched(SessionIndex index, StoreCall& call);
+  void carry_out_now(SessionIndex index, std::uint32_t generation, CallParcel call);
+  void carry_out_watched(SessionIndex index, CallParcel& call);
   void carry_out_next();
   void answer(SessionIndex index, AnswerParcel parcel);
   void on_bus(SessionIndex index, const Channel& channel, std::string_view pattern, std::string_view payload);
@@ -159,11 +159,11 @@ private:
   void bury(SessionIndex index);
   [[nodiscard]] bool would_refuse(const StoreRequest& request) const;
   /// Answers the call if the store refuses it.
-  [[nodiscard]] bool is_refused(SessionIndex index, const StoreCall& call);
+  [[nodiscard]] bool is_refused(SessionIndex index, const CallParcel& call);
   void clear_channels(SessionIndex index);
   void reset_connections();
-  template <class T, class Ask>
-  T ask(Ask&& ask_copy);
+  template <class Call>
+  typename Call::Answer ask(Call call);
 
   Kernel& kernel_;
   Network& network_;
@@ -181,7 +181,7 @@ private:
   std::vector<Nanos> lags_;  // by server
   struct Logged {
     SessionIndex session;
-    StoreCall call;
+    CallParcel call;
     StoreTime at;
   };
   Slab<Logged> log_;

@@ -28,7 +28,7 @@ void StoreSession::stop() {
   is_started_ = false;
   fail(std::exchange(pending_, {}), Errc::unavailable);
   fail(std::exchange(unsent_, {}), Errc::unavailable);
-  for (const StoreCall& call : std::exchange(subscriber_calls_, {})) {
+  for (const CallParcel& call : std::exchange(subscriber_calls_, {})) {
     if (auto answer = failed(call.request.index(), Errc::unavailable))
       answers_.on_answer(call.ticket, std::move(*answer));
   }
@@ -38,7 +38,7 @@ void StoreSession::stop() {
 // ---------------------------------------------------------------- calls
 
 void StoreSession::call(Ticket ticket, StoreRequest request) {
-  StoreCall call{ticket, std::move(request)};
+  CallParcel call{ticket, std::move(request)};
   if (is_of_subscriber(call.request)) {
     if (const auto* subscribe = std::get_if<SubscribeCall>(&call.request)) {
       channels_.emplace(subscribe->channel, subscribe->match);
@@ -62,7 +62,7 @@ void StoreSession::call(Ticket ticket, StoreRequest request) {
   arm_deadline();
 }
 
-void StoreSession::send(Line& line, StoreCall call) {
+void StoreSession::send(Line& line, CallParcel call) {
   const std::size_t bytes = bytes_of(call.request);
   Event event{.at = 0,
               .tie = kernel_.draws.bits(Purpose::tie, index_, line.pipe.last ^ call.ticket.value),
@@ -165,7 +165,7 @@ void StoreSession::on_timer(const Event& event) {
     case Timer::refused: {
       if (generation != subscriber_.generation || !subscriber_.is_up) return;
       for (const auto& [channel, match] : std::exchange(refused_, {})) {
-        StoreCall call{Ticket{}, SubscribeCall{channel, match}};
+        CallParcel call{Ticket{}, SubscribeCall{channel, match}};
         subscriber_calls_.push_back(call);
         send(subscriber_, std::move(call));
         ++confirmations_left_;
@@ -198,13 +198,13 @@ void StoreSession::on_timer(const Event& event) {
       confirmations_left_ = 0;
       if (!is_first) {
         for (const auto& [channel, match] : channels_) {
-          StoreCall call{Ticket{}, SubscribeCall{channel, match}};
+          CallParcel call{Ticket{}, SubscribeCall{channel, match}};
           subscriber_calls_.push_back(call);
           send(subscriber_, std::move(call));
           ++confirmations_left_;
         }
       }
-      for (const StoreCall& call : unconfirmed) {
+      for (const CallParcel& call : unconfirmed) {
         if (call.ticket == Ticket{}) continue;
         subscriber_calls_.push_back(call);
         send(subscriber_, call);
@@ -223,7 +223,7 @@ void StoreSession::on_answer(const Event& event) {
   if (!is_started_) return;
   if (is_subscriber) {
     if (event.what >> 1 != subscriber_.generation || subscriber_calls_.empty()) return;
-    const StoreCall call = std::move(subscriber_calls_.front());
+    const CallParcel call = std::move(subscriber_calls_.front());
     subscriber_calls_.pop_front();
     const auto* subscribe = std::get_if<SubscribeCall>(&call.request);
     const auto* subscribed = std::get_if<Subscribed>(&parcel.answer);
@@ -256,12 +256,25 @@ void StoreSession::on_bus_message(const Event& event) {
   listener_.on_bus_message(message.channel, message.pattern, message.payload);
 }
 
-// ---------------------------------------------------------------- tables
+// ---------------------------------------------------------------- the ports
+
+void StorePorts::call(Ticket ticket, StoreCall&& call) {
+  if (std::holds_alternative<ResubscribeCall>(call)) return session_.resubscribe();
+  if (const auto* claim = std::get_if<ClaimCall>(&call)) {
+    ++counts_.claims;
+    if (claim->epoch_min.value != 0) ++counts_.asserted;
+  } else if (const auto* publish = std::get_if<PublishCall>(&call)) {
+    ++(publish->channel.kind == ChannelKind::inbox ? counts_.batches : counts_.room_messages);
+  }
+  counts_.releases += std::holds_alternative<ReleaseCall>(call);
+  counts_.lookups += std::holds_alternative<LookupCall>(call);
+  send(ticket, request_of(std::move(call)));
+}
 
 template <class T, class Ask>
 void StorePorts::ask(Reply<T> reply, Ask ask_tables) {
   const auto shared = std::make_shared<Reply<T>>(std::move(reply));
-  call(Ticket{table_ticket | ++table_calls_},
+  send(Ticket{table_ticket | ++table_calls_},
        TableCall{[shared, ask_tables](Tables& tables, const TableCall::Deliver& deliver) {
                    ask_tables(tables, Reply<T>([shared, deliver](Result<T> result) {
                                 deliver([shared, result = std::move(result)] { (*shared)(result); });

@@ -14,7 +14,7 @@
 #include <memory>
 #include <set>
 
-#include "core/routing/backend.hpp"
+#include "core/store/backend.hpp"
 #include "sim/outside_counts.hpp"
 #include "sim/store.hpp"
 
@@ -88,7 +88,7 @@ private:
     std::function<void()> fail;  // of a TableCall
   };
 
-  void send(Line& line, StoreCall call);
+  void send(Line& line, CallParcel call);
   void arm_deadline();
   void fail(const std::deque<Pending>& failing, Errc result);
   void retry(Line& line, Timer timer);
@@ -108,7 +108,7 @@ private:
   std::deque<Pending> pending_;  // sent
   std::deque<Pending> unsent_;   // called while there was no connection
 
-  std::deque<StoreCall> subscriber_calls_;  // not confirmed
+  std::deque<CallParcel> subscriber_calls_;  // not confirmed
   std::set<std::pair<Channel, Match>> channels_;
   std::set<std::pair<Channel, Match>> refused_;  // of channels_: asked again at a pace
   bool is_deadline_armed_ = false;
@@ -117,59 +117,12 @@ private:
   std::size_t confirmations_left_ = 0;  // of a remade subscriber: then on_resubscribed()
 };
 
-/// The ports over one session; tickets carry a tag, so that several can share it.
-class StorePorts final : public Directory, public Bus, public Rosters, public Rates, public Tables {
+/// The ports over one session; tickets carry a driver, so that several can share it.
+class StorePorts final : public Store, public Tables {
 public:
-  StorePorts(StoreSession& session, std::uint64_t tag) : session_(session), tag_(tag) {}
+  StorePorts(StoreSession& session, std::uint8_t driver) : session_(session), driver_(driver) {}
 
-  void claim(Ticket t, const ClaimRequest& r) override {
-    ++counts_.claims;
-    if (r.epoch_min.value != 0) ++counts_.asserted;
-    call(t, r);
-  }
-  void release(Ticket t, const ClientId& c, const Attachment& at) override {
-    ++counts_.releases;
-    call(t, ReleaseCall{c, at});
-  }
-  void lookup(Ticket t, const ClientId& c) override {
-    ++counts_.lookups;
-    call(t, LookupCall{c});
-  }
-  void page(Ticket t, std::string_view cursor, std::uint32_t count) override {
-    call(t, OwnerPageCall{std::string(cursor), count});
-  }
-  void counts(Ticket t) override { call(t, CountsCall{}); }
-  void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
-    call(t, HeldCall{server, std::string(cursor), count});
-  }
-  void missing(Ticket t, const Held& expected) override { call(t, MissingCall{expected}); }
-  void renew(Ticket t, const ServerId& s, const ServerInfo& info, std::chrono::milliseconds lease) override {
-    call(t, RenewCall{s, info, lease});
-  }
-  void resign(Ticket t, const ServerId& s) override { call(t, ResignCall{s}); }
-  void servers(Ticket t) override { call(t, ServersCall{}); }
-  void sweep(Ticket t, const ServerId& dead, const ServerId& by) override { call(t, SweepCall{dead, by}); }
-  void publish(Ticket t, const Channel& c, std::string payload) override {
-    ++(c.kind == ChannelKind::inbox ? counts_.batches : counts_.room_messages);
-    call(t, PublishCall{c, std::move(payload)});
-  }
-  void subscribe(Ticket t, const Channel& c, Match m) override { call(t, SubscribeCall{c, m}); }
-  void unsubscribe(Ticket t, const Channel& c, Match m) override { call(t, UnsubscribeCall{c, m}); }
-  void resubscribe() override { session_.resubscribe(); }
-  void join(Ticket t, const JoinRequest& r) override { call(t, r); }
-  void leave(Ticket t, const LeaveRequest& r) override { call(t, r); }
-  void drop(Ticket t, const RoomName& room, const ClientId& c, const Attachment& at) override {
-    call(t, DropCall{room, c, at});
-  }
-  void page(Ticket t, const RoomName& room, std::string_view cursor, std::uint32_t count) override {
-    call(t, RosterPageCall{room, std::string(cursor), count});
-  }
-  void info(Ticket t, const RoomName& room) override { call(t, RoomInfoCall{room}); }
-  void find(Ticket t, const RoomName& room, const ClientId& c) override { call(t, FindCall{room, c}); }
-  void rooms(Ticket t, std::string_view cursor, std::uint32_t count) override {
-    call(t, RoomsCall{std::string(cursor), count});
-  }
-  void take(Ticket t, const RateKey& key, const RateLimit& limit) override { call(t, TakeCall{key, limit}); }
+  void call(Ticket ticket, StoreCall&& call) override;
 
   void declare(const TableSpec& spec, Reply<Done> reply) override;
   void set(std::string_view table, std::string_view key, Row row, Reply<Done> reply) override;
@@ -189,9 +142,9 @@ public:
   [[nodiscard]] const PortCounts& counts() const { return counts_; }
 
 private:
-  void call(Ticket ticket, StoreRequest request) {
+  void send(Ticket ticket, StoreRequest request) {
     ++counts_.all;
-    session_.call(Ticket{ticket.value | tag_}, std::move(request));
+    session_.call(ticket.with_driver(driver_), std::move(request));
   }
   template <class T, class Ask>
   void ask(Reply<T> reply, Ask ask_tables);
@@ -199,7 +152,7 @@ private:
   static constexpr std::uint64_t table_ticket = std::uint64_t{1} << 48;  // no number of a caller's comes there
 
   StoreSession& session_;
-  std::uint64_t tag_;
+  std::uint8_t driver_;
   PortCounts counts_;
   std::uint64_t table_calls_ = 0;  // they have replies of their own, and tickets for the order of answers only
 };

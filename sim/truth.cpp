@@ -432,7 +432,7 @@ Nanos Truth::opened_at(const Attachment& at, bool& is_open) const {
   return parts_.population->conn(index).made_at;
 }
 
-void Truth::on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
+void Truth::on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before,
                      const std::optional<OwnerRow>& after) {
   closes_.on_claim(request, before, after);
   reach_.on_claim(request, before, after);

@@ -115,7 +115,7 @@ public:
   void on_subscriptions_forgotten(std::uint32_t server);
 
   // ---- at the store
-  void on_claim(const ClaimRequest& request, const std::optional<OwnerRow>& before,
+  void on_claim(const ClaimCall& request, const std::optional<OwnerRow>& before,
                 const std::optional<OwnerRow>& after) override;
   void on_release(const ReleaseCall& call, const std::optional<OwnerRow>& before,
                   const std::optional<OwnerRow>& after) override;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -73,8 +74,8 @@ void deliver(Delivery& delivery) {
 }
 
 /// What the servers of one process share.
-struct Store {
-  explicit Store(Options given)
+struct Shared {
+  explicit Shared(Options given)
       : options(std::move(given)),
         directory(options.owners_max),
         rosters(options.memberships_max,
@@ -115,135 +116,9 @@ struct Store {
   std::vector<Delivery> round;               // what pump() hands out; its room is used again
 };
 
-class DirectoryPort final : public Directory {
-public:
-  DirectoryPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
-
-  void claim(Ticket ticket, const ClaimRequest& request) override {
-    Claimed claimed = store_.directory.claim(request, store_.now());
-    if (claimed.result == Errc::ok) claimed.rooms = store_.rosters.rooms_of(request.client, request.at);
-    answer(ticket, std::move(claimed));
-  }
-  void release(Ticket ticket, const ClientId& client, const Attachment& at) override {
-    answer(ticket, store_.directory.release(client, at, store_.now()));
-  }
-  void lookup(Ticket ticket, const ClientId& client) override {
-    answer(ticket, store_.directory.lookup(client, store_.now()));
-  }
-  void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override {
-    answer(ticket, store_.directory.page(cursor, count, store_.now()));
-  }
-  void counts(Ticket ticket) override { answer(ticket, store_.directory.counts(store_.now())); }
-  void held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t /*count*/) override {
-    if (cursor != "0") return answer(ticket, Held{.result = Errc::bad_request, .rows = {}, .places = {}});
-    Held held = store_.directory.held(server, store_.now());
-    held.places = store_.rosters.held(server);
-    answer(ticket, std::move(held));
-  }
-  void missing(Ticket ticket, const Held& expected) override {
-    Held missing = store_.directory.missing(expected, store_.now());
-    missing.places = store_.rosters.missing(expected);
-    answer(ticket, std::move(missing));
-  }
-  void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override {
-    answer(ticket, store_.directory.renew(server, info, lease, store_.now()));
-  }
-  void resign(Ticket ticket, const ServerId& server) override {
-    const Released released = store_.directory.resign(server);
-    store_.rosters.drop_server(server, PresenceEvent::Kind::leave);
-    answer(ticket, released);
-  }
-  void servers(Ticket ticket) override { answer(ticket, store_.directory.servers(store_.now())); }
-  void sweep(Ticket ticket, const ServerId& dead, const ServerId& /*by*/) override {
-    Swept swept = store_.directory.sweep(dead, store_.now());
-    if (swept.result == Errc::ok) {
-      swept.memberships_removed = store_.rosters.drop_server(dead, PresenceEvent::Kind::swept);
-    }
-    answer(ticket, swept);
-  }
-
-private:
-  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
-
-  Store& store_;
-  std::shared_ptr<Peer> peer_;
-};
-
-class BusPort final : public Bus {
-public:
-  BusPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
-
-  void publish(Ticket ticket, const Channel& channel, std::string payload) override {
-    const std::uint64_t receivers = store_.publish(channel, std::move(payload));
-    answer(ticket, Published{Errc::ok, receivers});
-  }
-  void subscribe(Ticket ticket, const Channel& channel, Match match) override {
-    store_.channels.subscribe(peer_->id, channel, match);
-    answer(ticket, Subscribed{});
-  }
-  void unsubscribe(Ticket ticket, const Channel& channel, Match match) override {
-    store_.channels.unsubscribe(peer_->id, channel, match);
-    answer(ticket, Unsubscribed{});
-  }
-  // There is no connection to remake: subscriptions stand, and nothing was missed.
-  void resubscribe() override { store_.post({peer_, Resubscribed{}}); }
-
-private:
-  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
-
-  Store& store_;
-  std::shared_ptr<Peer> peer_;
-};
-
-class RostersPort final : public Rosters {
-public:
-  RostersPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
-
-  void join(Ticket ticket, const JoinRequest& request) override {
-    Joined joined = store_.rosters.join(request, store_.now());
-    if (joined.result == Errc::ok) store_.directory.enlist(request.at.server, store_.now());
-    answer(ticket, std::move(joined));
-  }
-  void leave(Ticket ticket, const LeaveRequest& request) override {
-    answer(ticket, store_.rosters.leave(request, store_.now()));
-  }
-  void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) override {
-    answer(ticket, store_.rosters.drop(room, client, at));
-  }
-  void page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) override {
-    answer(ticket, store_.rosters.page(room, cursor, count));
-  }
-  void info(Ticket ticket, const RoomName& room) override { answer(ticket, store_.rosters.info(room)); }
-  void find(Ticket ticket, const RoomName& room, const ClientId& client) override {
-    answer(ticket, store_.rosters.find(room, client));
-  }
-  void rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) override {
-    answer(ticket, store_.rosters.rooms(cursor, count));
-  }
-
-private:
-  void answer(Ticket ticket, Answer&& what) { store_.post({peer_, AnswerReady{ticket, std::move(what)}}); }
-
-  Store& store_;
-  std::shared_ptr<Peer> peer_;
-};
-
-class RatesPort final : public Rates {
-public:
-  RatesPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
-
-  void take(Ticket ticket, const RateKey& key, const RateLimit& limit) override {
-    store_.post({peer_, AnswerReady{ticket, store_.rates.take(key, limit, store_.now())}});
-  }
-
-private:
-  Store& store_;
-  std::shared_ptr<Peer> peer_;
-};
-
 class TablesPort final : public Tables {
 public:
-  TablesPort(Store& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
+  TablesPort(Shared& store, std::shared_ptr<Peer> peer) : store_(store), peer_(std::move(peer)) {}
 
   void declare(const TableSpec& spec, Reply<Done> reply) override {
     answer(std::move(reply), store_.tables.declare(spec));
@@ -288,20 +163,16 @@ private:
     store_.post({peer_, ReplyReady{[reply = std::move(reply), result = std::move(result)] { reply(result); }}});
   }
 
-  Store& store_;
+  Shared& store_;
   std::shared_ptr<Peer> peer_;
 };
 
 /// One server's view of the store.
 class ServerBackend final : public wsr::Backend {
 public:
-  ServerBackend(Store& store, AnswerSink& answers, BusListener& listener)
+  ServerBackend(Shared& store, AnswerSink& answers, BusListener& listener)
       : store_(store),
         peer_(std::make_shared<Peer>(Peer{answers, listener, static_cast<SubscriberId>(store.peers.size())})),
-        directory_(store, peer_),
-        bus_(store, peer_),
-        rosters_(store, peer_),
-        rates_(store, peer_),
         tables_(store, peer_) {
     store_.peers.push_back(peer_);
   }
@@ -315,25 +186,97 @@ public:
     leave();
     peer_->state = Peer::State::stopped;
   }
-  [[nodiscard]] Directory& directory() override { return directory_; }
-  [[nodiscard]] Bus& bus() override { return bus_; }
-  [[nodiscard]] Rosters& rosters() override { return rosters_; }
-  [[nodiscard]] Rates& rates() override { return rates_; }
+  void call(Ticket ticket, StoreCall&& call) override {
+    std::visit(
+        [&]<class Call>(Call& each) {
+          if constexpr (std::is_void_v<typename Call::Answer>) {
+            carry_out(each);
+          } else {
+            typename Call::Answer answer = carry_out(each);
+            store_.post({peer_, AnswerReady{ticket, std::move(answer)}});
+          }
+        },
+        call);
+  }
   [[nodiscard]] Tables& tables() override { return tables_; }
   void end_turn() override {}
 
 private:
+  // ---- each call, carried out
+  Claimed carry_out(const ClaimCall& call) {
+    Claimed claimed = store_.directory.claim(call, store_.now());
+    if (claimed.result == Errc::ok) claimed.rooms = store_.rosters.rooms_of(call.client, call.at);
+    return claimed;
+  }
+  Released carry_out(const ReleaseCall& call) { return store_.directory.release(call.client, call.at, store_.now()); }
+  Owners carry_out(const LookupCall& call) { return store_.directory.lookup(call.client, store_.now()); }
+  OwnerPage carry_out(const OwnerPageCall& call) {
+    return store_.directory.page(call.cursor, call.count, store_.now());
+  }
+  OwnerCounts carry_out(const CountsCall&) { return store_.directory.counts(store_.now()); }
+  Held carry_out(const HeldCall& call) {
+    if (call.cursor != "0") return Held{.result = Errc::bad_request, .rows = {}, .places = {}};
+    Held held = store_.directory.held(call.server, store_.now());
+    held.places = store_.rosters.held(call.server);
+    return held;
+  }
+  Held carry_out(const MissingCall& call) {
+    Held missing = store_.directory.missing(call.expected, store_.now());
+    missing.places = store_.rosters.missing(call.expected);
+    return missing;
+  }
+
+  Renewed carry_out(const RenewCall& call) {
+    return store_.directory.renew(call.server, call.info, call.lease, store_.now());
+  }
+  Released carry_out(const ResignCall& call) {
+    const Released released = store_.directory.resign(call.server);
+    store_.rosters.drop_server(call.server, PresenceEvent::Kind::leave);
+    return released;
+  }
+  Servers carry_out(const ServersCall&) { return store_.directory.servers(store_.now()); }
+  Swept carry_out(const SweepCall& call) {
+    Swept swept = store_.directory.sweep(call.dead, store_.now());
+    if (swept.result == Errc::ok) {
+      swept.memberships_removed = store_.rosters.drop_server(call.dead, PresenceEvent::Kind::swept);
+    }
+    return swept;
+  }
+
+  Published carry_out(PublishCall& call) {
+    return Published{Errc::ok, store_.publish(call.channel, std::move(call.payload))};
+  }
+  Subscribed carry_out(const SubscribeCall& call) {
+    store_.channels.subscribe(peer_->id, call.channel, call.match);
+    return {};
+  }
+  Unsubscribed carry_out(const UnsubscribeCall& call) {
+    store_.channels.unsubscribe(peer_->id, call.channel, call.match);
+    return {};
+  }
+  // There is no connection to remake: subscriptions stand, and nothing was missed.
+  void carry_out(const ResubscribeCall&) { store_.post({peer_, Resubscribed{}}); }
+
+  Joined carry_out(const JoinCall& call) {
+    Joined joined = store_.rosters.join(call, store_.now());
+    if (joined.result == Errc::ok) store_.directory.enlist(call.at.server, store_.now());
+    return joined;
+  }
+  Left carry_out(const LeaveCall& call) { return store_.rosters.leave(call, store_.now()); }
+  Left carry_out(const DropCall& call) { return store_.rosters.drop(call.room, call.client, call.at); }
+  RosterPage carry_out(const RosterPageCall& call) { return store_.rosters.page(call.room, call.cursor, call.count); }
+  RoomInfo carry_out(const RoomInfoCall& call) { return store_.rosters.info(call.room); }
+  RoomInfo carry_out(const FindCall& call) { return store_.rosters.find(call.room, call.client); }
+  RoomPage carry_out(const RoomsCall& call) { return store_.rosters.rooms(call.cursor, call.count); }
+  Taken carry_out(const TakeCall& call) { return store_.rates.take(call.key, call.limit, store_.now()); }
+
   void leave() {
     store_.channels.forget(peer_->id);
     store_.peers[peer_->id].reset();
   }
 
-  Store& store_;
+  Shared& store_;
   std::shared_ptr<Peer> peer_;
-  DirectoryPort directory_;
-  BusPort bus_;
-  RostersPort rosters_;
-  RatesPort rates_;
   TablesPort tables_;
 };
 
@@ -343,7 +286,7 @@ struct Backend::State {
   State(Options options, AnswerSink& answers, BusListener& listener)
       : store(std::move(options)), server(store, answers, listener) {}
 
-  Store store;
+  Shared store;
   ServerBackend server;  // ends before the store
 };
 
@@ -357,10 +300,7 @@ std::unique_ptr<wsr::Backend> Backend::join(AnswerSink& answers, BusListener& li
 
 void Backend::start() { state_->server.start(); }
 void Backend::stop() { state_->server.stop(); }
-Directory& Backend::directory() { return state_->server.directory(); }
-Bus& Backend::bus() { return state_->server.bus(); }
-Rosters& Backend::rosters() { return state_->server.rosters(); }
-Rates& Backend::rates() { return state_->server.rates(); }
+void Backend::call(Ticket ticket, StoreCall&& call) { state_->server.call(ticket, std::move(call)); }
 Tables& Backend::tables() { return state_->server.tables(); }
 
 std::uint64_t Backend::stored_rows(const ServerId& server) const {
@@ -373,7 +313,7 @@ std::optional<OwnerRow> Backend::owner_of(const ClientId& client) const {
 
 void Backend::pump() {
   // What the callbacks call brings answers for the next pump(): one round is finite.
-  Store& store = state_->store;
+  Shared& store = state_->store;
   std::vector<Delivery> round = std::exchange(store.round, {});
   round.swap(store.waiting);
   for (Delivery& delivery : round) deliver(delivery);

@@ -12,7 +12,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/routing/backend.hpp"
+#include "core/store/backend.hpp"
 
 namespace wsr::memory {
 
@@ -36,10 +36,7 @@ public:
 
   void start() override;
   void stop() override;
-  [[nodiscard]] Directory& directory() override;
-  [[nodiscard]] Bus& bus() override;
-  [[nodiscard]] Rosters& rosters() override;
-  [[nodiscard]] Rates& rates() override;
+  void call(Ticket ticket, StoreCall&& call) override;
   [[nodiscard]] Tables& tables() override;
   void end_turn() override {}
   /// Hands out the answers and messages gathered so far, in order.

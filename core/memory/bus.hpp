@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "core/memory/glob.hpp"
-#include "core/routing/ports.hpp"
 #include "core/routing/text_map.hpp"
+#include "core/store/store.hpp"
 
 namespace wsr::memory {
 

@@ -15,7 +15,7 @@ std::uint64_t micros(StoreTime time) {
 }
 
 /// The epoch after `previous`: it grows, and a store that has forgotten everything cannot hand out an old one.
-Epoch epoch_after(Epoch previous, const ClaimRequest& request) {
+Epoch epoch_after(Epoch previous, const ClaimCall& request) {
   return Epoch{std::max({previous.value + 1, micros(request.accepted_at), request.epoch_min.value})};
 }
 
@@ -33,12 +33,12 @@ bool is_newer(const OwnerRow& a, const OwnerRow& b) {
 
 }  // namespace
 
-Claimed OwnerDirectory::claim(const ClaimRequest& request, StoreTime now) {
+Claimed OwnerDirectory::claim(const ClaimCall& request, StoreTime now) {
   remove_expired(request.client, now);
   return request.policy == SessionPolicy::single ? claim_single(request, now) : claim_multi(request, now);
 }
 
-Claimed OwnerDirectory::claim_single(const ClaimRequest& request, StoreTime now) {
+Claimed OwnerDirectory::claim_single(const ClaimCall& request, StoreTime now) {
   Epoch previous{};
   std::vector<Attachment> displaced;
   for (Place place = clients_.find(request.client.view()); place != none; place = slots_[place].next_device) {
@@ -51,7 +51,7 @@ Claimed OwnerDirectory::claim_single(const ClaimRequest& request, StoreTime now)
   return store(request, epoch_after(previous, request), std::move(displaced), now);
 }
 
-Claimed OwnerDirectory::claim_multi(const ClaimRequest& request, StoreTime now) {
+Claimed OwnerDirectory::claim_multi(const ClaimCall& request, StoreTime now) {
   std::vector<OwnerRow> rows = rows_of(request.client);
   const auto same = std::find_if(rows.begin(), rows.end(), [&](const OwnerRow& row) { return row.at == request.at; });
   Epoch previous{};
@@ -78,8 +78,7 @@ Claimed OwnerDirectory::claim_multi(const ClaimRequest& request, StoreTime now) 
   return store(request, epoch, std::move(displaced), now);
 }
 
-Claimed OwnerDirectory::store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
-                              StoreTime now) {
+Claimed OwnerDirectory::store(const ClaimCall& request, Epoch epoch, std::vector<Attachment> displaced, StoreTime now) {
   const Place place = find(request.client, request.at);
   if (place == none && rows_ + 1 - displaced.size() > owners_max_) {
     return {Errc::capacity,
@@ -244,7 +243,7 @@ std::vector<OwnerRow> OwnerDirectory::rows_of(const ClientId& client) const {
   return rows;
 }
 
-void OwnerDirectory::add(const ClaimRequest& request, Epoch epoch, StoreTime now) {
+void OwnerDirectory::add(const ClaimCall& request, Epoch epoch, StoreTime now) {
   enlist(request.at.server, now);  // its claim may have outlived its sweep: the row is absent to readers, but found
   Server& server = servers_.find(request.at.server)->second;
   if (free_.empty()) {

@@ -1,11 +1,11 @@
 // OwnerDirectory: who is where, and which servers live, as plain state with atomic operations.
 //
 // What a script does in Redis is one call here: each takes effect whole or not at all, and returns its answer at once.
-// backend.cpp turns it into the Directory port, whose answers come later.
+// backend.cpp makes calls of it, whose answers come later.
 //
 // An owner row is a slot that never moves while its attachment stays, so a page cursor is a slot number and a row that
 // stays is seen exactly once. Rows of one server are chained through their slots, so a sweep touches those only; so are
-// those of one client. A row costs 140 bytes. Expired rows (ClaimRequest::ttl) are seen by nobody, and removed when
+// those of one client. A row costs 140 bytes. Expired rows (ClaimCall::ttl) are seen by nobody, and removed when
 // their client or their server is next dealt with.
 //
 // Epochs: nothing is kept of a client without rows. While it has rows its epochs grow with every claim; after a release
@@ -24,8 +24,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ports.hpp"
 #include "core/routing/slot_index.hpp"
+#include "core/store/store.hpp"
 
 namespace wsr::memory {
 
@@ -35,7 +35,7 @@ public:
   OwnerDirectory(const OwnerDirectory&) = delete;
   OwnerDirectory& operator=(const OwnerDirectory&) = delete;
 
-  [[nodiscard]] Claimed claim(const ClaimRequest& request, StoreTime now);
+  [[nodiscard]] Claimed claim(const ClaimCall& request, StoreTime now);
   [[nodiscard]] Released release(const ClientId& client, const Attachment& at, StoreTime now);
   [[nodiscard]] Owners lookup(const ClientId& client, StoreTime now) const;
   /// The first row of lookup(); none if it has none.
@@ -100,13 +100,12 @@ private:
     std::string_view operator()(Place place) const { return (*slots)[place].client.view(); }
   };
 
-  [[nodiscard]] Claimed claim_single(const ClaimRequest& request, StoreTime now);
-  [[nodiscard]] Claimed claim_multi(const ClaimRequest& request, StoreTime now);
-  [[nodiscard]] Claimed store(const ClaimRequest& request, Epoch epoch, std::vector<Attachment> displaced,
-                              StoreTime now);
+  [[nodiscard]] Claimed claim_single(const ClaimCall& request, StoreTime now);
+  [[nodiscard]] Claimed claim_multi(const ClaimCall& request, StoreTime now);
+  [[nodiscard]] Claimed store(const ClaimCall& request, Epoch epoch, std::vector<Attachment> displaced, StoreTime now);
   [[nodiscard]] Place find(const ClientId& client, const Attachment& at) const;
   [[nodiscard]] std::vector<OwnerRow> rows_of(const ClientId& client) const;
-  void add(const ClaimRequest& request, Epoch epoch, StoreTime now);
+  void add(const ClaimCall& request, Epoch epoch, StoreTime now);
   void remove(Place place);
   void remove_expired(const ClientId& client, StoreTime now);
   std::uint64_t remove_all(Server& server);

@@ -1,4 +1,4 @@
-// RateTable: the token buckets of one store as plain state; backend.cpp turns it into the Rates port.
+// RateTable: the token buckets of one store as plain state; backend.cpp makes calls of it.
 //
 // A full bucket says nothing, so it is forgotten: each take() also looks at a few others, in turn. What stays is at
 // most about twice what is not full.

@@ -29,7 +29,7 @@ std::uint64_t believable(std::uint64_t known_version, StoreTime now) {
 
 }  // namespace
 
-Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
+Joined RosterSet::join(const JoinCall& request, StoreTime now) {
   forget_leaves(now);
   auto room = rooms_.find(request.room);
   const bool is_new_room = room == rooms_.end();
@@ -79,19 +79,19 @@ Joined RosterSet::join(const JoinRequest& request, StoreTime now) {
   return {Errc::ok, entry.members.size(), entry.version, {}, is_new_stay};
 }
 
-Left RosterSet::leave(const LeaveRequest& request, StoreTime now) {
+Left RosterSet::leave(const LeaveCall& request, StoreTime now) {
   forget_leaves(now);
   const auto room = rooms_.find(request.room);
   if (room != rooms_.end()) room->second.catch_up(request.known_version, now);
   const Left left = remove_through(request);
-  using Remember = LeaveRequest::Remember;
+  using Remember = LeaveCall::Remember;
   if (request.remember == Remember::always || (request.remember == Remember::if_there && left.result == Errc::ok)) {
     remember(request, left, now);
   }
   return left;
 }
 
-Left RosterSet::remove_through(const LeaveRequest& request) {
+Left RosterSet::remove_through(const LeaveCall& request) {
   const auto room = rooms_.find(request.room);
   if (room == rooms_.end()) return {Errc::not_found, 0, 0};
   const auto member = room->second.members.find(request.client);
@@ -106,7 +106,7 @@ Left RosterSet::remove_through(const LeaveRequest& request) {
   return settle(room, request.client, PresenceEvent::Kind::leave);
 }
 
-void RosterSet::remember(const LeaveRequest& request, const Left& left, StoreTime now) {
+void RosterSet::remember(const LeaveCall& request, const Left& left, StoreTime now) {
   // Of a room that is gone: below the version with which it would begin again.
   const std::uint64_t version =
       left.version != 0 ? left.version
@@ -127,7 +127,7 @@ void RosterSet::forget_oldest_leave() {
   leaves_in_order_.pop_front();
 }
 
-const RosterSet::Leave* RosterSet::leave_since(const JoinRequest& request) const {
+const RosterSet::Leave* RosterSet::leave_since(const JoinCall& request) const {
   if (request.stay == 0 && !request.is_of_claim) return nullptr;
   const auto found = leaves_.find({request.room, request.client});
   if (found == leaves_.end()) return nullptr;

@@ -1,7 +1,7 @@
 // RosterSet: who is in which room, as plain state with atomic operations.
 //
 // What a script does in Redis is one call here: it takes effect whole or not at all, hands its presence event to the
-// publisher in between, and returns its answer at once. backend.cpp turns it into the Rosters port.
+// publisher in between, and returns its answer at once. backend.cpp makes calls of it.
 //
 // Everything is in step here, so the rooms that a claim tells are simply those in which the client stays.
 //
@@ -24,8 +24,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/routing/ports.hpp"
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
+#include "core/store/store.hpp"
 #include "core/wire/room_envelope.hpp"
 
 namespace wsr::memory {
@@ -38,8 +38,8 @@ public:
   RosterSet(std::uint64_t memberships_max, Publish publish)
       : memberships_max_(memberships_max), publish_(std::move(publish)) {}
 
-  [[nodiscard]] Joined join(const JoinRequest& request, StoreTime now);
-  [[nodiscard]] Left leave(const LeaveRequest& request, StoreTime now);
+  [[nodiscard]] Joined join(const JoinCall& request, StoreTime now);
+  [[nodiscard]] Left leave(const LeaveCall& request, StoreTime now);
   [[nodiscard]] Left drop(const RoomName& room, const ClientId& client, const Attachment& at);
   /// Drops what a server holds in every room; how many attachments that were. Stays that end by it are told as `kind`.
   std::uint64_t drop_server(const ServerId& server, PresenceEvent::Kind kind);
@@ -74,12 +74,12 @@ private:
     StoreTime at;
   };
 
-  void remember(const LeaveRequest& request, const Left& left, StoreTime now);
+  void remember(const LeaveCall& request, const Left& left, StoreTime now);
   void forget_oldest_leave();
   void forget_leaves(StoreTime now);
   /// The leave that has ended the stay which the request asserts.
-  [[nodiscard]] const Leave* leave_since(const JoinRequest& request) const;
-  [[nodiscard]] Left remove_through(const LeaveRequest& request);
+  [[nodiscard]] const Leave* leave_since(const JoinCall& request) const;
+  [[nodiscard]] Left remove_through(const LeaveCall& request);
 
   /// Without that attachment; the stay goes on, even without any.
   void remove(Rooms::iterator room, const ClientId& client, const Attachment& at);

@@ -14,8 +14,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/tables.hpp"
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
+#include "core/store/tables.hpp"
 
 namespace wsr::memory {
 

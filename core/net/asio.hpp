@@ -13,7 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
 
 namespace wsr::net {
 

@@ -22,13 +22,13 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/time.hpp"
 #include "core/net/asio.hpp"
 #include "core/net/upgrade.hpp"
 #include "core/routing/log_event.hpp"
-#include "core/routing/rates.hpp"
 #include "core/routing/text_map.hpp"
-#include "core/routing/time.hpp"
 #include "core/routing/token_bucket.hpp"
+#include "core/store/rates.hpp"
 
 namespace wsr::net {
 

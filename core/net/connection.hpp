@@ -30,10 +30,10 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/ids.hpp"
 #include "core/net/asio.hpp"
 #include "core/net/socket_permit.hpp"
 #include "core/net/timer_wheel.hpp"
-#include "core/routing/ids.hpp"
 #include "core/routing/outbox.hpp"
 #include "core/routing/router.hpp"
 #include "core/wire/close_code.hpp"

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <random>
 
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 
 namespace wsr::net {
 

@@ -1,4 +1,4 @@
-// The key of this process' hash tables, drawn by chance: see core/routing/keyed_hash.hpp.
+// The key of this process' hash tables, drawn by chance: see core/base/keyed_hash.hpp.
 //
 // Thread-safety: any thread.
 #pragma once

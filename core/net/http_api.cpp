@@ -43,7 +43,7 @@ using http::Target;
 using std::chrono::steady_clock;
 
 constexpr std::size_t recipients_max = 1'000;   // of one POST /api/send: one request cannot occupy a shard for long
-constexpr std::size_t channel_bytes_max = 256;  // ports.hpp: Channel::name
+constexpr std::size_t channel_bytes_max = 256;  // core/store/channel.hpp
 
 std::string home_page;
 

@@ -19,7 +19,7 @@ using http::store_refusal;
 using http::Target;
 
 HttpResponse refused(Errc result, std::string_view detail) {
-  const bool is_store = result == Errc::unavailable || result == Errc::timeout;
+  const bool is_store = is_store_failure(result);
   if (is_store && detail.empty()) return store_refusal(result);
   return http::refusal(http::status_of(result), to_string(result), detail);
 }

@@ -10,8 +10,6 @@
 namespace wsr::net {
 namespace {
 
-constexpr int tag_shift = 56;
-constexpr std::uint64_t ticket_mask = (std::uint64_t{1} << tag_shift) - 1;
 // Much less than a gap: with every answer of a busy store it would be too often.
 constexpr auto look_every = std::chrono::milliseconds{100};
 // A store that is away must not hold up the end: what is left is swept by others once the lease has run out.
@@ -26,8 +24,8 @@ Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_ba
       skew_(options_.keys.keys.empty() ? VersionSkew::Keys::none : VersionSkew::Keys::some),
       inlet_(io, [](Task&& task) { task(); }),
       backend_(make_backend(io, *this, *this)),
-      keeper_directory_(*this, keeper_tag, Place::hub_thread),
-      keeper_bus_(*this, keeper_tag, Place::hub_thread),
+      local_(*backend_, options_.self, options_.policy, *this),
+      keeper_store_(*this, keeper_tag, Place::hub_thread),
       keeper_(KeeperOptions{.self = options_.self,
                             .info = options_.info,
                             .lease = options_.lease,
@@ -35,7 +33,7 @@ Hub::Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_ba
                             .keys = bind_keys(),
                             .linger = options_.linger,
                             .role = options_.role},
-              keeper_directory_, keeper_bus_, *this, *this),
+              keeper_store_, *this, *this),
       timer_(io),
       stop_timer_(io) {}
 
@@ -99,7 +97,7 @@ void Hub::end_stop_phase() {
   if (phase_ == Phase::resigning && sweeps_itself) {
     phase_ = Phase::sweeping;
     limit_stop_phase();
-    backend_->directory().sweep(await([this](Answer&&) { end_stop_phase(); }), options_.self, options_.self);
+    backend_->call(await([this](Answer&&) { end_stop_phase(); }), SweepCall{options_.self, options_.self});
     return touch();
   }
   if (phase_ == Phase::stopped) return;
@@ -200,69 +198,24 @@ void Hub::arm_timer() {
 Ticket Hub::await(std::function<void(Answer&&)> reply) {
   const std::uint64_t call = ++last_call_;
   calls_.emplace(call, std::move(reply));
-  return Ticket{call | std::uint64_t{call_tag} << tag_shift};
+  return Ticket{call}.with_driver(call_tag);
 }
 
-void Hub::claim(Ticket ticket, const ClaimRequest& request) {
-  owners_.on_claim(ticket, request);
-  backend_->directory().claim(ticket, request);
-}
-
-void Hub::release(Ticket ticket, const ClientId& client, const Attachment& at) {
-  owners_.forget(at.shard, at.conn);
-  backend_->directory().release(ticket, client, at);
-}
-
-void Hub::lookup(Ticket ticket, const ClientId& client) {
-  if (options_.policy == SessionPolicy::single) {
-    if (auto row = owners_.find(client)) {
-      Owners owners;
-      owners.rows.push_back(std::move(*row));
-      return answer_shard(static_cast<std::uint8_t>(ticket.value >> tag_shift), Ticket{ticket.value & ticket_mask},
-                          std::move(owners));
-    }
-  }
-  backend_->directory().lookup(ticket, client);
-}
-
-void Hub::hand_over(std::uint8_t from, Ticket ticket, std::string batch) {
-  Shard& sender = *shards_[from];
-  const auto header = peek_batch(batch);
-  if (!header || header->to_shard >= shards_.size()) return sender.take_answer(ticket, Published{});
-  shards_[header->to_shard]->take_batch(std::move(batch), [&sender, ticket] {
-    // Answered when taken, not when queued: a shard that lags slows its senders down (Limits::link_in_flight_max).
-    sender.take_answer(ticket, Published{Errc::ok, 1});
-  });
-}
-
-void Hub::enter(std::uint8_t shard, Ticket ticket, const Channel& room) {
-  auto& wanted = rooms_[room.name];
-  if (std::find(wanted.begin(), wanted.end(), shard) == wanted.end()) wanted.push_back(shard);
-  // Also when another shard is there already: the answer tells that the subscription stands.
-  backend_->bus().subscribe(ticket, room, Match::exact);
-}
-
-void Hub::exit(std::uint8_t shard, Ticket ticket, const Channel& room) {
-  const auto found = rooms_.find(room.name);
-  if (found != rooms_.end()) {
-    std::erase(found->second, shard);
-    if (!found->second.empty()) {
-      return answer_shard(shard, Ticket{ticket.value & ticket_mask}, Unsubscribed{});
-    }
-    rooms_.erase(found);
-  }
-  backend_->bus().unsubscribe(ticket, room, Match::exact);
+void Hub::call(Ticket ticket, StoreCall&& call) {
+  if (is_stopped()) return;
+  local_.call(ticket, std::move(call));
+  touch();
 }
 
 SubscriptionId Hub::subscribe(const Subscriptions::Topic& topic, ChannelHandler handler,
                               std::function<void(Errc)> reply) {
   const auto added = subscriptions_.add(topic, std::move(handler));
   // Also when others listen already: the answer tells that the subscription stands, and asking again is harmless.
-  backend_->bus().subscribe(await([reply = std::move(reply)](Answer&& answer) {
-                              const auto* subscribed = std::get_if<Subscribed>(&answer);
-                              if (reply) reply(subscribed != nullptr ? subscribed->result : Errc::internal);
-                            }),
-                            Channel{ChannelKind::app, topic.name}, topic.match);
+  backend_->call(await([reply = std::move(reply)](Answer&& answer) {
+                   const auto* subscribed = std::get_if<Subscribed>(&answer);
+                   if (reply) reply(subscribed != nullptr ? subscribed->result : Errc::internal);
+                 }),
+                 SubscribeCall{Channel{ChannelKind::app, topic.name}, topic.match});
   touch();
   return added.id;
 }
@@ -270,7 +223,7 @@ SubscriptionId Hub::subscribe(const Subscriptions::Topic& topic, ChannelHandler 
 void Hub::unsubscribe(SubscriptionId id) {
   const auto topic = subscriptions_.remove(id);
   if (!topic || phase_ == Phase::stopped) return;
-  backend_->bus().unsubscribe(await([](Answer&&) {}), Channel{ChannelKind::app, topic->name}, topic->match);
+  backend_->call(await([](Answer&&) {}), UnsubscribeCall{Channel{ChannelKind::app, topic->name}, topic->match});
   touch();
 }
 
@@ -278,8 +231,8 @@ void Hub::unsubscribe(SubscriptionId id) {
 
 void Hub::on_answer(Ticket ticket, Answer&& answer) {
   look_at_clock();
-  const auto tag = static_cast<std::uint8_t>(ticket.value >> tag_shift);
-  const Ticket inner{ticket.value & ticket_mask};
+  const std::uint8_t tag = ticket.driver();
+  const Ticket inner = ticket.without_driver();
   if (tag == keeper_tag) {
     keeper_.on_answer(inner, std::move(answer));
     return after_keeper();
@@ -290,13 +243,13 @@ void Hub::on_answer(Ticket ticket, Answer&& answer) {
     return;
   }
   if (const auto* claimed = std::get_if<Claimed>(&answer)) {
-    const auto client = owners_.on_claimed(ticket, *claimed);
+    const auto client = local_.on_claimed(ticket, *claimed);
     if (client && !claimed->displaced.empty()) {
       tell_moved(tag, *client);
       if (options_.on_takeover) options_.on_takeover(*client);
     }
   }
-  answer_shard(tag, inner, std::move(answer));
+  give_answer(tag, inner, std::move(answer));
 }
 
 void Hub::tell_moved(std::uint8_t tag, const std::string& client) {
@@ -306,8 +259,12 @@ void Hub::tell_moved(std::uint8_t tag, const std::string& client) {
   }
 }
 
-void Hub::answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer) {
-  if (tag < shards_.size()) shards_[tag]->take_answer(ticket, std::move(answer));
+void Hub::give_answer(std::uint8_t shard, Ticket ticket, Answer&& answer) {
+  if (shard < shards_.size()) shards_[shard]->take_answer(ticket, std::move(answer));
+}
+
+void Hub::give_batch(std::uint16_t shard, std::string batch, Task on_taken) {
+  shards_[shard]->take_batch(std::move(batch), std::move(on_taken));
 }
 
 void Hub::on_bus_message(const Channel& channel, std::string_view pattern, std::string_view payload) {
@@ -329,14 +286,14 @@ void Hub::on_inbox(std::string_view payload) {
 void Hub::on_room(const std::string& room, std::string_view payload) {
   // One copy for all shards, in the channel's order for each of them.
   const auto event = std::make_shared<const RoomBytes>(RoomBytes{room, std::string(payload)});
-  const auto found = rooms_.find(room);
-  if (found == rooms_.end() || found->second.empty()) {
+  const auto* shards = local_.shards_in(room);
+  if (shards == nullptr) {
     // Unsubscribed, and this was under way: somebody may wait for a receipt that says so.
     if (!shards_.empty()) shards_[0]->take_room_event(event, 1);
     return;
   }
-  const auto parts = static_cast<std::uint32_t>(found->second.size());
-  for (const std::uint8_t shard : found->second) shards_[shard]->take_room_event(event, parts);
+  const auto parts = static_cast<std::uint32_t>(shards->size());
+  for (const std::uint8_t shard : *shards) shards_[shard]->take_room_event(event, parts);
 }
 
 void Hub::on_probe_batch(std::string_view payload) {

@@ -4,8 +4,7 @@
 //   shard 1 ─┼──────▶ Inlet ─▶ Hub ──────┤
 //   shard n ─┘ ◀───── Inlet ◀─ answers   └─▶ Keeper (lease, registry, probes)
 //
-// A ticket's upper 8 bits say who asked. What one shard of this server says to another never reaches the store:
-// hand_over() goes from inlet to inlet.
+// A ticket's driver says who asked. What this server can answer by itself never reaches the store: LocalFirst.
 //
 // Thread-safety: everything on the hub's thread (that of its io_context), except what is marked `any thread`.
 // Errors:        none thrown after construction; the store's state is told by readiness().
@@ -26,14 +25,13 @@
 #include "core/net/alive.hpp"
 #include "core/net/asio.hpp"
 #include "core/net/hub_log.hpp"
-#include "core/net/hub_ports.hpp"
+#include "core/net/hub_store.hpp"
 #include "core/net/inlet.hpp"
-#include "core/net/local_owners.hpp"
+#include "core/net/local_first.hpp"
 #include "core/net/server.hpp"
 #include "core/net/subscriptions.hpp"
 #include "core/net/version_skew.hpp"
 #include "core/routing/keeper.hpp"
-#include "core/routing/text_map.hpp"
 
 namespace wsr::net {
 
@@ -60,7 +58,7 @@ struct HubOptions {
 /// Limits::verify_every where it is 0 and the store may evict rows: what is missing is back within some seconds.
 inline constexpr Duration verify_every_default = std::chrono::seconds{5};
 
-class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock {
+class Hub final : public AnswerSink, public BusListener, private KeeperEvents, private Clock, private Siblings {
 public:
   Hub(asio::io_context& io, HubOptions options, const BackendFactory& make_backend);
   ~Hub() override;
@@ -88,22 +86,15 @@ public:
   [[nodiscard]] bool has_slept(Time now) const;
   /// Lets the hub notice; that shard hears take_awake() in any case.
   void wake(ShardIndex shard);
-  /// A batch of one shard of this server for another; the answer comes when the other has taken it.
-  void hand_over(std::uint8_t from, Ticket ticket, std::string batch);
   std::atomic<std::uint64_t> connections{0};   // open now, over all shards
   std::atomic<std::uint64_t> outbox_bytes{0};  // waiting for them, as of the end of each shard's last turn
 
-  // ---- calls of the shards; tickets carry their tag
-  void claim(Ticket ticket, const ClaimRequest& request);
-  void release(Ticket ticket, const ClientId& client, const Attachment& at);
-  void lookup(Ticket ticket, const ClientId& client);
-  void forget(ShardIndex shard, ConnId conn) { owners_.forget(shard, conn); }
-  /// A shard subscribes to a room, or lets it go: the bus is asked for the first and after the last of them.
-  void enter(std::uint8_t shard, Ticket ticket, const Channel& room);
-  void exit(std::uint8_t shard, Ticket ticket, const Channel& room);
-  /// The store's ports, for calls that need no look on the way. The caller must touch().
-  [[nodiscard]] Directory& directory() { return backend_->directory(); }
-  [[nodiscard]] Bus& bus() { return backend_->bus(); }
+  // ---- calls
+  /// Of a shard or the Keeper, as part of this turn; the ticket carries the caller's tag. A stopped hub takes no more
+  /// calls: their callers stop, too.
+  void call(Ticket ticket, StoreCall&& call);
+  [[nodiscard]] LocalFirst& local() { return local_; }
+  /// The store itself: for calls that want its word and not this server's. The caller must touch().
   [[nodiscard]] Backend& backend() { return *backend_; }
   [[nodiscard]] bool is_stopped() const { return phase_ == Phase::stopped; }
   /// Marks the turn: what was called goes out at its end.
@@ -161,7 +152,9 @@ private:
   void on_room(const std::string& room, std::string_view payload);
   /// A client that was elsewhere has connected to the shard of this tag: the others look it up anew.
   void tell_moved(std::uint8_t tag, const std::string& client);
-  void answer_shard(std::uint8_t tag, Ticket ticket, Answer&& answer);
+  [[nodiscard]] std::size_t sibling_count() const override { return shards_.size(); }
+  void give_answer(std::uint8_t shard, Ticket ticket, Answer&& answer) override;
+  void give_batch(std::uint16_t shard, std::string batch, Task on_taken) override;
   void end_stop_phase();
   void limit_stop_phase();
   void check_ready();
@@ -173,14 +166,12 @@ private:
   VersionSkew skew_;
   Inlet<Task> inlet_;
   std::vector<Shard*> shards_;
-  LocalOwners owners_;
   Subscriptions subscriptions_;
-  TextMap<std::vector<std::uint8_t>> rooms_;  // subscribed -> the shards that want it
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>> calls_;
   std::uint64_t last_call_ = 0;
   std::unique_ptr<Backend> backend_;
-  HubDirectory keeper_directory_;
-  HubBus keeper_bus_;
+  LocalFirst local_;  // in front of the backend
+  HubStore keeper_store_;
   Keeper keeper_;
   SteadyTimer timer_;             // the Keeper's deadline
   std::optional<Time> armed_at_;  // what timer_ waits for

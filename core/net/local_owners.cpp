@@ -2,7 +2,7 @@
 
 namespace wsr::net {
 
-void LocalOwners::on_claim(Ticket ticket, const ClaimRequest& request) {
+void LocalOwners::on_claim(Ticket ticket, const ClaimCall& request) {
   const Place place{request.at.shard, request.at.conn};
   asked_[ticket.value] = place;
   auto& row = by_client_[request.client.str()];

@@ -21,7 +21,7 @@ namespace wsr::net {
 class LocalOwners {
 public:
   /// A claim is on its way to the store.
-  void on_claim(Ticket ticket, const ClaimRequest& request);
+  void on_claim(Ticket ticket, const ClaimCall& request);
   /// The store's answer to it: a superseded attachment is forgotten, a granted one gets its epoch. Whose it is, if
   /// granted.
   std::optional<std::string> on_claimed(Ticket ticket, const Claimed& claimed);

@@ -9,26 +9,24 @@ namespace wsr::net {
 namespace {
 
 /// The store that the callers of one factory share; lives as long as any of them.
-struct Store {
+struct Shared {
   std::unique_ptr<memory::Backend> root;
 };
 
-class Joined final : public Backend {
+class Member final : public Backend {
 public:
-  Joined(std::shared_ptr<Store> store, std::unique_ptr<Backend> own) : store_(std::move(store)), own_(std::move(own)) {}
+  Member(std::shared_ptr<Shared> store, std::unique_ptr<Backend> own)
+      : store_(std::move(store)), own_(std::move(own)) {}
   void start() override { backend().start(); }
   void stop() override { backend().stop(); }
-  Directory& directory() override { return backend().directory(); }
-  Bus& bus() override { return backend().bus(); }
-  Rosters& rosters() override { return backend().rosters(); }
-  Rates& rates() override { return backend().rates(); }
+  void call(Ticket ticket, StoreCall&& call) override { backend().call(ticket, std::move(call)); }
   Tables& tables() override { return backend().tables(); }
   void end_turn() override { backend().end_turn(); }
 
 private:
   Backend& backend() { return own_ ? *own_ : *store_->root; }
-  std::shared_ptr<Store> store_;  // outlives own_
-  std::unique_ptr<Backend> own_;  // none: this caller came first and is the root
+  std::shared_ptr<Shared> store_;  // outlives own_
+  std::unique_ptr<Backend> own_;   // none: this caller came first and is the root
 };
 
 StoreTime wall_clock() {
@@ -39,18 +37,18 @@ StoreTime wall_clock() {
 }  // namespace
 
 BackendFactory memory_backend(memory::Options options) {
-  return [store = std::make_shared<Store>(), options = std::move(options)](
+  return [store = std::make_shared<Shared>(), options = std::move(options)](
              asio::io_context& io, AnswerSink& answers, BusListener& listener) -> std::unique_ptr<Backend> {
-    if (store->root) return std::make_unique<Joined>(store, store->root->join(answers, listener));
+    if (store->root) return std::make_unique<Member>(store, store->root->join(answers, listener));
     auto own = options;
     if (!own.now) own.now = wall_clock;
-    own.wake = [&io, weak = std::weak_ptr<Store>(store)] {
+    own.wake = [&io, weak = std::weak_ptr<Shared>(store)] {
       asio::post(io, [weak] {
         if (const auto held = weak.lock()) held->root->pump();
       });
     };
     store->root = std::make_unique<memory::Backend>(std::move(own), answers, listener);
-    return std::make_unique<Joined>(store, nullptr);
+    return std::make_unique<Member>(store, nullptr);
   };
 }
 

@@ -13,7 +13,7 @@
 // Thread-safety: pure functions of a descriptor. Errors: what the kernel does not tell is an age of 0, and no end.
 #pragma once
 
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
 
 namespace wsr::net {
 

@@ -17,12 +17,12 @@
 #include <string>
 #include <vector>
 
+#include "core/base/ids.hpp"
 #include "core/net/connect_rates.hpp"
 #include "core/net/room_authorizer.hpp"
-#include "core/routing/backend.hpp"
-#include "core/routing/ids.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/log_event.hpp"
+#include "core/store/backend.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace boost::asio {

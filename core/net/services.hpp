@@ -69,7 +69,7 @@ public:
   virtual void room_info(const RoomName& room, std::function<void(RoomInfo)> reply) = 0;
   virtual void room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
                             std::function<void(RosterPage)> reply) = 0;
-  /// Whether this client is in the room: see Rosters::find().
+  /// Whether this client is in the room: see FindCall.
   virtual void room_member(const RoomName& room, const ClientId& client, std::function<void(RoomInfo)> reply) = 0;
   virtual void rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) = 0;
   /// Hears the room without being a member, until unwatch(). `reply` comes when the subscription stands.

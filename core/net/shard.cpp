@@ -38,16 +38,13 @@ Shard::Shard(asio::io_context& io, Hub& hub, ShardIndex index, ShardWorld& world
       index_(index),
       place_(index == 0 ? Place::hub_thread : Place::other_thread),
       world_(world),
-      directory_(hub, static_cast<std::uint8_t>(index), place_),
-      rosters_(hub, static_cast<std::uint8_t>(index), place_),
-      rates_(hub, static_cast<std::uint8_t>(index), place_),
-      bus_(hub, static_cast<std::uint8_t>(index), place_),
+      store_(hub, static_cast<std::uint8_t>(index), place_),
       authorizer_(std::move(authorizer)),
       router_(RouterOptions{.self = ShardAddress{hub.self(), index},
                             .policy = hub.options().policy,
                             .limits = hub.fitting(limits),
                             .keys = hub.options().keys},
-              Router::Ports{directory_, bus_, rosters_, rates_, *this, *this, *this, authorizer_ ? this : nullptr}),
+              Router::Ports{store_, *this, *this, *this, authorizer_ ? this : nullptr}),
       inlet_(io, [](Task&& task) { task(); }),
       timer_(io) {}
 
@@ -269,20 +266,21 @@ void Shard::close(ConnId conn, std::uint16_t code, std::string_view reason) {
 
 void Shard::forget(ConnId conn) {
   if (place_ == Place::hub_thread) {
-    hub_.forget(index_, conn);
+    hub_.local().forget(index_, conn);
   } else {
-    hub_.post([&hub = hub_, index = index_, conn] { hub.forget(index, conn); });
+    hub_.post([&hub = hub_, index = index_, conn] { hub.local().forget(index, conn); });
   }
 }
 
 // ---------------------------------------------------------------- Services
 
-template <class T>
-void Shard::ask(std::function<void(Hub&, Ticket)> call, std::function<void(T)> reply) {
-  hub_.post([this, call = std::move(call), reply = std::move(reply)] {
-    auto answered = [this, reply](Answer&& answer) {
-      auto* wanted = std::get_if<T>(&answer);
-      T value;
+template <class Call>
+void Shard::ask(Call call, std::function<void(typename Call::Answer)> reply) {
+  using Wanted = typename Call::Answer;
+  hub_.post([this, call = std::move(call), reply = std::move(reply)]() mutable {
+    auto answered = [this, reply = std::move(reply)](Answer&& answer) {
+      auto* wanted = std::get_if<Wanted>(&answer);
+      Wanted value;
       if (wanted != nullptr) {
         value = std::move(*wanted);
       } else {
@@ -294,11 +292,11 @@ void Shard::ask(std::function<void(Hub&, Ticket)> call, std::function<void(T)> r
       });
     };
     if (hub_.is_stopped()) {
-      T stopped;
+      Wanted stopped;
       stopped.result = Errc::unavailable;
       return answered(Answer{std::move(stopped)});
     }
-    call(hub_, hub_.await(std::move(answered)));
+    hub_.backend().call(hub_.await(std::move(answered)), std::move(call));
     hub_.touch();
   });
 }
@@ -310,29 +308,21 @@ void Shard::send(const ClientId& from, const ClientId& to, std::string_view data
 }
 
 void Shard::lookup(const ClientId& client, std::function<void(Owners)> reply) {
-  ask<Owners>([client](Hub& hub, Ticket ticket) { hub.directory().lookup(ticket, client); }, std::move(reply));
+  ask(LookupCall{client}, std::move(reply));
 }
 
 void Shard::page(std::string_view cursor, std::uint32_t count, std::function<void(OwnerPage)> reply) {
-  ask<OwnerPage>(
-      [cursor = std::string(cursor), count](Hub& hub, Ticket ticket) { hub.directory().page(ticket, cursor, count); },
-      std::move(reply));
+  ask(OwnerPageCall{std::string(cursor), count}, std::move(reply));
 }
 
-void Shard::counts(std::function<void(OwnerCounts)> reply) {
-  ask<OwnerCounts>([](Hub& hub, Ticket ticket) { hub.directory().counts(ticket); }, std::move(reply));
-}
+void Shard::counts(std::function<void(OwnerCounts)> reply) { ask(CountsCall{}, std::move(reply)); }
 
-void Shard::servers(std::function<void(Servers)> reply) {
-  ask<Servers>([](Hub& hub, Ticket ticket) { hub.directory().servers(ticket); }, std::move(reply));
-}
+void Shard::servers(std::function<void(Servers)> reply) { ask(ServersCall{}, std::move(reply)); }
 
 void Shard::kick(const Attachment& at, CloseCode code, std::string_view reason) { input().kick(at, code, reason); }
 
 void Shard::broadcast(std::string_view channel, std::string_view payload, std::function<void(Published)> reply) {
-  ask<Published>([channel = Channel{ChannelKind::app, std::string(channel)}, payload = std::string(payload)](
-                     Hub& hub, Ticket ticket) { hub.bus().publish(ticket, channel, payload); },
-                 std::move(reply));
+  ask(PublishCall{Channel{ChannelKind::app, std::string(channel)}, std::string(payload)}, std::move(reply));
 }
 
 void Shard::join(const RoomName& room, const ClientId& client, std::function<void(RoomDone)> reply) {
@@ -355,25 +345,20 @@ void Shard::push(const RoomName& room, const ClientId& from, std::string_view da
 }
 
 void Shard::room_info(const RoomName& room, std::function<void(RoomInfo)> reply) {
-  ask<RoomInfo>([room](Hub& hub, Ticket ticket) { hub.backend().rosters().info(ticket, room); }, std::move(reply));
+  ask(RoomInfoCall{room}, std::move(reply));
 }
 
 void Shard::room_members(const RoomName& room, std::string_view cursor, std::uint32_t count,
                          std::function<void(RosterPage)> reply) {
-  ask<RosterPage>([room, cursor = std::string(cursor), count](
-                      Hub& hub, Ticket ticket) { hub.backend().rosters().page(ticket, room, cursor, count); },
-                  std::move(reply));
+  ask(RosterPageCall{room, std::string(cursor), count}, std::move(reply));
 }
 
 void Shard::room_member(const RoomName& room, const ClientId& client, std::function<void(RoomInfo)> reply) {
-  ask<RoomInfo>([room, client](Hub& hub, Ticket ticket) { hub.backend().rosters().find(ticket, room, client); },
-                std::move(reply));
+  ask(FindCall{room, client}, std::move(reply));
 }
 
 void Shard::rooms(std::string_view cursor, std::uint32_t count, std::function<void(RoomPage)> reply) {
-  ask<RoomPage>([cursor = std::string(cursor), count](
-                    Hub& hub, Ticket ticket) { hub.backend().rosters().rooms(ticket, cursor, count); },
-                std::move(reply));
+  ask(RoomsCall{std::string(cursor), count}, std::move(reply));
 }
 
 WatchId Shard::watch(const RoomName& room, RoomHandlers handlers, std::function<void(Errc)> reply) {

@@ -27,7 +27,7 @@
 #include "core/net/alive.hpp"
 #include "core/net/asio.hpp"
 #include "core/net/hub.hpp"
-#include "core/net/hub_ports.hpp"
+#include "core/net/hub_store.hpp"
 #include "core/net/inlet.hpp"
 #include "core/net/room_authorizer.hpp"
 #include "core/net/services.hpp"
@@ -140,9 +140,9 @@ private:
   void tell_watchers();
   void share_outbox_bytes();
   void arm_timer();
-  /// Asks the store on the hub's thread; the answer, if it is a T, comes back to `reply` on this one.
-  template <class T>
-  void ask(std::function<void(Hub&, Ticket)> call, std::function<void(T)> reply);
+  /// Asks the store itself, on the hub's thread; the answer comes back to `reply` on this one.
+  template <class Call>
+  void ask(Call call, std::function<void(typename Call::Answer)> reply);
 
   asio::io_context& io_;
   Hub& hub_;
@@ -150,10 +150,7 @@ private:
   Place place_;
   ShardWorld& world_;
   Alive alive_;
-  HubDirectory directory_;
-  HubRosters rosters_;
-  HubRates rates_;
-  HubBus bus_;
+  HubStore store_;
   RoomAuthorizer authorizer_;
   Time now_ = clock_now();
   Router router_;

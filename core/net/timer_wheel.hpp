@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
 
 namespace wsr::net {
 

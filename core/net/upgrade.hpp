@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 
 namespace wsr::net {
 

@@ -13,8 +13,8 @@
 #include <optional>
 #include <string_view>
 
+#include "core/base/time.hpp"
 #include "core/routing/ports.hpp"
-#include "core/routing/time.hpp"
 
 namespace wsr::net {
 

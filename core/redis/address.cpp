@@ -1,8 +1,7 @@
-// Address: the url of a store, read once at the edge.
+#include "core/redis/address.hpp"
+
 #include <charconv>
 #include <optional>
-
-#include "core/redis/backend.hpp"
 
 namespace wsr::redis {
 namespace {

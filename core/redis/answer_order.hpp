@@ -9,7 +9,7 @@
 #include <deque>
 #include <optional>
 
-#include "core/routing/ports.hpp"
+#include "core/store/store.hpp"
 
 namespace wsr::redis {
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "core/redis/bus.hpp"
 #include "core/redis/cluster_view.hpp"
@@ -16,6 +17,11 @@
 
 namespace wsr::redis {
 namespace {
+
+template <class Part, class Call>
+concept Takes = requires(Part& part, Call& call) {
+  part.call(Ticket{}, std::move(call));
+};
 
 class Backend final : public wsr::Backend, private ConnectionEvents {
 public:
@@ -39,10 +45,21 @@ public:
     commands_.stop();
     subscriber_.stop();
   }
-  wsr::Directory& directory() override { return directory_; }
-  wsr::Bus& bus() override { return bus_; }
-  wsr::Rosters& rosters() override { return rosters_; }
-  wsr::Rates& rates() override { return rates_; }
+  void call(Ticket ticket, StoreCall&& call) override {
+    std::visit(
+        [&]<class Call>(Call& each) {
+          if constexpr (Takes<Directory, Call>) {
+            directory_.call(ticket, std::move(each));
+          } else if constexpr (Takes<Rosters, Call>) {
+            rosters_.call(ticket, std::move(each));
+          } else if constexpr (Takes<Rates, Call>) {
+            rates_.call(ticket, std::move(each));
+          } else {
+            bus_.call(ticket, std::move(each));  // a call that no part takes does not compile
+          }
+        },
+        call);
+  }
   wsr::Tables& tables() override { return tables_; }
   BatchKeys bound(BatchKeys keys) const override {
     return bind_keys(std::move(keys), options_.prefix, options_.address.db);

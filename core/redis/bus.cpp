@@ -4,8 +4,8 @@
 
 namespace wsr::redis {
 
-void Bus::publish(Ticket ticket, const Channel& channel, std::string payload) {
-  commands_.send({"PUBLISH", keys_.channel(channel), payload}, [this, ticket](const Reply& reply) {
+void Bus::call(Ticket ticket, const PublishCall& publish) {
+  commands_.send({"PUBLISH", keys_.channel(publish.channel), publish.payload}, [this, ticket](const Reply& reply) {
     Published published;
     published.result = reply.result();
     if (published.result == Errc::ok) published.receivers = static_cast<std::uint64_t>(reply.integer());

@@ -11,19 +11,17 @@
 
 namespace wsr::redis {
 
-class Bus final : public wsr::Bus {
+class Bus {
 public:
   Bus(Connection& commands, Subscriber& subscriber, const Keys& keys, AnswerSink& answers)
       : commands_(commands), subscriber_(subscriber), keys_(keys), answers_(answers) {}
 
-  void publish(Ticket ticket, const Channel& channel, std::string payload) override;
-  void subscribe(Ticket ticket, const Channel& channel, Match match) override {
-    subscriber_.subscribe(ticket, channel, match);
+  void call(Ticket ticket, const PublishCall& publish);
+  void call(Ticket ticket, const SubscribeCall& wanted) { subscriber_.subscribe(ticket, wanted.channel, wanted.match); }
+  void call(Ticket ticket, const UnsubscribeCall& wanted) {
+    subscriber_.unsubscribe(ticket, wanted.channel, wanted.match);
   }
-  void unsubscribe(Ticket ticket, const Channel& channel, Match match) override {
-    subscriber_.unsubscribe(ticket, channel, match);
-  }
-  void resubscribe() override { subscriber_.resubscribe(); }
+  void call(Ticket, const ResubscribeCall&) { subscriber_.resubscribe(); }
 
 private:
   Connection& commands_;

@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/redis/options.hpp"
 #include "core/redis/resp.hpp"
 #include "core/redis/script.hpp"
 #include "core/redis/stream.hpp"

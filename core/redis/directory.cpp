@@ -8,6 +8,7 @@
 
 #include "core/redis/batch.hpp"
 #include "core/redis/sweep.hpp"
+#include "core/wire/json_scan.hpp"
 
 namespace wsr::redis {
 namespace {
@@ -32,25 +33,22 @@ std::string info_text(const ServerInfo& info, std::chrono::milliseconds lease) {
 
 /// Tolerant: a newer version may say more, and a broken text must not hide a living server.
 void read_lease(std::string_view text, ServerRow& row) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return;
-  const auto number = [&json](const char* name) -> std::uint64_t {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-  };
-  const auto text_of_field = [&json](const char* name) -> std::string {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
   constexpr std::uint64_t lease_ms_max = 24 * 3'600'000;  // a day: no server of ours has a longer one
-  row.info.url = text_of_field("url");
-  row.info.bus_version = static_cast<std::uint32_t>(number("bus_version"));
-  row.info.version = text_of_field("version");
-  row.info.lease = std::chrono::milliseconds{std::min(number("lease_ms"), lease_ms_max)};
-  row.info.connections = number("connections");
-  row.info.shards = static_cast<std::uint32_t>(number("shards"));
-  if (const auto renewed = number("renewed_us"); renewed != 0) {
-    row.renewed_at = from_micros(static_cast<std::int64_t>(renewed));
+  if (!is_plain_json_value(text)) return;
+  JsonWalk walk(text);
+  if (walk.kind() != JsonWalk::Kind::object) return;
+  row.info.shards = 0;  // unless it says so
+  std::string_view spelled, value;
+  while (walk.next(spelled, value)) {
+    const std::string name = json_string(spelled).value_or(std::string{});
+    const std::uint64_t number = parse_u64(value).value_or(0);
+    if (name == "url") row.info.url = json_string(value).value_or(std::string{});
+    if (name == "version") row.info.version = json_string(value).value_or(std::string{});
+    if (name == "bus_version") row.info.bus_version = static_cast<std::uint32_t>(number);
+    if (name == "lease_ms") row.info.lease = std::chrono::milliseconds{std::min(number, lease_ms_max)};
+    if (name == "connections") row.info.connections = number;
+    if (name == "shards") row.info.shards = static_cast<std::uint32_t>(number);
+    if (name == "renewed_us" && number != 0) row.renewed_at = from_micros(static_cast<std::int64_t>(number));
   }
 }
 
@@ -65,7 +63,7 @@ std::vector<ServerId> server_ids(const Reply& names) {
 
 // ---------------------------------------------------------------- claim, release, lookup
 
-void Directory::claim(Ticket ticket, const ClaimRequest& request) {
+void Directory::call(Ticket ticket, const ClaimCall& request) {
   const auto place = order_.take_place(ticket);
   const std::string at = request.at.str();
   const std::string index = keys_.index(request.at.server), entry = index_entry(request.client, request.at);
@@ -86,7 +84,7 @@ void Directory::claim(Ticket ticket, const ClaimRequest& request) {
       [this, place, request, is_indexed](const Reply& reply) { on_claimed(place, request, reply, *is_indexed); });
 }
 
-void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply, bool is_indexed) {
+void Directory::on_claimed(std::uint64_t place, const ClaimCall& request, const Reply& reply, bool is_indexed) {
   if (reply.result() != Errc::ok) {
     return order_.fill(place, Claimed{reply.result(), {}, {}, std::string{reply.error()}, {}});
   }
@@ -122,7 +120,7 @@ void Directory::on_claimed(std::uint64_t place, const ClaimRequest& request, con
                    });
 }
 
-void Directory::end_claim(std::uint64_t place, const ClaimRequest& request, Claimed claimed) {
+void Directory::end_claim(std::uint64_t place, const ClaimCall& request, Claimed claimed) {
   if (claimed.displaced.empty()) return order_.fill(place, std::move(claimed));
 
   // Their servers' counts must not name what is displaced, so the entries go before the claim is answered.
@@ -147,7 +145,8 @@ void Directory::unindex(const ClientId& client, const Attachment& at, std::funct
                    });
 }
 
-void Directory::release(Ticket ticket, const ClientId& client, const Attachment& at) {
+void Directory::call(Ticket ticket, const ReleaseCall& release) {
+  const auto& [client, at] = release;
   const auto place = order_.take_place(ticket);
   // The field is the attachment itself: deleting it is a comparison, and a newer claim is another field.
   connection_.send({"HDEL", keys_.own(client), at.str()}, [this, place](const Reply& reply) {
@@ -158,10 +157,10 @@ void Directory::release(Ticket ticket, const ClientId& client, const Attachment&
   connection_.send({"SREM", keys_.index(at.server), index_entry(client, at)}, {});
 }
 
-void Directory::lookup(Ticket ticket, const ClientId& client) {
+void Directory::call(Ticket ticket, const LookupCall& lookup) {
   const auto place = order_.take_place(ticket);
-  connection_.send({"HGETALL", keys_.own(client)},
-                   [this, place, client](const Reply& reply) { on_rows(place, client, reply); });
+  connection_.send({"HGETALL", keys_.own(lookup.client)},
+                   [this, place, client = lookup.client](const Reply& reply) { on_rows(place, client, reply); });
 }
 
 void Directory::on_rows(std::uint64_t place, const ClientId& client, const Reply& reply) {
@@ -246,10 +245,11 @@ struct Directory::Paging {
   OwnerPage page;
 };
 
-void Directory::page(Ticket ticket, std::string_view cursor, std::uint32_t count) {
+void Directory::call(Ticket ticket, const OwnerPageCall& page) {
+  const std::string_view cursor = page.cursor;
   auto paging = std::make_shared<Paging>();
   paging->ticket = ticket;
-  paging->count = std::clamp<std::uint32_t>(count, 1, 1'000);
+  paging->count = std::clamp<std::uint32_t>(page.count, 1, 1'000);
   if (cursor != "0") {
     const auto at = cursor.find('@');
     auto server = ServerId::parse(at == std::string_view::npos ? std::string_view{} : cursor.substr(at + 1));
@@ -326,7 +326,9 @@ void Directory::end_page(const Paging& paging, Errc result) {
   answers_.on_answer(paging.ticket, std::move(page));
 }
 
-void Directory::held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) {
+void Directory::call(Ticket ticket, const HeldCall& asked) {
+  const ServerId& server = asked.server;
+  const std::string_view cursor = asked.cursor;
   // "0" or "o"SSCAN-cursor: owner rows; then "r"SSCAN-cursor: rooms.
   const bool is_of_rooms = cursor.starts_with('r');
   const std::string_view scan = cursor == "0" ? cursor : cursor.substr(std::min<std::size_t>(1, cursor.size()));
@@ -336,7 +338,7 @@ void Directory::held(Ticket ticket, const ServerId& server, std::string_view cur
   }
   connection_.send(
       {"SSCAN", is_of_rooms ? keys_.room_index(server) : keys_.index(server), scan, "COUNT",
-       text_of(std::uint64_t{count})},
+       text_of(std::uint64_t{asked.count})},
       [this, ticket, server, is_of_rooms](const Reply& reply) {
         Held held;
         held.result = reply.result();
@@ -360,7 +362,8 @@ void Directory::held(Ticket ticket, const ServerId& server, std::string_view cur
       });
 }
 
-void Directory::missing(Ticket ticket, const Held& expected) {
+void Directory::call(Ticket ticket, const MissingCall& asked) {
+  const Held& expected = asked.expected;
   struct Look {
     Held expected;
     std::vector<bool> rows, places;  // found missing, in part or whole
@@ -426,7 +429,7 @@ void Directory::missing(Ticket ticket, const Held& expected) {
   }
 }
 
-void Directory::counts(Ticket ticket) {
+void Directory::call(Ticket ticket, const CountsCall&) {
   connection_.send({"ZRANGE", keys_.servers(), "0", "-1"}, [this, ticket](const Reply& reply) {
     const auto servers = server_ids(reply);
     if (reply.result() != Errc::ok || servers.empty()) {
@@ -451,12 +454,13 @@ void Directory::counts(Ticket ticket) {
 
 // ---------------------------------------------------------------- leases
 
-void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) {
+void Directory::call(Ticket ticket, const RenewCall& renew) {
+  const ServerId& server = renew.server;
   const auto asked_at = SteadyClock::now();
   auto renewed = std::make_shared<Renewed>();
   connection_.eval(scripts::renew, {keys_.lease(server), keys_.sweep(server)},
-                   {text_of(std::int64_t{lease.count()}), info_text(info, lease)},
-                   [this, server, renewed, asked_at, lease](const Reply& reply) {
+                   {text_of(std::int64_t{renew.lease.count()}), info_text(renew.info, renew.lease)},
+                   [this, server, renewed, asked_at, lease = renew.lease](const Reply& reply) {
                      renewed->result = reply.result();
                      if (renewed->result != Errc::ok) {
                        if (view_.self == server) view_.doubt();  // before its first lease nobody has lost anything
@@ -481,7 +485,8 @@ void Directory::renew(Ticket ticket, const ServerId& server, const ServerInfo& i
                    });
 }
 
-void Directory::resign(Ticket ticket, const ServerId& server) {
+void Directory::call(Ticket ticket, const ResignCall& resign) {
+  const ServerId& server = resign.server;
   view_.leases.drop(server);
   auto was_known = std::make_shared<bool>(false);
   auto batch = std::make_shared<Batch>([this, ticket, server, was_known](Errc result) {
@@ -507,7 +512,7 @@ struct Directory::Listing {
   std::int64_t owners = 0, memberships = 0;
 };
 
-void Directory::servers(Ticket ticket) {
+void Directory::call(Ticket ticket, const ServersCall&) {
   auto listing = std::make_shared<Listing>();
   listing->ticket = ticket;
   auto batch = std::make_shared<Batch>([this, listing](Errc result) {
@@ -564,9 +569,9 @@ void Directory::ask_server_rows(const std::shared_ptr<Listing>& listing) {
   }
 }
 
-void Directory::sweep(Ticket ticket, const ServerId& dead, const ServerId& by) {
-  view_.leases.drop(dead);
-  Sweep::run(connection_, keys_, dead, by, PresenceEvent::Kind::swept, [this, ticket](const Swept& swept) {
+void Directory::call(Ticket ticket, const SweepCall& sweep) {
+  view_.leases.drop(sweep.dead);
+  Sweep::run(connection_, keys_, sweep.dead, sweep.by, PresenceEvent::Kind::swept, [this, ticket](const Swept& swept) {
     view_.owners -= static_cast<std::int64_t>(swept.rows_removed);
     view_.memberships -= static_cast<std::int64_t>(swept.memberships_removed);
     answers_.on_answer(ticket, swept);

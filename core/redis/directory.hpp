@@ -5,7 +5,7 @@
 // and never by the keyspace.
 //
 // owners_max is a soft bound here. An exact one would need a counter in one slot that every claim of the cluster
-// touches. Instead each server knows the sum of all indexes as of its last servers() call, plus what it added since:
+// touches. Instead each server knows the sum of all indexes as of its last ServersCall, plus what it added since:
 // the bound can be passed by what all servers together add between two such calls.
 //
 // Thread-safety: none.
@@ -26,29 +26,29 @@
 
 namespace wsr::redis {
 
-class Directory final : public wsr::Directory {
+class Directory {
 public:
   Directory(Connection& connection, const Options& options, const Keys& keys, ClusterView& view, AnswerSink& answers)
       : connection_(connection), options_(options), keys_(keys), view_(view), answers_(answers), order_(answers) {}
 
-  void claim(Ticket ticket, const ClaimRequest& request) override;
-  void release(Ticket ticket, const ClientId& client, const Attachment& at) override;
-  void lookup(Ticket ticket, const ClientId& client) override;
-  void page(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
-  void counts(Ticket ticket) override;
-  void held(Ticket ticket, const ServerId& server, std::string_view cursor, std::uint32_t count) override;
-  void missing(Ticket ticket, const Held& expected) override;
-  void renew(Ticket ticket, const ServerId& server, const ServerInfo& info, std::chrono::milliseconds lease) override;
-  void resign(Ticket ticket, const ServerId& server) override;
-  void servers(Ticket ticket) override;
-  void sweep(Ticket ticket, const ServerId& dead, const ServerId& by) override;
+  void call(Ticket ticket, const ClaimCall& request);
+  void call(Ticket ticket, const ReleaseCall& release);
+  void call(Ticket ticket, const LookupCall& lookup);
+  void call(Ticket ticket, const OwnerPageCall& page);
+  void call(Ticket ticket, const CountsCall& counts);
+  void call(Ticket ticket, const HeldCall& asked);
+  void call(Ticket ticket, const MissingCall& asked);
+  void call(Ticket ticket, const RenewCall& renew);
+  void call(Ticket ticket, const ResignCall& resign);
+  void call(Ticket ticket, const ServersCall& servers);
+  void call(Ticket ticket, const SweepCall& sweep);
 
 private:
   struct Listing;
   struct Paging;
 
-  void on_claimed(std::uint64_t place, const ClaimRequest& request, const Reply& reply, bool is_indexed);
-  void end_claim(std::uint64_t place, const ClaimRequest& request, Claimed claimed);
+  void on_claimed(std::uint64_t place, const ClaimCall& request, const Reply& reply, bool is_indexed);
+  void end_claim(std::uint64_t place, const ClaimCall& request, Claimed claimed);
   /// Removes an entry whose row is gone; puts it back if the same attachment has been claimed again meanwhile.
   void unindex(const ClientId& client, const Attachment& at, std::function<void()> done);
   void note_leases(Owners& owners) const;

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/routing/ports.hpp"
+#include "core/store/store.hpp"
 
 namespace wsr::redis {
 

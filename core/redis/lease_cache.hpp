@@ -10,7 +10,7 @@
 #include <chrono>
 #include <unordered_map>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 
 namespace wsr::redis {
 

@@ -2,12 +2,13 @@
 
 namespace wsr::redis {
 
-void Rates::take(Ticket ticket, const RateKey& key, const RateLimit& limit) {
+void Rates::call(Ticket ticket, const TakeCall& take) {
+  const RateLimit& limit = take.limit;
   if (!limit.is_on()) {
     return connection_.later([this, ticket] { answers_.on_answer(ticket, Taken{}); });
   }
   connection_.eval(
-      scripts::rate_take, {keys_.rate(key)},
+      scripts::rate_take, {keys_.rate(take.key)},
       {text_of(std::uint64_t{limit.count}), text_of(std::int64_t{std::chrono::microseconds{limit.window}.count()}),
        text_of(std::uint64_t{limit.capacity()})},
       [this, ticket](const Reply& reply) {

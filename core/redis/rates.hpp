@@ -10,12 +10,12 @@
 
 namespace wsr::redis {
 
-class Rates final : public wsr::Rates {
+class Rates {
 public:
   Rates(Connection& connection, const Keys& keys, AnswerSink& answers)
       : connection_(connection), keys_(keys), answers_(answers) {}
 
-  void take(Ticket ticket, const RateKey& key, const RateLimit& limit) override;
+  void call(Ticket ticket, const TakeCall& take);
 
 private:
   Connection& connection_;

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/errc.hpp"
+#include "core/base/errc.hpp"
 
 struct redisReader;
 struct redisReply;

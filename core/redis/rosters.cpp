@@ -48,16 +48,16 @@ void Rosters::flush() {
   flush_drops();
 }
 
-void Rosters::join(Ticket ticket, const JoinRequest& request) {
+void Rosters::call(Ticket ticket, JoinCall&& request) {
   flush_drops();
-  joins_.push_back({order_.take_place(ticket), request});
+  joins_.push_back({order_.take_place(ticket), std::move(request)});
 }
 
 void Rosters::flush_joins() {
   const std::vector<PendingJoin> joins = std::exchange(joins_, {});
   std::span<const PendingJoin> rest = joins;
   while (!rest.empty()) {
-    const JoinRequest& first = rest.front().request;
+    const JoinCall& first = rest.front().request;
     std::size_t count = 1;
     while (count < rest.size() && count < group_max && rest[count].request.client == first.client &&
            rest[count].request.at == first.at && rest[count].request.epoch == first.epoch) {
@@ -112,7 +112,7 @@ void Rosters::join_rooms(std::span<const PendingJoin> joins) {
   const bool has_room =
       options_.memberships_max == 0 || view_.memberships < static_cast<std::int64_t>(options_.memberships_max);
   for (std::size_t i = 0; i < joins.size(); ++i) {
-    const JoinRequest& request = joins[i].request;
+    const JoinCall& request = joins[i].request;
     eval_stay(
         scripts::room_join, request.room, client,
         {client.view(), at.str(), text_of(request.epoch.value), keys_.channel({ChannelKind::room, request.room.str()}),
@@ -164,7 +164,7 @@ void Rosters::on_room_joined(const std::shared_ptr<JoinGroup>& group, std::size_
 
 void Rosters::end_joins(const JoinGroup& group) {
   if (group.replaced.empty()) return;
-  const JoinRequest& first = group.joins.front().request;
+  const JoinCall& first = group.joins.front().request;
   const std::string rooms = keys_.client_rooms(first.client), epoch = text_of(first.epoch.value);
   const std::string_view keys[] = {rooms};
   for (std::size_t from = 0; from < group.replaced.size(); from += group_max) {
@@ -178,11 +178,11 @@ void Rosters::end_joins(const JoinGroup& group) {
 
 // ---------------------------------------------------------------- leave and drop
 
-void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
+void Rosters::call(Ticket ticket, const LeaveCall& request) {
   flush();
   const auto place = order_.take_place(ticket);
   const auto& [room, client, through, known_version, remember] = request;
-  using Remember = LeaveRequest::Remember;
+  using Remember = LeaveCall::Remember;
   const std::uint64_t remembered_ms =
       remember == Remember::no ? 0 : std::chrono::milliseconds(leave_remembered).count();
   auto left = std::make_shared<Left>();
@@ -207,9 +207,9 @@ void Rosters::leave(Ticket ticket, const LeaveRequest& request) {
                    batch->each());
 }
 
-void Rosters::drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) {
+void Rosters::call(Ticket ticket, DropCall&& drop) {
   flush_joins();
-  drops_.push_back({order_.take_place(ticket), room, client, at});
+  drops_.push_back({order_.take_place(ticket), std::move(drop.room), std::move(drop.client), std::move(drop.at)});
 }
 
 void Rosters::flush_drops() {
@@ -301,7 +301,7 @@ struct Rosters::Recheck {
   int rounds = 0;
 };
 
-void Rosters::undo_join(const JoinRequest& request) {
+void Rosters::undo_join(const JoinCall& request) {
   auto undone = std::make_shared<Recheck>();
   *undone = {request.room, request.client, {}, {{request.at, Recheck::Names::removed}}, 0};
   connection_.send(
@@ -310,7 +310,7 @@ void Rosters::undo_join(const JoinRequest& request) {
   recheck(undone);
 }
 
-void Rosters::clean_up(const LeaveRequest& request, const std::vector<Attachment>& removed) {
+void Rosters::clean_up(const LeaveCall& request, const std::vector<Attachment>& removed) {
   auto cleaned = std::make_shared<Recheck>();
   *cleaned = {request.room, request.client, request.through, {}, 0};
   for (const Attachment& at : removed) {
@@ -361,14 +361,14 @@ void Rosters::unlist(const RoomName& room) {
 
 // ---------------------------------------------------------------- pages
 
-void Rosters::page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) {
+void Rosters::call(Ticket ticket, const RosterPageCall& asked) {
   flush();
   const auto place = order_.take_place(ticket);
-  if (!is_cursor<ClientId>(cursor)) {
+  if (!is_cursor<ClientId>(asked.cursor)) {
     return connection_.later([this, place] { order_.fill(place, RosterPage{Errc::bad_request, {}, "0", 0, 0}); });
   }
-  count = std::clamp<std::uint32_t>(count, 1, page_max);
-  eval_room(scripts::room_page, room, {lex_from(cursor), lex_count(count)}, [this, place, count](const Reply& reply) {
+  const std::uint32_t count = std::clamp<std::uint32_t>(asked.count, 1, page_max);
+  const auto on_page = [this, place, count](const Reply& reply) {
     RosterPage page;
     page.result = reply.result();
     page.cursor = "0";
@@ -379,13 +379,14 @@ void Rosters::page(Ticket ticket, const RoomName& room, std::string_view cursor,
     for (std::size_t i = 2; i < end; ++i) page.members.push_back(ClientId::trusted(reply[i].text()));
     if (reply.size() > end) page.cursor = '>' + page.members.back().str();
     order_.fill(place, std::move(page));
-  });
+  };
+  eval_room(scripts::room_page, asked.room, {lex_from(asked.cursor), lex_count(count)}, on_page);
 }
 
-void Rosters::info(Ticket ticket, const RoomName& room) {
+void Rosters::call(Ticket ticket, const RoomInfoCall& asked) {
   flush();
   const auto place = order_.take_place(ticket);
-  eval_room(scripts::room_info, room, {}, [this, place](const Reply& reply) {
+  eval_room(scripts::room_info, asked.room, {}, [this, place](const Reply& reply) {
     RoomInfo info{reply.result(), number(reply[0]), number(reply[1]), {}};
     for (std::size_t i = 2; i + 1 < reply.size(); i += 2) {
       info.servers.emplace_back(ServerId::trusted(reply[i].text()), number(reply[i + 1]));
@@ -395,10 +396,10 @@ void Rosters::info(Ticket ticket, const RoomName& room) {
   });
 }
 
-void Rosters::find(Ticket ticket, const RoomName& room, const ClientId& client) {
+void Rosters::call(Ticket ticket, const FindCall& asked) {
   flush();
   const auto place = order_.take_place(ticket);
-  eval_room(scripts::room_find, room, {client.view()}, [this, place](const Reply& reply) {
+  eval_room(scripts::room_find, asked.room, {asked.client.view()}, [this, place](const Reply& reply) {
     std::map<ServerId, std::uint64_t> servers;
     for (std::size_t i = 2; i < reply.size(); ++i) {
       if (const auto at = Attachment::parse(reply[i].text())) ++servers[at->server];
@@ -407,7 +408,7 @@ void Rosters::find(Ticket ticket, const RoomName& room, const ClientId& client) 
   });
 }
 
-/// Where one rooms() call is.
+/// Where one RoomsCall is.
 struct Rosters::RoomListing {
   Ticket ticket;
   std::uint32_t count = 0;
@@ -416,13 +417,13 @@ struct Rosters::RoomListing {
   std::vector<std::uint64_t> sizes;  // their rosters'
 };
 
-void Rosters::rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) {
+void Rosters::call(Ticket ticket, const RoomsCall& asked) {
   flush();
   auto listing = std::make_shared<RoomListing>();
   listing->ticket = ticket;
-  listing->count = std::clamp<std::uint32_t>(count, 1, page_max);
-  listing->cursor = cursor;
-  if (!is_cursor<RoomName>(cursor)) {
+  listing->count = std::clamp<std::uint32_t>(asked.count, 1, page_max);
+  listing->cursor = asked.cursor;
+  if (!is_cursor<RoomName>(asked.cursor)) {
     return connection_.later([this, listing] { end_listing(listing, Errc::bad_request); });
   }
   list_rooms(listing);

@@ -5,14 +5,14 @@
 //
 //   {s:SERVER}:rooms  what a server holds, for its sweep              written before the roster, a superset of it
 //   {c:CLIENT}:rooms  where a client's attachments are, for a claim   written before the roster
-//   rooms             names of rooms, for rooms()                     written before the roster, a superset of it
+//   rooms             names of rooms, for RoomsCall                   written before the roster, a superset of it
 //
 // One server's calls reach all slots in the order of the calls, so its own attachments are named exactly. Only a
-// leave() may cross another server's join(), as it removes what others hold. So what removes a name on such a guess
+// leave may cross another server's join, as it removes what others hold. So what removes a name on such a guess
 // looks at the roster afterwards and puts the name back if it must stand (recheck, unlist).
 //
 // memberships_max is a soft bound here, as owners_max (directory.hpp): each server goes by the sum of all indexes as of
-// its last servers() call, plus what it added since. Here a further attachment of a client counts as well; it is never
+// its last ServersCall, plus what it added since. Here a further attachment of a client counts as well; it is never
 // refused.
 //
 // Joins and drops of one turn are carried out together: a client that reconnects joins a thousand rooms, and what names
@@ -21,9 +21,8 @@
 // its drop asks once for all rooms.
 //
 // Thread-safety: none.
-// Order:         answers come in the order of the calls, except those of rooms(). A turn's joins, or its drops, wait
-// for
-//                the next call of another kind, or for flush().
+// Order:         answers come in the order of the calls, except those of RoomsCall. A turn's joins, or its drops, wait
+//                for the next call of another kind, or for flush().
 // Cost:          join and leave are one round trip, a drop two; what is cleaned up behind a leave goes on after its
 //                answer. A room costs 5 commands in the store when its client reconnects (7 to another server), and a
 //                turn's joins of one client a handful more.
@@ -42,7 +41,7 @@
 
 namespace wsr::redis {
 
-class Rosters final : public wsr::Rosters {
+class Rosters {
 public:
   static constexpr std::uint32_t page_max = 1'000;  // what one script may read
 
@@ -51,18 +50,18 @@ public:
 
   /// The end of a turn.
   void flush();
-  void join(Ticket ticket, const JoinRequest& request) override;
-  void leave(Ticket ticket, const LeaveRequest& request) override;
-  void drop(Ticket ticket, const RoomName& room, const ClientId& client, const Attachment& at) override;
-  void page(Ticket ticket, const RoomName& room, std::string_view cursor, std::uint32_t count) override;
-  void info(Ticket ticket, const RoomName& room) override;
-  void find(Ticket ticket, const RoomName& room, const ClientId& client) override;
-  void rooms(Ticket ticket, std::string_view cursor, std::uint32_t count) override;
+  void call(Ticket ticket, JoinCall&& request);
+  void call(Ticket ticket, const LeaveCall& request);
+  void call(Ticket ticket, DropCall&& drop);
+  void call(Ticket ticket, const RosterPageCall& asked);
+  void call(Ticket ticket, const RoomInfoCall& asked);
+  void call(Ticket ticket, const FindCall& asked);
+  void call(Ticket ticket, const RoomsCall& asked);
 
 private:
   struct PendingJoin {
     std::uint64_t place;
-    JoinRequest request;
+    JoinCall request;
   };
   struct PendingDrop {
     std::uint64_t place;
@@ -88,9 +87,9 @@ private:
   /// The same, with what is remembered of the client's last leave.
   void eval_stay(const Script& script, const RoomName& room, const ClientId& client,
                  std::initializer_list<std::string_view> args, Callback callback);
-  void undo_join(const JoinRequest& request);
+  void undo_join(const JoinCall& request);
   /// After leave(): the entries of what was removed, and a look at what a join that crossed it has brought.
-  void clean_up(const LeaveRequest& request, const std::vector<Attachment>& removed);
+  void clean_up(const LeaveCall& request, const std::vector<Attachment>& removed);
   void recheck(const std::shared_ptr<Recheck>& recheck);
   /// Takes a name out of the list of rooms, and puts it back if the room is there again.
   void unlist(const RoomName& room);

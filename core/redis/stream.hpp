@@ -23,7 +23,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/redis/backend.hpp"
+#include "core/redis/address.hpp"
 
 namespace wsr::redis {
 

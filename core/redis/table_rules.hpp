@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/tables.hpp"
+#include "core/store/tables.hpp"
 
 namespace wsr::redis {
 

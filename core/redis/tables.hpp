@@ -19,7 +19,7 @@
 
 #include "core/redis/connection.hpp"
 #include "core/redis/keys.hpp"
-#include "core/routing/tables.hpp"
+#include "core/store/tables.hpp"
 
 namespace wsr::redis {
 

@@ -63,7 +63,7 @@ void Admission::ask_room_rate(const std::shared_ptr<Waiting>& waiting) {
 void Admission::take(const RateKey& key, const RateLimit& limit, std::function<void(const Taken&)> taken) {
   const std::uint64_t call = ++calls_;
   takes_.emplace(call, std::move(taken));
-  context_.ports.rates.take(Call{CallKind::rate, call}.ticket(), key, limit);
+  context_.ports.store.call(RouterCall{CallKind::rate, call}.ticket(), TakeCall{key, limit});
 }
 
 void Admission::on_taken(std::uint64_t number, const Taken& taken) {

@@ -35,8 +35,8 @@ void Audit::on_time(bool is_busy) {
     return;
   }
   next_at_.reset();
-  context_.ports.directory.held(Call{CallKind::audit, ++number_}.ticket(), context_.options.self.server, cursor_,
-                                page_entries);
+  context_.ports.store.call(RouterCall{CallKind::audit, AuditNumber::pack(pages, ++number_)}.ticket(),
+                            HeldCall{context_.options.self.server, cursor_, page_entries});
 }
 
 void Audit::verify() {
@@ -57,7 +57,8 @@ void Audit::verify() {
   if (is_round) verify_slot_ = 0;
   if (!expected.rows.empty()) {
     verifying_.insert(++number_of_batch_);
-    context_.ports.directory.missing(Call{CallKind::audit, number_of_batch_ | verify_mark}.ticket(), expected);
+    context_.ports.store.call(RouterCall{CallKind::audit, AuditNumber::pack(looks, number_of_batch_)}.ticket(),
+                              MissingCall{std::move(expected)});
   }
   if (!is_round) {
     verify_at_ = context_.now() + verify_pace;
@@ -81,8 +82,8 @@ void Audit::on_missing(const Held& missing) {
 }
 
 void Audit::on_held(std::uint64_t number, const Held& held) {
-  if ((number & verify_mark) != 0) {
-    if (verifying_.erase(number & ~verify_mark) != 0) on_missing(held);
+  if (AuditNumber::high(number) == looks) {
+    if (verifying_.erase(AuditNumber::low(number)) != 0) on_missing(held);
     return;
   }
   if (number != number_) return;
@@ -94,7 +95,7 @@ void Audit::on_held(std::uint64_t number, const Held& held) {
     if (at.address() != context_.options.self) continue;
     if (const Session* session = context_.sessions.find(at.conn); session != nullptr && !session->is_released) continue;
     ++context_.stats.rows_taken_back;
-    context_.ports.directory.release(Call{CallKind::audit, 0}.ticket(), client, at);
+    context_.ports.store.call(RouterCall{CallKind::audit, 0}.ticket(), ReleaseCall{client, at});
   }
   for (const auto& [room, client, at] : held.places) {
     if (at.address() == context_.options.self && rooms_.take_back(room, client, at)) {
@@ -106,7 +107,7 @@ void Audit::on_held(std::uint64_t number, const Held& held) {
 }
 
 void Audit::on_released(Errc result) {
-  if (result == Errc::unavailable || result == Errc::timeout) begin();
+  if (is_store_failure(result)) begin();
 }
 
 }  // namespace wsr

@@ -60,9 +60,9 @@ private:
   std::string cursor_;
   std::optional<Time> next_at_;
   std::optional<Time> verify_at_;
-  static constexpr std::uint64_t verify_mark = std::uint64_t{1} << 51;  // in the number of a call: it verifies
-  std::set<std::uint64_t> verifying_;                                   // batches that are asked for, by their numbers
-  static constexpr std::size_t verifying_max = 4;                       // a slow store is asked slowly
+  static constexpr std::uint64_t pages = 0, looks = 1;  // the two kinds of AuditNumber
+  std::set<std::uint64_t> verifying_;                   // batches that are asked for, by their numbers
+  static constexpr std::size_t verifying_max = 4;       // a slow store is asked slowly
   std::uint64_t number_of_batch_ = 0;
   std::uint32_t verify_slot_ = 0;  // the next session
   Time round_began_{};

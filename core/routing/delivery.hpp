@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/routing/router_context.hpp"
+#include "core/wire/close_code.hpp"
 
 namespace wsr {
 

@@ -8,7 +8,7 @@
 #include <deque>
 #include <functional>
 
-#include "core/routing/time.hpp"
+#include "core/base/time.hpp"
 
 namespace wsr {
 

@@ -5,6 +5,9 @@
 #include <iterator>
 #include <numeric>
 #include <utility>
+#include <variant>
+
+#include "core/base/overload.hpp"
 
 namespace wsr {
 namespace {
@@ -37,12 +40,8 @@ void keep_earlier(std::optional<Time>& deadline, Time at) {
 
 }  // namespace
 
-Keeper::Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events)
-    : options_(std::move(options)), directory_(directory), bus_(bus), clock_(clock), events_(events) {}
-
-Ticket Keeper::ticket(Call call) {
-  return Ticket{(static_cast<std::uint64_t>(call) << 48) | (++calls_ & 0xFFFFFFFFFFFF)};
-}
+Keeper::Keeper(KeeperOptions options, Store& store, Clock& clock, KeeperEvents& events)
+    : options_(std::move(options)), store_(store), clock_(clock), events_(events) {}
 
 void Keeper::start() {
   phase_ = Phase::running;
@@ -61,9 +60,9 @@ void Keeper::stop() {
   renew_at_.reset();
   probe_at_.reset();
   if (options_.linger.count() > 0) {
-    directory_.renew(ticket(Call::resign), options_.self, options_.info, options_.linger);
+    store_.call(ticket(KeeperCall::Kind::resign), RenewCall{options_.self, options_.info, options_.linger});
   } else {
-    directory_.resign(ticket(Call::resign), options_.self);
+    store_.call(ticket(KeeperCall::Kind::resign), ResignCall{options_.self});
   }
 }
 
@@ -75,10 +74,10 @@ void Keeper::renew() {
   if (renew_sent_) return;  // the last one is not answered yet: the backend's deadline will
   renew_sent_ = now;
   if (options_.role == KeeperOptions::Role::guest) {
-    directory_.servers(ticket(Call::servers));
+    store_.call(ticket(KeeperCall::Kind::servers), ServersCall{});
   } else {
-    renew_ticket_ = ticket(Call::renew);
-    directory_.renew(renew_ticket_, options_.self, options_.info, options_.lease);
+    renew_ticket_ = ticket(KeeperCall::Kind::renew);
+    store_.call(renew_ticket_, RenewCall{options_.self, options_.info, options_.lease});
   }
 }
 
@@ -136,7 +135,7 @@ void Keeper::on_renewed(const Renewed& renewed) {
   wake_up();
   if (!is_lost && !is_reading_due()) return;
   has_read_failed_ = false;
-  directory_.servers(ticket(Call::servers));
+  store_.call(ticket(KeeperCall::Kind::servers), ServersCall{});
 }
 
 bool Keeper::is_reading_due() const {
@@ -226,7 +225,7 @@ void Keeper::sweep_next() {
   if (sweeping_ || dead_.empty() || phase_ != Phase::running) return;
   sweeping_ = *dead_.begin();
   dead_.erase(dead_.begin());
-  directory_.sweep(ticket(Call::sweep), *sweeping_, options_.self);
+  store_.call(ticket(KeeperCall::Kind::sweep), SweepCall{*sweeping_, options_.self});
 }
 
 void Keeper::on_swept(const Swept& swept) {
@@ -262,15 +261,16 @@ void Keeper::probe() {
   if (probes_unheard_ >= patience()) {
     probes_unheard_ = 0;
     remakes_ = std::min(remakes_ + 1, remakes_max);
-    bus_.resubscribe();
+    store_.call(Ticket{}, ResubscribeCall{});
   }
   ++probe_nonce_;
   ++figures_.probes_sent;
   BatchWriter batch(options_.self.view(), probe_shard, probe_shard, 0, probe_nonce_);
   batch.add(EntryProbe{probe_nonce_});
-  const auto store_ms = std::chrono::duration_cast<std::chrono::milliseconds>(store_time(now).time_since_epoch());
-  bus_.publish(ticket(Call::probe), Channel{ChannelKind::inbox, options_.self.str()},
-               batch.finish(options_.keys, options_.self.view(), store_ms));
+  const auto store_ms = store_millis(store_time(now));
+  store_.call(ticket(KeeperCall::Kind::probe),
+              PublishCall{Channel{ChannelKind::inbox, options_.self.str()},
+                          batch.finish(options_.keys, options_.self.view(), store_ms)});
 }
 
 std::uint32_t Keeper::patience() const {
@@ -284,8 +284,7 @@ void Keeper::on_heard() {
 }
 
 void Keeper::on_probe(std::string_view bytes) {
-  const auto store_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(store_time(clock_.now()).time_since_epoch());
+  const auto store_ms = store_millis(store_time(clock_.now()));
   const auto decoded = decode_batch(bytes, options_.keys, options_.self.view(), store_ms);
   const auto* batch = std::get_if<Batch>(&decoded);
   if (batch == nullptr || batch->header.from_server != options_.self.view() || batch->entries.size() != 1) return;
@@ -299,24 +298,29 @@ void Keeper::on_probe(std::string_view bytes) {
 // ---------------------------------------------------------------- inputs
 
 void Keeper::on_answer(Ticket ticket, Answer&& answer) {
-  const auto call = static_cast<Call>((ticket.value >> 48) & 0xFF);
-  if (phase_ == Phase::stopping && call == Call::resign) phase_ = Phase::stopped;
+  if (phase_ == Phase::stopping && KeeperCall::kind_of(ticket) == KeeperCall::Kind::resign) phase_ = Phase::stopped;
   if (phase_ != Phase::running) return;
-  if (auto* renewed = std::get_if<Renewed>(&answer)) {
-    if (ticket == renew_ticket_ && renew_sent_) on_renewed(*renewed);
-    return;
-  }
-  if (auto* servers = std::get_if<Servers>(&answer)) return on_servers(*servers);
-  if (auto* swept = std::get_if<Swept>(&answer)) return on_swept(*swept);
-  if (auto* subscribed = std::get_if<Subscribed>(&answer)) return on_subscribed(*subscribed);
-  if (auto* published = std::get_if<Published>(&answer)) {
-    is_unlistened_ = published->result == Errc::ok && published->receivers == 0;
-  }
+  std::visit(Overload{
+                 [&](const Renewed& renewed) {
+                   if (ticket == renew_ticket_ && renew_sent_) on_renewed(renewed);
+                 },
+                 [&](const Servers& servers) { on_servers(servers); },
+                 [&](const Swept& swept) { on_swept(swept); },
+                 [&](const Subscribed& subscribed) { on_subscribed(subscribed); },
+                 [&](const Published& published) {
+                   is_unlistened_ = published.result == Errc::ok && published.receivers == 0;
+                 },
+                 Ignored<Released, Unsubscribed>{},  // a resignation is not waited for while it runs
+                 RouterAnswers{},
+                 ServiceAnswers{},
+             },
+             answer);
 }
 
 void Keeper::subscribe() {
   subscribe_at_.reset();
-  bus_.subscribe(ticket(Call::subscribe), Channel{ChannelKind::inbox, options_.self.str()}, Match::exact);
+  store_.call(ticket(KeeperCall::Kind::subscribe),
+              SubscribeCall{Channel{ChannelKind::inbox, options_.self.str()}, Match::exact});
 }
 
 void Keeper::on_subscribed(const Subscribed& subscribed) {

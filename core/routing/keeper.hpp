@@ -7,7 +7,7 @@
 //                                            red ─────────────────┘   (clients stay connected)
 //
 // Every lease/3 it renews the lease and reads the registry; a server without lease is swept (one
-// sweeper at a time, see Directory::sweep). Of the first five renewals, which measure the store's clock within
+// sweeper at a time, see SweepCall). Of the first five renewals, which measure the store's clock within
 // milliseconds, the first and the last read it. Beyond 64 servers they take turns at reading, so that the store answers
 // some 64 x N rows a renewal and not N x N: the dead are swept as soon, and each server hears of it up to N/64 renewals
 // later. A read that failed is done again at the next renewal. A lease that was missing at a renewal means that the
@@ -41,7 +41,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/leases.hpp"
 #include "core/routing/ports.hpp"
 #include "core/wire/envelope.hpp"
@@ -109,7 +109,7 @@ public:
                   memberships_swept = 0;
   };
 
-  Keeper(KeeperOptions options, Directory& directory, Bus& bus, Clock& clock, KeeperEvents& events);
+  Keeper(KeeperOptions options, Store& store, Clock& clock, KeeperEvents& events);
 
   /// Subscribes the inbox and takes the lease.
   void start();
@@ -153,7 +153,6 @@ public:
 
 private:
   enum class Phase : std::uint8_t { idle, running, stopping, stopped };
-  enum class Call : std::uint8_t { renew = 1, servers, sweep, subscribe, resign, probe };
   struct OffsetSample {
     std::int64_t offset_us = 0;
     Duration round_trip{};
@@ -173,11 +172,10 @@ private:
   void subscribe();
   [[nodiscard]] std::uint32_t patience() const;
   void note_offset(Time sent, StoreTime store_now);
-  [[nodiscard]] Ticket ticket(Call call);
+  [[nodiscard]] Ticket ticket(KeeperCall::Kind kind) { return KeeperCall{kind, ++calls_}.ticket(); }
 
   KeeperOptions options_;
-  Directory& directory_;
-  Bus& bus_;
+  Store& store_;
   Clock& clock_;
   KeeperEvents& events_;
 

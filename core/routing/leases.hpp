@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/routing/ids.hpp"
-#include "core/routing/time.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
 
 namespace wsr {
 

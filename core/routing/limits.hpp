@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/time.hpp"
 #include "core/routing/outbox.hpp"
-#include "core/routing/rates.hpp"
-#include "core/routing/time.hpp"
+#include "core/store/rates.hpp"
 
 namespace wsr {
 

@@ -37,10 +37,9 @@ std::uint64_t Link::add(const Entry& entry) {
 
 void Link::seal() {
   const Time now = context_.clock.now();
-  const auto store_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(context_.clock.store_now().time_since_epoch());
+  const auto store_ms = store_millis(context_.clock.store_now());
   Batch batch;
-  batch.serial = context_.serials = (context_.serials + 1) & 0xFFFFFFFF;  // 32 bits of a ticket are its own
+  batch.serial = context_.serials = (context_.serials + 1) & BatchNumber::low_max;  // as wide as its part of a ticket
   batch.sealed = now;
   batch.bytes = writer_->finish(context_.keys, peer_.server.view(), store_ms);
   queued_bytes_ += batch.bytes.size();

@@ -20,11 +20,11 @@
 #include <string>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/outcome.hpp"
 #include "core/routing/ports.hpp"
-#include "core/routing/time.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace wsr {
@@ -44,6 +44,8 @@ public:
   Link(LinkContext& context, ShardAddress peer);
 
   [[nodiscard]] const ShardAddress& peer() const { return peer_; }
+  /// False for a shard of this server: its batches go to it directly (LocalFirst), whether there is a store or a lease.
+  [[nodiscard]] bool needs_store() const { return peer_.server != context_.self.server; }
   [[nodiscard]] std::uint64_t base() const { return base_; }
 
   // ---- out

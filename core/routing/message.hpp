@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/ids.hpp"
-#include "core/routing/time.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace wsr {

@@ -6,12 +6,9 @@
 namespace wsr {
 namespace {
 
-// A claim's ticket names its session: slot and the lower 28 bits of its serial. Enough to tell a reused slot.
-constexpr std::uint64_t serial_mask = (1U << 28) - 1;
-
 constexpr Duration renewal_pause_max = std::chrono::milliseconds{100};  // then it sees how many there are now
 
-std::uint64_t claim_number(ConnId conn) { return ((conn.serial() & serial_mask) << 24) | conn.slot(); }
+std::uint64_t claim_number(ConnId conn) { return ClaimNumber::pack(conn.serial(), conn.slot()); }
 
 }  // namespace
 
@@ -27,15 +24,15 @@ void Ownership::claim(Session& session) {
 void Ownership::ask(Session& session) {
   if (session.claim != Session::Claim::held) session.claim = Session::Claim::asked;
   ++claims_out_;
-  context_.ports.directory.claim(Call{CallKind::claim, claim_number(session.id)}.ticket(),
-                                 ClaimRequest{.client = session.client,
-                                              .at = attachment(session.id),
-                                              .accepted_at = session.accepted_at,
-                                              .epoch_min = session.epoch,
-                                              .policy = context_.options.policy,
-                                              .devices_max = context_.limits().devices_max,
-                                              .clock_error = session.clock_error,
-                                              .ttl = context_.limits().owner_ttl});
+  context_.ports.store.call(RouterCall{CallKind::claim, claim_number(session.id)}.ticket(),
+                            ClaimCall{.client = session.client,
+                                      .at = attachment(session.id),
+                                      .accepted_at = session.accepted_at,
+                                      .epoch_min = session.epoch,
+                                      .policy = context_.options.policy,
+                                      .devices_max = context_.limits().devices_max,
+                                      .clock_error = session.clock_error,
+                                      .ttl = context_.limits().owner_ttl});
   if (context_.limits().owner_ttl.count() > 0 && !renew_at_) {
     renewed_at_ = context_.now();
     schedule_renewal();
@@ -82,7 +79,7 @@ void Ownership::release(const Session& session, When when) {
 
 void Ownership::ask(Release release) {
   const std::uint64_t number = ++releases_;
-  context_.ports.directory.release(Call{CallKind::release, number}.ticket(), release.client, release.at);
+  context_.ports.store.call(RouterCall{CallKind::release, number}.ticket(), ReleaseCall{release.client, release.at});
   releases_out_.emplace(number, std::move(release));
 }
 
@@ -98,7 +95,7 @@ bool Ownership::is_claim_out(ConnId conn) {
 
 void Ownership::on_claimed(std::uint64_t number, Claimed&& claimed) {
   if (claims_out_ != 0) --claims_out_;
-  Session* session = context_.sessions.at(static_cast<std::uint32_t>(number & 0xFFFFFF));
+  Session* session = context_.sessions.at(static_cast<std::uint32_t>(ClaimNumber::low(number)));
   if (session == nullptr || claim_number(session->id) != number || session->phase != Session::Phase::open) {
     // The claim took effect even if its connection has closed since: the displaced must hear of it.
     ConnId conn;
@@ -148,7 +145,7 @@ void Ownership::on_released(std::uint64_t number, const Released& released) {
   auto node = releases_out_.extract(number);
   if (node.empty()) return;
   if (released.result == Errc::not_found) ++context_.stats.releases_fenced;
-  if (released.result != Errc::unavailable && released.result != Errc::timeout) {
+  if (!is_store_failure(released.result)) {
     return events_.on_release_settled(node.mapped().at.conn, released.result);
   }
   if (releases_to_retry_.size() >= context_.limits().sessions_max) {

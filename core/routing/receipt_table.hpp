@@ -12,9 +12,9 @@
 #include <optional>
 #include <string>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
 #include "core/routing/ports.hpp"
-#include "core/routing/time.hpp"
 
 namespace wsr {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/errc.hpp"
-#include "core/routing/ids.hpp"
-#include "core/routing/ticket.hpp"
+#include "core/base/errc.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/ticket.hpp"
 #include "core/wire/room_envelope.hpp"
 
 namespace wsr {

@@ -11,8 +11,8 @@ void RoomChannels::need(LocalRoom& room) {
   room.channel = LocalRoom::Channel::asked;
   const std::uint64_t call = ++calls_;
   asked_.emplace(call, room.number);
-  context_.ports.bus.subscribe(Call{CallKind::channel, call}.ticket(), Channel{ChannelKind::room, room.name.str()},
-                               Match::exact);
+  context_.ports.store.call(RouterCall{CallKind::channel, call}.ticket(),
+                            SubscribeCall{Channel{ChannelKind::room, room.name.str()}, Match::exact});
 }
 
 void RoomChannels::release(LocalRoom& room) {
@@ -72,8 +72,8 @@ void RoomChannels::on_time() {
       continue;
     }
     if (room.channel != LocalRoom::Channel::none) {  // the bus goes on trying what it was refused
-      context_.ports.bus.unsubscribe(Call{CallKind::channel, ++calls_}.ticket(),
-                                     Channel{ChannelKind::room, room.name.str()}, Match::exact);
+      context_.ports.store.call(RouterCall{CallKind::channel, ++calls_}.ticket(),
+                                UnsubscribeCall{Channel{ChannelKind::room, room.name.str()}, Match::exact});
     }
     if (room.count_at) counts_.erase({*room.count_at, room.number});
     rooms_.forget(room);

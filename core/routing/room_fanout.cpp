@@ -12,12 +12,8 @@ Topic topic_of(const LocalRoom& room) {
   return static_cast<Topic>(static_cast<std::uint32_t>(Topic::first_room) + room.number);
 }
 
-std::chrono::milliseconds millis(StoreTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
-}
-
 std::uint64_t store_ms(const RouterContext& context) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(millis(context.ports.clock.store_now()).count(), 0));
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(store_millis(context.ports.clock.store_now()).count(), 0));
 }
 
 /// When a push that is made now has been answered, whatever has become of it.
@@ -91,9 +87,10 @@ void RoomFanout::push(const Utterance& utterance) {
     deadlines_.emplace(pushed.deadline, number);
   }
   pushes_.emplace(number, std::move(pushed));
-  context_.ports.bus.publish(
-      Call{CallKind::room, number}.ticket(), Channel{ChannelKind::room, std::string(utterance.target)},
-      encode_room_message(message, context_.options.keys, utterance.target, millis(context_.ports.clock.store_now())));
+  context_.ports.store.call(RouterCall{CallKind::room, number}.ticket(),
+                            PublishCall{Channel{ChannelKind::room, std::string(utterance.target)},
+                                        encode_room_message(message, context_.options.keys, utterance.target,
+                                                            store_millis(context_.ports.clock.store_now()))});
 }
 
 void RoomFanout::on_published(std::uint64_t number, const Published& published) {
@@ -209,7 +206,8 @@ void RoomFanout::finish(std::uint64_t number, const RoomPushed& done) {
 // ---------------------------------------------------------------- in
 
 void RoomFanout::on_event(std::string_view name, std::string_view bytes, std::uint32_t parts) {
-  const auto event = decode_room_event(bytes, context_.options.keys, name, millis(context_.ports.clock.store_now()));
+  const auto event =
+      decode_room_event(bytes, context_.options.keys, name, store_millis(context_.ports.clock.store_now()));
   LocalRoom* room = channels_.rooms().find(name);
   // Until the subscription is confirmed nobody here is in the room: what comes is left from an earlier subscription.
   if (room != nullptr && room->channel != LocalRoom::Channel::held) room = nullptr;
@@ -290,7 +288,7 @@ bool RoomFanout::note_heard(LocalRoom& room, const RoomMessage& message, const S
   auto heard = std::find_if(room.heard.begin(), room.heard.end(),
                             [&sender](const LocalRoom::Heard& each) { return each.sender == sender; });
   if (heard == room.heard.end()) {
-    const bool is_old = message.time.count() != 0 && message.time + signed_before_max < millis(room.held_since);
+    const bool is_old = message.time.count() != 0 && message.time + signed_before_max < store_millis(room.held_since);
     if (is_old) return false;
     if (room.heard.size() >= LocalRoom::heard_max) room.heard.erase(room.heard.begin());
     room.heard.push_back({sender, message.base, message.seq + 1});
@@ -408,7 +406,8 @@ void RoomFanout::on_time() {
     impatient_.erase(impatient_.begin());
     Pushed& pushed = pushes_.at(number);
     pushed.ask_at = Time{};
-    context_.ports.rosters.info(Call{CallKind::publish, number}.ticket(), RoomName::trusted(pushed.room));
+    context_.ports.store.call(RouterCall{CallKind::publish, number}.ticket(),
+                              RoomInfoCall{RoomName::trusted(pushed.room)});
   }
   while (!deadlines_.empty() && deadlines_.begin()->first <= context_.now()) {
     const std::uint64_t number = deadlines_.begin()->second;

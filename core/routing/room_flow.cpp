@@ -93,7 +93,7 @@ void RoomFlow::begin(std::uint64_t number) {
     }
     if (asked.kind == Kind::join) return begin_join(number, asked);
     if (asked.kind == Kind::leave) return begin_leave(number, asked);
-    context_.ports.rosters.page(ticket(number), asked.room, asked.cursor, asked.count);
+    context_.ports.store.call(ticket(number), RosterPageCall{asked.room, asked.cursor, asked.count});
   });
 }
 
@@ -151,16 +151,16 @@ void RoomFlow::begin_leave(std::uint64_t number, Flow& flow) {
     }
   }
   const bool is_known = flow.who.kind != Requester::Kind::command || is_member_here(flow.client, flow.room);
-  context_.ports.rosters.leave(ticket(number), LeaveRequest{.room = flow.room,
-                                                            .client = flow.client,
-                                                            .through = flow.through,
-                                                            .known_version = room == nullptr ? 0 : room->version,
-                                                            .remember = remember(is_known)});
+  context_.ports.store.call(ticket(number), LeaveCall{.room = flow.room,
+                                                      .client = flow.client,
+                                                      .through = flow.through,
+                                                      .known_version = room == nullptr ? 0 : room->version,
+                                                      .remember = remember(is_known)});
 }
 
-LeaveRequest::Remember RoomFlow::remember(bool is_known) const {
-  if (context_.options.policy == SessionPolicy::single) return LeaveRequest::Remember::no;
-  return is_known ? LeaveRequest::Remember::always : LeaveRequest::Remember::if_there;
+LeaveCall::Remember RoomFlow::remember(bool is_known) const {
+  if (context_.options.policy == SessionPolicy::single) return LeaveCall::Remember::no;
+  return is_known ? LeaveCall::Remember::always : LeaveCall::Remember::if_there;
 }
 
 void RoomFlow::on_left(std::uint64_t number, const Left& left) {
@@ -236,7 +236,7 @@ void RoomFlow::end_membership(LocalRoom& room, Session& session) {
 void RoomFlow::locate(std::uint64_t number, Flow& flow) {
   ++flow.attempts;
   if (flow.who.kind != Requester::Kind::nobody) limit(number, flow, context_.limits().receipt_timeout);
-  context_.ports.directory.lookup(ticket(number), flow.client);
+  context_.ports.store.call(ticket(number), LookupCall{flow.client});
 }
 
 void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
@@ -282,9 +282,9 @@ void RoomFlow::on_owners(std::uint64_t number, const Owners& owners) {
     return finish(number, RoomDone{Errc::offline, 0, 0, "no server holds a connection of this client"});
   }
   // It may still be listed: its grace runs, or its server is dead and not swept yet.
-  context_.ports.rosters.leave(
+  context_.ports.store.call(
       ticket(number),
-      LeaveRequest{.room = flow.room, .client = flow.client, .through = every_epoch, .remember = remember(true)});
+      LeaveCall{.room = flow.room, .client = flow.client, .through = every_epoch, .remember = remember(true)});
 }
 
 void RoomFlow::on_command(const ShardAddress& from, const EntryRoomCommand& command) {
@@ -525,7 +525,7 @@ void RoomFlow::drop_all(ConnId conn, const Departed& departed) {
 
 void RoomFlow::drop(Drop what) {
   const std::uint64_t number = ++last_;
-  context_.ports.rosters.drop(Call{CallKind::drop, number}.ticket(), what.room, what.client, what.at);
+  context_.ports.store.call(RouterCall{CallKind::drop, number}.ticket(), DropCall{what.room, what.client, what.at});
   drops_.emplace(number, std::move(what));
 }
 
@@ -616,7 +616,7 @@ void RoomFlow::confirm(const ClientId& client, const RoomName& room, Unconfirmed
   leave.asked = ++last_;
   leave.is_newer = false;
   confirmations_.emplace(leave.asked, std::pair(client, room));
-  context_.ports.rosters.find(ticket(leave.asked), room, client);
+  context_.ports.store.call(ticket(leave.asked), FindCall{room, client});
 }
 
 void RoomFlow::on_confirmed(std::uint64_t number, const RoomInfo& info) {

@@ -191,7 +191,7 @@ private:
   [[nodiscard]] static std::string store_sentence(Errc result);
 
   [[nodiscard]] std::uint64_t add(Flow flow);
-  [[nodiscard]] Ticket ticket(std::uint64_t number) const { return Call{CallKind::room, number}.ticket(); }
+  [[nodiscard]] Ticket ticket(std::uint64_t number) const { return RouterCall{CallKind::room, number}.ticket(); }
   [[nodiscard]] Attachment attachment(ConnId conn) const {
     return {context_.options.self.server, context_.options.self.shard, conn};
   }
@@ -203,7 +203,7 @@ private:
   void begin_leave(std::uint64_t number, Flow& flow);
   /// Whether the store is to remember a leave; `is_known`: somebody stood for the client's stay, or the application
   /// asks.
-  [[nodiscard]] LeaveRequest::Remember remember(bool is_known) const;
+  [[nodiscard]] LeaveCall::Remember remember(bool is_known) const;
   void locate(std::uint64_t number, Flow& flow);
   [[nodiscard]] bool carry_out_here(const Requester& who, Kind kind, const RoomName& room, const ClientId& client);
   void join_other_devices(const Session& session, const RoomName& room, std::uint64_t version);

@@ -71,15 +71,15 @@ void RoomFlow::ask_join(std::uint64_t number, Flow& flow) {
     return finish(number, RoomDone{Errc::offline, 0, 0, "the client has gone meanwhile"});
   }
   const LocalRoom* room = channels_.rooms().find(flow.room.view());
-  context_.ports.rosters.join(ticket(number),
-                              JoinRequest{.room = flow.room,
-                                          .client = flow.client,
-                                          .at = attachment(flow.conn),
-                                          .epoch = session->epoch,
-                                          .known_version = room == nullptr ? 0 : room->version,
-                                          .stay = flow.stay,
-                                          .is_of_claim = flow.is_of_claim,
-                                          .replaces_older = context_.options.policy == SessionPolicy::single});
+  context_.ports.store.call(ticket(number),
+                            JoinCall{.room = flow.room,
+                                     .client = flow.client,
+                                     .at = attachment(flow.conn),
+                                     .epoch = session->epoch,
+                                     .known_version = room == nullptr ? 0 : room->version,
+                                     .stay = flow.stay,
+                                     .is_of_claim = flow.is_of_claim,
+                                     .replaces_older = context_.options.policy == SessionPolicy::single});
 }
 
 void RoomFlow::on_joined(std::uint64_t number, const Joined& joined) {

@@ -18,10 +18,10 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
 #include "core/routing/session_table.hpp"
 #include "core/routing/text_map.hpp"
-#include "core/routing/time.hpp"
 
 namespace wsr {
 

@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/message.hpp"
 #include "core/routing/text_map.hpp"

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "core/base/overload.hpp"
 #include "core/routing/admission.hpp"
 #include "core/routing/audit.hpp"
 #include "core/routing/delivery.hpp"
@@ -116,9 +118,15 @@ struct Router::State final : WordSink,
   }
 
   void on_room_entry(const ShardAddress& from, const Entry& entry) override {
-    if (const auto* receipt = std::get_if<EntryRoomReceipt>(&entry)) return fanout.on_receipt(from, *receipt);
-    if (const auto* command = std::get_if<EntryRoomCommand>(&entry)) return rooms.on_command(from, *command);
-    if (const auto* answer = std::get_if<EntryRoomAnswer>(&entry)) return rooms.on_answer(*answer);
+    std::visit(Overload{
+                   [&](const EntryRoomReceipt& receipt) { fanout.on_receipt(from, receipt); },
+                   [&](const EntryRoomCommand& command) { rooms.on_command(from, command); },
+                   [&](const EntryRoomAnswer& answer) { rooms.on_answer(answer); },
+                   // SendFlow's own.
+                   Ignored<EntryMessage, EntryReturned, EntryReceipt, EntryAccountWanted, EntryAccount, EntryKick,
+                           EntryProbe, EntryKickDone>{},
+               },
+               entry);
   }
 
   void on_displaced(const Attachment& at) override { flow.kick(at, CloseCode::replaced, replaced_reason); }
@@ -534,38 +542,42 @@ void Router::on_answer(Ticket ticket, Answer&& answer) {
     }
     answer = std::move(*later);
   }
-  const Call call = Call::of(ticket);
+  const RouterCall call = RouterCall::of(ticket);
   const bool is_room = call.kind == CallKind::room;
   auto& state = *state_;
-  if (auto* published = std::get_if<Published>(&answer)) {
-    return is_room ? state.fanout.on_published(call.number, *published)
-                   : state.flow.on_published(call.number, *published);
-  }
-  if (auto* owners = std::get_if<Owners>(&answer)) {
-    return is_room ? state.rooms.on_owners(call.number, *owners)
-                   : state.flow.on_owners(call.number, std::move(*owners));
-  }
-  if (auto* claimed = std::get_if<Claimed>(&answer)) {
-    state.ownership.on_claimed(call.number, std::move(*claimed));
-    return state.end_hold_if_due();
-  }
-  if (auto* released = std::get_if<Released>(&answer)) {
-    return call.kind == CallKind::audit ? state.audit.on_released(released->result)
-                                        : state.ownership.on_released(call.number, *released);
-  }
-  if (auto* held = std::get_if<Held>(&answer)) return state.audit.on_held(call.number, *held);
-  if (auto* joined = std::get_if<Joined>(&answer)) return state.rooms.on_joined(call.number, *joined);
-  if (auto* left = std::get_if<Left>(&answer)) {
-    return is_room ? state.rooms.on_left(call.number, *left) : state.rooms.on_dropped(call.number, *left);
-  }
-  if (auto* page = std::get_if<RosterPage>(&answer)) return state.rooms.on_page(call.number, *page);
-  if (auto* info = std::get_if<RoomInfo>(&answer)) {
-    return is_room ? state.rooms.on_confirmed(call.number, *info) : state.fanout.on_info(call.number, *info);
-  }
-  if (auto* taken = std::get_if<Taken>(&answer)) return state.admission.on_taken(call.number, *taken);
-  if (auto* subscribed = std::get_if<Subscribed>(&answer)) {
-    return state.channels.on_subscribed(call.number, *subscribed);
-  }
+  std::visit(Overload{
+                 [&](const Published& published) {
+                   is_room ? state.fanout.on_published(call.number, published)
+                           : state.flow.on_published(call.number, published);
+                 },
+                 [&](Owners& owners) {
+                   is_room ? state.rooms.on_owners(call.number, owners)
+                           : state.flow.on_owners(call.number, std::move(owners));
+                 },
+                 [&](Claimed& claimed) {
+                   state.ownership.on_claimed(call.number, std::move(claimed));
+                   state.end_hold_if_due();
+                 },
+                 [&](const Released& released) {
+                   call.kind == CallKind::audit ? state.audit.on_released(released.result)
+                                                : state.ownership.on_released(call.number, released);
+                 },
+                 [&](const Held& held) { state.audit.on_held(call.number, held); },
+                 [&](const Joined& joined) { state.rooms.on_joined(call.number, joined); },
+                 [&](const Left& left) {
+                   is_room ? state.rooms.on_left(call.number, left) : state.rooms.on_dropped(call.number, left);
+                 },
+                 [&](const RosterPage& page) { state.rooms.on_page(call.number, page); },
+                 [&](const RoomInfo& info) {
+                   is_room ? state.rooms.on_confirmed(call.number, info) : state.fanout.on_info(call.number, info);
+                 },
+                 [&](const Taken& taken) { state.admission.on_taken(call.number, taken); },
+                 [&](const Subscribed& subscribed) { state.channels.on_subscribed(call.number, subscribed); },
+                 Ignored<Unsubscribed>{},
+                 KeeperAnswers{},
+                 ServiceAnswers{},
+             },
+             answer);
 }
 
 // Beyond the bound of held inputs a batch is lost like one that the bus lost: the next one's number says so.

@@ -3,10 +3,10 @@
 // A driver (core/net with sockets, sim with a virtual network) feeds it inputs and carries out what it
 // asks of its ports:
 //
-//   open/text/closed ─┐                            ┌─▶ Directory  claim, release, lookup
-//   on_answer ────────┼─▶ Router (one turn) ───────┼─▶ Bus        one batch a link and turn
-//   on_batch ─────────┤                            ├─▶ Connections  wake, close
-//   on_time ──────────┘   end_turn() flushes links └─▶ Application  the word for a message
+//   open/text/closed ─┐                            ┌─▶ Store  claims, lookups, rooms; one batch a link and turn
+//   on_answer ────────┼─▶ Router (one turn) ───────┼─▶ Connections  wake, close
+//   on_batch ─────────┤                            └─▶ Application  the word for a message
+//   on_time ──────────┘   end_turn() flushes links
 //
 // The parts: Ownership (claims), SendFlow (messages to clients), RoomFlow (memberships), RoomFanout (messages to
 // rooms), Admission (what is allowed, and how often), Delivery (outboxes). This class joins them.
@@ -22,68 +22,23 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/leases.hpp"
 #include "core/routing/limits.hpp"
 #include "core/routing/outbox.hpp"
 #include "core/routing/outcome.hpp"
 #include "core/routing/ports.hpp"
 #include "core/routing/room.hpp"
+#include "core/routing/router_ports.hpp"
 #include "core/routing/stats.hpp"
 #include "core/wire/close_code.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace wsr {
 
-struct RouterOptions {
-  ShardAddress self;
-  SessionPolicy policy = SessionPolicy::single;
-  Limits limits;
-  BatchKeys keys;  // empty: batches between servers are not signed
-};
-
-/// How bytes for a connection are dressed.
-enum class Framing : std::uint8_t {
-  websocket,  // wsr.v1 JSON in WebSocket frames
-  raw,        // the message's data alone: an embedding application frames it itself
-};
-
-struct Sent {  // how a message of the application ended
-  Word word = Word::unknown;
-  ServerId server;  // who delivered it; empty otherwise
-};
-
-/// What the core tells the application around it (HTTP API, shell, embedding code).
-class Application {
-public:
-  virtual ~Application() = default;
-  virtual void on_sent(Ticket ticket, const Sent& sent) = 0;
-  /// The claim of an own connection was answered: ok, superseded or capacity (with a sentence).
-  virtual void on_owned(ConnId conn, Errc result, std::string_view detail) = 0;
-
-  virtual void on_room_done(Ticket ticket, const RoomDone& done) = 0;
-  virtual void on_pushed(Ticket ticket, const RoomPushed& pushed) = 0;
-  /// The watched room's channel stands (ok), or cannot be subscribed. May be said again.
-  virtual void on_watching(const RoomName& room, Errc result) = 0;
-  /// What a watched room brings.
-  virtual void on_room_message(const RoomName& room, std::string_view from, std::string_view data) = 0;
-  virtual void on_room_presence(const RoomName& room, const RoomPresence& presence) = 0;
-};
-
-enum class Wait : std::uint8_t { for_word, not_at_all };
-
 class Router {
 public:
-  struct Ports {
-    Directory& directory;
-    Bus& bus;
-    Rosters& rosters;
-    Rates& rates;
-    Connections& connections;
-    Clock& clock;
-    Application& application;
-    Authorizer* authorizer = nullptr;  // nobody: every command of a client is allowed
-  };
+  using Ports = RouterPorts;
 
   Router(const RouterOptions& options, Ports ports);
   ~Router();

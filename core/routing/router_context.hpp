@@ -1,10 +1,10 @@
-// RouterContext: what the parts of one Router share, and how their calls are told apart in tickets.
+// RouterContext: what the parts of one Router share.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "core/routing/router.hpp"
+#include "core/routing/router_ports.hpp"
 #include "core/routing/session_table.hpp"
 #include "core/routing/stats.hpp"
 
@@ -12,7 +12,7 @@ namespace wsr {
 
 struct RouterContext {
   RouterOptions options;
-  Router::Ports ports;
+  RouterPorts ports;
   OutboxRules outbox_rules;  // before the sessions: their outboxes count in it
   SessionTable sessions;
   Stats stats;
@@ -21,22 +21,6 @@ struct RouterContext {
 
   [[nodiscard]] Time now() const { return ports.clock.now(); }
   [[nodiscard]] const Limits& limits() const { return options.limits; }
-};
-
-/// A Router's tickets: 8 bits of the driver, 4 bits of kind, 52 bits of the kind's own.
-enum class CallKind : std::uint8_t { publish = 1, lookup, claim, release, room, channel, drop, rate, audit };
-
-struct Call {
-  CallKind kind;
-  std::uint64_t number;
-
-  static constexpr std::uint64_t number_mask = (std::uint64_t{1} << 52) - 1;
-  [[nodiscard]] Ticket ticket() const {
-    return Ticket{(static_cast<std::uint64_t>(kind) << 52) | (number & number_mask)};
-  }
-  [[nodiscard]] static Call of(Ticket ticket) {
-    return {static_cast<CallKind>((ticket.value >> 52) & 0xF), ticket.value & number_mask};
-  }
 };
 
 }  // namespace wsr

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/overload.hpp"
 #include "core/wire/client_protocol.hpp"
 
 namespace wsr {
@@ -29,11 +30,6 @@ EntryMessage one_hop_further(EntryMessage message) {
   return message;
 }
 
-std::uint64_t millis(StoreTime time) {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
-}
-
 bool is_over(std::uint64_t deadline, std::uint64_t store_ms) { return deadline != 0 && store_ms > deadline; }
 
 Time end_of(Time now, std::chrono::milliseconds lease_left) {
@@ -50,7 +46,9 @@ SendFlow::SendFlow(RouterContext& context, Delivery& delivery, WordSink& sink)
       links_(LinkContext{context.options.self, context.options.keys, context.limits(), context.ports.clock}),
       receipts_(context.limits().receipts_max, context.limits().send_deadline + context.limits().outcome_grace) {}
 
-std::uint64_t SendFlow::store_ms() const { return millis(context_.ports.clock.store_now()); }
+std::uint64_t SendFlow::store_ms() const {
+  return static_cast<std::uint64_t>(store_millis(context_.ports.clock.store_now()).count());
+}
 
 // ---------------------------------------------------------------- from here
 
@@ -218,7 +216,8 @@ void SendFlow::look_up(Route& route) {
   lookups_out_.emplace(route.lookup, route.client);
   routes_.busy().insert(route.client);
   ++context_.stats.lookups;
-  context_.ports.directory.lookup(Call{CallKind::lookup, route.lookup}.ticket(), ClientId::trusted(route.client));
+  context_.ports.store.call(RouterCall{CallKind::lookup, route.lookup}.ticket(),
+                            LookupCall{ClientId::trusted(route.client)});
   watch();
 }
 
@@ -418,25 +417,26 @@ void SendFlow::on_batch(std::string_view channel, std::string_view bytes) {
   }
   bool is_account_wanted = false;
   for (const Entry& entry : batch->entries) {
-    if (const auto* message = std::get_if<EntryMessage>(&entry)) {
-      take(link, *message, now_ms);
-    } else if (const auto* returned = std::get_if<EntryReturned>(&entry)) {
-      take(link, *returned);
-    } else if (const auto* receipt = std::get_if<EntryReceipt>(&entry)) {
-      const Word word = receipt->word < words_used ? static_cast<Word>(receipt->word) : Word::unknown;
-      resolve_receipt(receipt->receipt, word, word == Word::delivered ? *from : ServerId{});
-    } else if (const auto* account = std::get_if<EntryAccount>(&entry)) {
-      take(link, *account);
-    } else if (std::get_if<EntryAccountWanted>(&entry) != nullptr) {
-      is_account_wanted = true;
-    } else if (const auto* kick = std::get_if<EntryKick>(&entry)) {
-      sink_.on_kick(link.link.peer(), ConnId{kick->conn}, static_cast<CloseCode>(kick->code), kick->reason,
-                    kick->receipt);
-    } else if (const auto* done = std::get_if<EntryKickDone>(&entry)) {
-      sink_.on_kick_done(done->receipt);
-    } else {
-      sink_.on_room_entry(ShardAddress{*from, batch->header.from_shard}, entry);
-    }
+    const auto of_a_room = [&] { sink_.on_room_entry(ShardAddress{*from, batch->header.from_shard}, entry); };
+    std::visit(Overload{
+                   [&](const EntryMessage& message) { take(link, message, now_ms); },
+                   [&](const EntryReturned& returned) { take(link, returned); },
+                   [&](const EntryReceipt& receipt) {
+                     const Word word = receipt.word < words_used ? static_cast<Word>(receipt.word) : Word::unknown;
+                     resolve_receipt(receipt.receipt, word, word == Word::delivered ? *from : ServerId{});
+                   },
+                   [&](const EntryAccount& account) { take(link, account); },
+                   [&](const EntryAccountWanted&) { is_account_wanted = true; },
+                   [&](const EntryKick& kick) {
+                     sink_.on_kick(link.link.peer(), ConnId{kick.conn}, static_cast<CloseCode>(kick.code), kick.reason,
+                                   kick.receipt);
+                   },
+                   [&](const EntryKickDone& done) { sink_.on_kick_done(done.receipt); },
+                   [&](const EntryRoomReceipt&) { of_a_room(); }, [&](const EntryRoomCommand&) { of_a_room(); },
+                   [&](const EntryRoomAnswer&) { of_a_room(); },
+                   Ignored<EntryProbe>{},  // the Keeper's, which has an address of its own
+               },
+               entry);
   }
   if (is_account_wanted) {
     // Only now: the account speaks of whole batches.
@@ -509,24 +509,22 @@ void SendFlow::flush() {
 }
 
 void SendFlow::publish(LinkTable::Entry link) {
-  // Between shards of one server the store is not needed.
   // A server without a lease is not published to; watch_links() takes back what waits for it.
-  const bool is_reachable = (context_.store == StoreState::up && link.link.leased_until > context_.now()) ||
-                            link.link.peer().server == context_.options.self.server;
-  if (is_reachable) {
+  const bool is_reachable = context_.store == StoreState::up && link.link.leased_until > context_.now();
+  if (is_reachable || !link.link.needs_store()) {
     while (const Link::Batch* batch = link.link.next_to_publish()) {
       ++context_.stats.batches_out;
-      const Call call{CallKind::publish, (std::uint64_t{link.index} << 32) | batch->serial};
-      context_.ports.bus.publish(call.ticket(), Channel{ChannelKind::inbox, link.link.peer().server.str()},
-                                 batch->bytes);
+      const RouterCall call{CallKind::publish, BatchNumber::pack(link.index, batch->serial)};
+      context_.ports.store.call(call.ticket(),
+                                PublishCall{Channel{ChannelKind::inbox, link.link.peer().server.str()}, batch->bytes});
     }
   }
   if (link.link.has_queue() || link.link.has_unsettled()) watch(link);
 }
 
 void SendFlow::on_published(std::uint64_t number, const Published& published) {
-  const auto index = static_cast<LinkTable::Index>(number >> 32);
-  const std::uint64_t serial = number & 0xFFFFFFFF;
+  const auto index = static_cast<LinkTable::Index>(BatchNumber::high(number));
+  const std::uint64_t serial = BatchNumber::low(number);
   Link* link = links_.at(index);
   if (link == nullptr) return;
   if (published.result != Errc::ok) {
@@ -600,7 +598,7 @@ void SendFlow::on_leases(const Leases& leases) {
   bool is_any_dead = false;
   for (LinkTable::Index index = 0; index < links_.end(); ++index) {
     Link* link = links_.at(index);
-    if (link == nullptr || link->peer().server == context_.options.self.server) continue;
+    if (link == nullptr || !link->needs_store()) continue;
     if (const auto until = leases.until(link->peer().server)) {
       link->leased_until = *until;
     } else if (link->leased_until == Time::max()) {
@@ -617,7 +615,7 @@ void SendFlow::on_leases(const Leases& leases) {
 void SendFlow::forget_guests() {
   for (LinkTable::Index index = 0; index < links_.end(); ++index) {
     const Link* link = links_.at(index);
-    if (link == nullptr || link->peer().server == context_.options.self.server) continue;
+    if (link == nullptr || !link->needs_store()) continue;
     const bool is_guest = link->leased_until == Time::max() && !leases_.until(link->peer().server);
     const bool is_idle = !link->has_queue() && !link->has_unsettled() && !link->is_account_due;
     if (is_guest && is_idle && link->last_heard + guest_kept <= context_.now()) links_.drop(index);

@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/outbox.hpp"
-#include "core/routing/router.hpp"
+#include "core/routing/router_ports.hpp"
 #include "core/routing/slot_index.hpp"
 
 namespace wsr {

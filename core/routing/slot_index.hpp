@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 
 namespace wsr {
 

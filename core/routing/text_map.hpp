@@ -8,7 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 
 namespace wsr {
 

@@ -11,9 +11,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/routing/rates.hpp"
+#include "core/base/time.hpp"
 #include "core/routing/text_map.hpp"
-#include "core/routing/time.hpp"
+#include "core/store/answer.hpp"
+#include "core/store/rates.hpp"
 
 namespace wsr {
 

@@ -11,11 +11,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
+
+#include "core/wire/json_scan.hpp"
 
 namespace wsr {
 
@@ -59,38 +60,6 @@ struct CommandError {
 /// Scans one text frame. Views in the result point into `frame`.
 /// Unknown members are ignored; a known member twice is an error.
 [[nodiscard]] std::variant<Command, CommandError> parse_command(std::string_view frame);
-
-/// True if `text` is exactly one JSON value (RFC 8259), white space around it allowed.
-[[nodiscard]] bool is_json_value(std::string_view text);
-
-/// True if `text` is one JSON value that any parser of values takes: besides the grammar, no string holds half of a
-/// surrogate pair, and no number is beyond a double.
-[[nodiscard]] bool is_plain_json_value(std::string_view text);
-
-/// What a JSON string says; nullopt if `value` is another kind of value, or holds half of a surrogate pair.
-/// REQUIRES: is_json_value(value), without white space around it.
-[[nodiscard]] std::optional<std::string> json_string(std::string_view value);
-
-/// Walks an object or an array member by member, without keeping any: names and values are the bytes as they came.
-class JsonWalk {
-public:
-  enum class Kind : std::uint8_t { object, array, other };
-  /// REQUIRES: is_json_value(text); `text` outlives the walk.
-  explicit JsonWalk(std::string_view text);
-  [[nodiscard]] Kind kind() const { return kind_; }
-  /// False at the end, and for a value that is neither. `name` is a JSON string; empty in an array.
-  [[nodiscard]] bool next(std::string_view& name, std::string_view& value);
-
-private:
-  [[nodiscard]] std::string_view take_value();
-  void skip_space();
-  std::string_view rest_;
-  Kind kind_ = Kind::other;
-  bool is_first_ = true;
-};
-
-/// Appends `text` as a JSON string with its quotes. REQUIRES: `text` is UTF-8.
-void append_json_string(std::string& out, std::string_view text);
 
 // What a server says; each appends one whole JSON object to `out`.
 /// `rooms`: those that the client is in again because it came back in time; left out of the text if there are none.

@@ -95,7 +95,7 @@ struct EntryRoomCommand {  // a client's owner carries out what somebody elsewhe
 };
 struct EntryRoomAnswer {
   std::uint64_t receipt = 0;
-  std::uint8_t result = 0;  // Errc (core/routing/errc.hpp); unknown numbers count as internal
+  std::uint8_t result = 0;  // Errc (core/base/errc.hpp); unknown numbers count as internal
   std::uint64_t size = 0;
   std::uint64_t version = 0;
   std::string_view detail;

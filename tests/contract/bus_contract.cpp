@@ -11,14 +11,13 @@ using Payloads = std::vector<std::string>;
 Channel app(std::string name) { return {ChannelKind::app, std::move(name)}; }
 
 void subscribe(Harness& h, int n, const Channel& channel, Match match = Match::exact) {
-  REQUIRE(h.ask<Subscribed>(n, [&](Backend& b, Ticket t) { b.bus().subscribe(t, channel, match); }).result == Errc::ok);
+  REQUIRE(h.ask(n, SubscribeCall{channel, match}).result == Errc::ok);
 }
 void unsubscribe(Harness& h, int n, const Channel& channel, Match match = Match::exact) {
-  REQUIRE(h.ask<Unsubscribed>(n, [&](Backend& b, Ticket t) { b.bus().unsubscribe(t, channel, match); }).result ==
-          Errc::ok);
+  REQUIRE(h.ask(n, UnsubscribeCall{channel, match}).result == Errc::ok);
 }
 std::uint64_t publish(Harness& h, int n, const Channel& channel, const std::string& payload) {
-  const auto published = h.ask<Published>(n, [&](Backend& b, Ticket t) { b.bus().publish(t, channel, payload); });
+  const auto published = h.ask(n, PublishCall{channel, payload});
   REQUIRE(published.result == Errc::ok);
   return published.receivers;
 }
@@ -88,7 +87,7 @@ SENTENCE("messages of one publisher arrive in the order in which they were publi
   for (int i = 0; i < 500; ++i) {
     sent.push_back(std::to_string(i));
     last = h.next_ticket();
-    h.bus(1).publish(last, app(i % 3 == 0 ? "a" : "b"), sent.back());
+    h.server(1).call(last, PublishCall{app(i % 3 == 0 ? "a" : "b"), sent.back()});
   }
   h.wait(1, last);
   hear(h, 2, sent.size());
@@ -221,7 +220,7 @@ SENTENCE("a resubscription is announced and all subscriptions stand again") {
   subscribe(h, 1, app("news"));
   subscribe(h, 1, app("p*"), Match::pattern);
   const int before = h.heard(1).resubscribed;
-  h.bus(1).resubscribe();
+  h.server(1).call(Ticket{}, ResubscribeCall{});
   CHECK(h.heard(1).resubscribed == before);  // not inline
   h.server(1).end_turn();
   REQUIRE(h.wait_until([&] { return h.heard(1).resubscribed > before; }));
@@ -233,7 +232,7 @@ SENTENCE("a resubscription is announced and all subscriptions stand again") {
 SENTENCE("a message is never handed over inline") {
   CONTRACT_HARNESS(h);
   subscribe(h, 1, app("news"));
-  h.bus(1).publish(h.next_ticket(), app("news"), "hello");
+  h.server(1).call(h.next_ticket(), PublishCall{app("news"), "hello"});
   CHECK(h.heard(1).messages.empty());
   h.server(1).end_turn();
   hear(h, 1, 1);

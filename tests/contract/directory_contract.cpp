@@ -10,22 +10,20 @@ namespace {
 const ClientId ada = ClientId::trusted("ada");
 const ClientId bob = ClientId::trusted("bob \"{x}\" \xC3\xA4");  // ids are data: no byte of them may mean anything
 
-ClaimRequest single(const ClientId& client, const Attachment& at, StoreTime accepted_at) {
+ClaimCall single(const ClientId& client, const Attachment& at, StoreTime accepted_at) {
   return {client, at, accepted_at, {}, SessionPolicy::single, 1};
 }
 
-ClaimRequest multi(const ClientId& client, const Attachment& at, StoreTime accepted_at, std::uint32_t devices_max) {
+ClaimCall multi(const ClientId& client, const Attachment& at, StoreTime accepted_at, std::uint32_t devices_max) {
   return {client, at, accepted_at, {}, SessionPolicy::multi, devices_max};
 }
 
-Claimed claim(Harness& h, int n, const ClaimRequest& request) {
-  return h.ask<Claimed>(n, [&](Backend& b, Ticket t) { b.directory().claim(t, request); });
-}
+Claimed claim(Harness& h, int n, const ClaimCall& request) { return h.ask(n, request); }
 Errc release(Harness& h, int n, const ClientId& client, const Attachment& at) {
-  return h.ask<Released>(n, [&](Backend& b, Ticket t) { b.directory().release(t, client, at); }).result;
+  return h.ask(n, ReleaseCall{client, at}).result;
 }
 std::vector<OwnerRow> lookup(Harness& h, int n, const ClientId& client) {
-  const auto owners = h.ask<Owners>(n, [&](Backend& b, Ticket t) { b.directory().lookup(t, client); });
+  const auto owners = h.ask(n, LookupCall{client});
   REQUIRE(owners.result == Errc::ok);
   return owners.rows;
 }
@@ -35,24 +33,18 @@ std::vector<Attachment> attachments(Harness& h, int n, const ClientId& client) {
   return all;
 }
 Renewed renew(Harness& h, int n, milliseconds lease, const ServerInfo& info = {}) {
-  return h.ask<Renewed>(n, [&](Backend& b, Ticket t) { b.directory().renew(t, Harness::id(n), info, lease); });
+  return h.ask(n, RenewCall{Harness::id(n), info, lease});
 }
-Errc resign(Harness& h, int n) {
-  return h.ask<Released>(n, [&](Backend& b, Ticket t) { b.directory().resign(t, Harness::id(n)); }).result;
-}
-Swept sweep(Harness& h, int by, int dead) {
-  return h.ask<Swept>(by, [&](Backend& b, Ticket t) { b.directory().sweep(t, Harness::id(dead), Harness::id(by)); });
-}
-Servers servers(Harness& h, int n) {
-  return h.ask<Servers>(n, [](Backend& b, Ticket t) { b.directory().servers(t); });
-}
+Errc resign(Harness& h, int n) { return h.ask(n, ResignCall{Harness::id(n)}).result; }
+Swept sweep(Harness& h, int by, int dead) { return h.ask(by, SweepCall{Harness::id(dead), Harness::id(by)}); }
+Servers servers(Harness& h, int n) { return h.ask(n, ServersCall{}); }
 std::vector<std::pair<ServerId, std::uint64_t>> counts(Harness& h, int n) {
-  const auto answer = h.ask<OwnerCounts>(n, [](Backend& b, Ticket t) { b.directory().counts(t); });
+  const auto answer = h.ask(n, CountsCall{});
   REQUIRE(answer.result == Errc::ok);
   return answer.by_server;
 }
 OwnerPage page(Harness& h, int n, const std::string& cursor, std::uint32_t count) {
-  const auto answer = h.ask<OwnerPage>(n, [&](Backend& b, Ticket t) { b.directory().page(t, cursor, count); });
+  const auto answer = h.ask(n, OwnerPageCall{cursor, count});
   REQUIRE(answer.result == Errc::ok);
   return answer;
 }
@@ -132,7 +124,7 @@ SENTENCE("of two connections accepted at the same time the later claim wins with
 SENTENCE("an epoch is never below the one that was granted before the store forgot it") {
   CONTRACT_HARNESS(h);
   begin(h);
-  ClaimRequest request = single(ada, Harness::at(1, 1), h.now());
+  ClaimCall request = single(ada, Harness::at(1, 1), h.now());
   request.epoch_min = Epoch{micros(h.now()) + 3'600'000'000};
   const Claimed claimed = claim(h, 1, request);
   REQUIRE(claimed.result == Errc::ok);
@@ -142,9 +134,9 @@ SENTENCE("an epoch is never below the one that was granted before the store forg
 SENTENCE("a claim made again is the same claim with a greater epoch") {
   CONTRACT_HARNESS(h);
   begin(h);
-  const ClaimRequest request = single(ada, Harness::at(1, 1), h.now());
+  const ClaimCall request = single(ada, Harness::at(1, 1), h.now());
   const Claimed first = claim(h, 1, request);
-  ClaimRequest again = request;
+  ClaimCall again = request;
   again.epoch_min = first.epoch;
   const Claimed second = claim(h, 1, again);
   REQUIRE(second.result == Errc::ok);
@@ -243,7 +235,7 @@ SENTENCE("a release takes the claim away") {
 
 // ---------------------------------------------------------------- rows that expire
 
-ClaimRequest expiring(ClaimRequest request, milliseconds ttl) {
+ClaimCall expiring(ClaimCall request, milliseconds ttl) {
   request.ttl = ttl;
   return request;
 }
@@ -251,12 +243,12 @@ ClaimRequest expiring(ClaimRequest request, milliseconds ttl) {
 SENTENCE("a row with a ttl goes by itself, and a claim made again begins its time anew") {
   CONTRACT_HARNESS(h);
   begin(h);
-  const ClaimRequest first = expiring(single(ada, Harness::at(1, 1), h.now()), 600ms);
+  const ClaimCall first = expiring(single(ada, Harness::at(1, 1), h.now()), 600ms);
   const Claimed claimed = claim(h, 1, first);
   REQUIRE(claimed.result == Errc::ok);
   claim(h, 1, single(bob, Harness::at(1, 2), h.now()));
   h.run_for(400ms);
-  ClaimRequest again = first;
+  ClaimCall again = first;
   again.epoch_min = claimed.epoch;
   CHECK(claim(h, 1, again).epoch > claimed.epoch);
   h.run_for(400ms);
@@ -322,16 +314,16 @@ SENTENCE("calls take effect and are answered in the order in which they were mad
   CONTRACT_HARNESS(h);
   begin(h);
   const StoreTime accepted = h.now();
-  Directory& directory = h.directory(1);
+  Store& store = h.server(1);
   const std::size_t heard_before = h.heard(1).order.size();
   std::vector<Ticket> made;
   for (std::uint64_t serial = 1; serial <= 20; ++serial) {
     made.push_back(h.next_ticket());
-    directory.claim(made.back(), single(ada, Harness::at(1, serial), accepted));
+    store.call(made.back(), single(ada, Harness::at(1, serial), accepted));
     made.push_back(h.next_ticket());
-    directory.lookup(made.back(), ada);
+    store.call(made.back(), LookupCall{ada});
     made.push_back(h.next_ticket());
-    directory.release(made.back(), ada, Harness::at(1, serial));
+    store.call(made.back(), ReleaseCall{ada, Harness::at(1, serial)});
   }
   h.wait(1, made.back());
   const Recorder& heard = h.heard(1);
@@ -409,7 +401,7 @@ SENTENCE("another incarnation of the same name inherits nothing") {
   REQUIRE(claim(h, 1, single(ada, Harness::at(1, 1), h.now())).result == Errc::ok);
   h.run_for(past_lease_short);
   const ServerId next = ServerId::trusted("s1~run1b");
-  const auto renewed = h.ask<Renewed>(1, [&](Backend& b, Ticket t) { b.directory().renew(t, next, {}, lease_long); });
+  const auto renewed = h.ask(1, RenewCall{next, {}, lease_long});
   CHECK(renewed.before == Renewed::Before::missing);
   CHECK(lookup(h, 1, ada).empty());
 }
@@ -444,8 +436,8 @@ SENTENCE("what a server holds is listed whole, rows and places in rooms, whether
     const ClientId client = ClientId::trusted("c" + std::to_string(i));
     const Claimed claimed = claim(h, 2, single(client, Harness::at(2, i), accepted));
     REQUIRE(claimed.result == Errc::ok);
-    const JoinRequest join{RoomName::trusted("hall \"1\""), client, Harness::at(2, i), claimed.epoch};
-    REQUIRE(h.ask<Joined>(2, [&](Backend& b, Ticket t) { b.rosters().join(t, join); }).result == Errc::ok);
+    const JoinCall join{RoomName::trusted("hall \"1\""), client, Harness::at(2, i), claimed.epoch};
+    REQUIRE(h.ask(2, join).result == Errc::ok);
     if (i % 2 == 0) {
       REQUIRE(release(h, 2, client, Harness::at(2, i)) == Errc::ok);
     } else {
@@ -457,7 +449,7 @@ SENTENCE("what a server holds is listed whole, rows and places in rooms, whether
   std::string cursor = "0";
   int pages = 0;
   do {
-    const auto held = h.ask<Held>(1, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), cursor, 7); });
+    const auto held = h.ask(1, HeldCall{Harness::id(2), cursor, 7});
     REQUIRE(held.result == Errc::ok);
     REQUIRE(++pages < 100);
     for (const auto& [client, at] : held.rows) rows.insert(client.str() + " " + at.str());
@@ -469,7 +461,7 @@ SENTENCE("what a server holds is listed whole, rows and places in rooms, whether
   } while (cursor != "0");
   CHECK(rows == expected);
   CHECK(places.size() == 40);  // a release leaves the places: the stay goes on until it is dropped
-  const auto bad = h.ask<Held>(1, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), "x", 7); });
+  const auto bad = h.ask(1, HeldCall{Harness::id(2), "x", 7});
   CHECK(bad.result == Errc::bad_request);
 }
 
@@ -493,7 +485,7 @@ SENTENCE("a sweep removes every row of a dead server and its place in the regist
   REQUIRE(renew(h, 3, lease_short).result == Errc::ok);
   for (std::uint64_t i = 1; i <= 300; ++i) {
     const Ticket ticket = h.next_ticket();
-    h.directory(3).claim(ticket, single(ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i), h.now()));
+    h.server(3).call(ticket, single(ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i), h.now()));
     if (i == 300) h.wait(3, ticket);
   }
   claim(h, 1, single(ada, Harness::at(1, 1), h.now()));
@@ -538,7 +530,7 @@ SENTENCE("a swept server that returns gets its rows back by claiming them again"
   CONTRACT_HARNESS(h);
   begin(h);
   REQUIRE(renew(h, 3, lease_short).result == Errc::ok);
-  ClaimRequest request = single(ada, Harness::at(3, 1), h.now());
+  ClaimCall request = single(ada, Harness::at(3, 1), h.now());
   const Claimed first = claim(h, 3, request);
   h.run_for(past_lease_short);
   REQUIRE(sweep(h, 1, 3).rows_removed == 1);

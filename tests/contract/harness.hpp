@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/routing/backend.hpp"
+#include "core/store/backend.hpp"
 
 namespace wsr::contract {
 
@@ -100,10 +100,6 @@ public:
     return {id(n), shard, ConnId::make(serial, 1)};
   }
 
-  Directory& directory(int n) { return server(n).directory(); }
-  Bus& bus(int n) { return server(n).bus(); }
-  Rosters& rosters(int n) { return server(n).rosters(); }
-  Rates& rates(int n) { return server(n).rates(); }
   Tables& tables(int n) { return server(n).tables(); }
   [[nodiscard]] Ticket next_ticket() { return Ticket{++last_ticket_}; }
 
@@ -116,16 +112,16 @@ public:
     return heard(n).answers.at(ticket);
   }
 
-  /// One call on server n and its answer of type A. Proves for every call that nothing is answered inline.
-  template <class A, class Call>
-  A ask(int n, Call&& call) {
-    Backend& backend = server(n);
+  /// One call on server n and its answer. Proves for every call that nothing is answered inline.
+  template <class Call>
+  typename Call::Answer ask(int n, Call call) {
+    using Wanted = typename Call::Answer;
     const Ticket ticket = next_ticket();
-    call(backend, ticket);
+    server(n).call(ticket, std::move(call));
     REQUIRE_FALSE(heard(n).has(ticket));
     const Answer answer = wait(n, ticket);
-    REQUIRE(std::holds_alternative<A>(answer));
-    return std::get<A>(answer);
+    REQUIRE(std::holds_alternative<Wanted>(answer));
+    return std::get<Wanted>(answer);
   }
 
   /// One call on server n's tables and its reply. Proves for every call that the reply never comes inline.

@@ -10,9 +10,7 @@ using std::chrono::microseconds;
 
 const RateKey ada{RateKey::Kind::client, "ada"};
 
-Taken take(Harness& h, int n, const RateKey& key, const RateLimit& limit) {
-  return h.ask<Taken>(n, [&](Backend& b, Ticket t) { b.rates().take(t, key, limit); });
-}
+Taken take(Harness& h, int n, const RateKey& key, const RateLimit& limit) { return h.ask(n, TakeCall{key, limit}); }
 
 /// Asks servers 1 to 3 in turn until one refuses.
 int take_all(Harness& h, const RateKey& key, const RateLimit& limit) {

@@ -60,39 +60,39 @@ Event parse_event(std::string_view text) {
 
 Joined join(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at, Epoch epoch,
             std::uint64_t known_version = 0) {
-  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, {room, client, at, epoch, known_version}); });
+  return h.ask(n, JoinCall{room, client, at, epoch, known_version});
 }
 Left leave(Harness& h, int n, const RoomName& room, const ClientId& client, Epoch through) {
-  return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, {room, client, through}); });
+  return h.ask(n, LeaveCall{room, client, through});
 }
 /// The client's server says that it has been in since that version.
 Joined assert_stay(Harness& h, int n, const Attachment& at, std::uint64_t since, Epoch epoch = Epoch{10}) {
-  const JoinRequest request{.room = hall, .client = ada, .at = at, .epoch = epoch, .stay = since};
-  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+  const JoinCall request{.room = hall, .client = ada, .at = at, .epoch = epoch, .stay = since};
+  return h.ask(n, request);
 }
 /// With all devices; servers that do not hear of it are to be told when they ask.
 Left leave_remembered_by_all(Harness& h, int n, std::uint64_t known_version = 0) {
-  const LeaveRequest request{hall, ada, Epoch{1'000}, known_version, LeaveRequest::Remember::always};
-  return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().leave(t, request); });
+  const LeaveCall request{hall, ada, Epoch{1'000}, known_version, LeaveCall::Remember::always};
+  return h.ask(n, request);
 }
 Left drop(Harness& h, int n, const RoomName& room, const ClientId& client, const Attachment& at) {
-  return h.ask<Left>(n, [&](Backend& b, Ticket t) { b.rosters().drop(t, room, client, at); });
+  return h.ask(n, DropCall{room, client, at});
 }
 RosterPage page(Harness& h, int n, const RoomName& room, const std::string& cursor, std::uint32_t count) {
-  return h.ask<RosterPage>(n, [&](Backend& b, Ticket t) { b.rosters().page(t, room, cursor, count); });
+  return h.ask(n, RosterPageCall{room, cursor, count});
 }
 RoomInfo info(Harness& h, int n, const RoomName& room) {
-  const auto answer = h.ask<RoomInfo>(n, [&](Backend& b, Ticket t) { b.rosters().info(t, room); });
+  const auto answer = h.ask(n, RoomInfoCall{room});
   REQUIRE(answer.result == Errc::ok);
   return answer;
 }
 RoomInfo find(Harness& h, int n, const RoomName& room, const ClientId& client) {
-  const auto answer = h.ask<RoomInfo>(n, [&](Backend& b, Ticket t) { b.rosters().find(t, room, client); });
+  const auto answer = h.ask(n, FindCall{room, client});
   REQUIRE(answer.result == Errc::ok);
   return answer;
 }
 RoomPage room_page(Harness& h, int n, const std::string& cursor, std::uint32_t count) {
-  return h.ask<RoomPage>(n, [&](Backend& b, Ticket t) { b.rosters().rooms(t, cursor, count); });
+  return h.ask(n, RoomsCall{cursor, count});
 }
 std::vector<std::pair<RoomName, std::uint64_t>> all_rooms(Harness& h, int n, std::uint32_t count = 100) {
   std::vector<std::pair<RoomName, std::uint64_t>> all;
@@ -122,9 +122,7 @@ Members members(Harness& h, int n, const RoomName& room, std::uint32_t count = 1
 }
 
 Claimed claim(Harness& h, int n, const ClientId& client, const Attachment& at, StoreTime accepted_at) {
-  const auto claimed = h.ask<Claimed>(n, [&](Backend& b, Ticket t) {
-    b.directory().claim(t, {client, at, accepted_at, {}, SessionPolicy::multi, 10});
-  });
+  const auto claimed = h.ask(n, ClaimCall{client, at, accepted_at, {}, SessionPolicy::multi, 10});
   REQUIRE(claimed.result == Errc::ok);
   return claimed;
 }
@@ -133,20 +131,15 @@ RoomNames told_rooms(Harness& h, const ClientId& client) {
   static std::uint64_t serial = 1'000'000;
   const Attachment at = Harness::at(1, ++serial);
   const RoomNames rooms = claim(h, 1, client, at, h.now()).rooms;
-  h.ask<Released>(1, [&](Backend& b, Ticket t) { b.directory().release(t, client, at); });
+  h.ask(1, ReleaseCall{client, at});
   return rooms;
 }
 void renew(Harness& h, int n, milliseconds lease) {
-  const auto renewed =
-      h.ask<Renewed>(n, [&](Backend& b, Ticket t) { b.directory().renew(t, Harness::id(n), {}, lease); });
+  const auto renewed = h.ask(n, RenewCall{Harness::id(n), {}, lease});
   REQUIRE(renewed.result == Errc::ok);
 }
-Swept sweep(Harness& h, int by, int dead) {
-  return h.ask<Swept>(by, [&](Backend& b, Ticket t) { b.directory().sweep(t, Harness::id(dead), Harness::id(by)); });
-}
-Errc resign(Harness& h, int n) {
-  return h.ask<Released>(n, [&](Backend& b, Ticket t) { b.directory().resign(t, Harness::id(n)); }).result;
-}
+Swept sweep(Harness& h, int by, int dead) { return h.ask(by, SweepCall{Harness::id(dead), Harness::id(by)}); }
+Errc resign(Harness& h, int n) { return h.ask(n, ResignCall{Harness::id(n)}).result; }
 
 /// Servers 1 and 2 hold their leases for the whole test.
 void begin(Harness& h) {
@@ -157,9 +150,7 @@ void begin(Harness& h) {
 constexpr int observer = 9;  // a server that only listens
 
 void listen(Harness& h, const RoomName& room) {
-  const auto subscribed = h.ask<Subscribed>(observer, [&](Backend& b, Ticket t) {
-    b.bus().subscribe(t, {ChannelKind::room, room.str()}, Match::exact);
-  });
+  const auto subscribed = h.ask(observer, SubscribeCall{{ChannelKind::room, room.str()}, Match::exact});
   REQUIRE(subscribed.result == Errc::ok);
 }
 
@@ -167,7 +158,7 @@ void listen(Harness& h, const RoomName& room) {
 std::vector<Event> events(Harness& h, const RoomName& room) {
   static int last_marker = 0;
   const Recorder::Message marker{{ChannelKind::room, room.str()}, "", "end " + std::to_string(++last_marker)};
-  h.ask<Published>(1, [&](Backend& b, Ticket t) { b.bus().publish(t, marker.channel, marker.payload); });
+  h.ask(1, PublishCall{marker.channel, marker.payload});
   const auto& heard = h.heard(observer).messages;
   REQUIRE(h.wait_until([&] { return std::find(heard.begin(), heard.end(), marker) != heard.end(); }));
   std::vector<Event> events;
@@ -372,21 +363,21 @@ SENTENCE("a version never falls back when a room is emptied and made anew") {
 SENTENCE("calls on a room take effect and are answered in the order in which they were made") {
   CONTRACT_HARNESS(h);
   begin(h);
-  Rosters& rosters = h.rosters(1);
+  Store& store = h.server(1);
   const std::size_t heard_before = h.heard(1).order.size();
   std::vector<Ticket> made;
   const auto next = [&] { return made.emplace_back(h.next_ticket()); };
   for (std::uint64_t serial = 1; serial <= 30; ++serial) {
-    rosters.join(next(), {hall, ada, Harness::at(1, serial), Epoch{serial}});
-    rosters.info(next(), hall);
-    rosters.page(next(), hall, "bad", 10);
+    store.call(next(), JoinCall{hall, ada, Harness::at(1, serial), Epoch{serial}});
+    store.call(next(), RoomInfoCall{hall});
+    store.call(next(), RosterPageCall{hall, "bad", 10});
     if (serial % 2 == 0) {
-      rosters.drop(next(), hall, ada, Harness::at(1, serial));
+      store.call(next(), DropCall{hall, ada, Harness::at(1, serial)});
     } else {
-      rosters.leave(next(), {hall, ada, Epoch{serial}});
+      store.call(next(), LeaveCall{hall, ada, Epoch{serial}});
     }
-    rosters.find(next(), hall, ada);
-    rosters.page(next(), hall, "0", 10);
+    store.call(next(), FindCall{hall, ada});
+    store.call(next(), RosterPageCall{hall, "0", 10});
   }
   h.wait(1, made.back());
   const Recorder& heard = h.heard(1);
@@ -438,7 +429,7 @@ SENTENCE("a stay that is asserted after a leave that is remembered is none") {
   CHECK(asserted.size == 1);
   CHECK(find(h, 1, hall, ada).size == 0);
   CHECK(told_rooms(h, ada).empty());
-  CHECK(h.ask<Held>(2, [&](Backend& b, Ticket t) { b.directory().held(t, Harness::id(2), "0", 100); }).places.empty());
+  CHECK(h.ask(2, HeldCall{Harness::id(2), "0", 100}).places.empty());
   CHECK(kinds(events(h, hall)) == std::vector{Kind::join, Kind::join, Kind::leave});
 
   // Whoever asks is in; and then the other device is, too, whatever it has missed.
@@ -489,8 +480,8 @@ SENTENCE("a leave that is to be remembered if there was one is not, if there was
   CONTRACT_HARNESS(h);
   begin(h);
   const auto leave_if_there = [&] {
-    const LeaveRequest request{hall, ada, Epoch{1'000}, 0, LeaveRequest::Remember::if_there};
-    return h.ask<Left>(1, [&](Backend& b, Ticket t) { b.rosters().leave(t, request); }).result;
+    const LeaveCall request{hall, ada, Epoch{1'000}, 0, LeaveCall::Remember::if_there};
+    return h.ask(1, request).result;
   };
   REQUIRE(leave_if_there() == Errc::not_found);
   const Joined joined = assert_stay(h, 2, Harness::at(2, 1), 1);
@@ -503,9 +494,8 @@ SENTENCE("a client that was in at its claim is in again unless it has left since
   CONTRACT_HARNESS(h);
   begin(h);
   const auto restore = [&](Epoch claimed) {
-    const JoinRequest request{
-        .room = hall, .client = ada, .at = Harness::at(2, 1), .epoch = claimed, .is_of_claim = true};
-    return h.ask<Joined>(2, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+    const JoinCall request{.room = hall, .client = ada, .at = Harness::at(2, 1), .epoch = claimed, .is_of_claim = true};
+    return h.ask(2, request);
   };
   join(h, 1, hall, ada, Harness::at(1, 1), Epoch{10});
   const Claimed before = claim(h, 2, ada, Harness::at(2, 1), h.now());
@@ -530,9 +520,9 @@ SENTENCE("a leave goes on above what its server has seen") {
 }
 
 Joined replace(Harness& h, int n, const RoomName& room, const Attachment& at, Epoch epoch) {
-  const JoinRequest request{
+  const JoinCall request{
       .room = room, .client = ada, .at = at, .epoch = epoch, .is_of_claim = true, .replaces_older = true};
-  return h.ask<Joined>(n, [&](Backend& b, Ticket t) { b.rosters().join(t, request); });
+  return h.ask(n, request);
 }
 
 SENTENCE("a join that takes the place of older attachments is one step, and no event") {
@@ -580,34 +570,37 @@ SENTENCE("a client that moves through a thousand rooms in one turn is in each of
     std::vector<Ticket> tickets;
     for (const RoomName& name : names) {
       tickets.push_back(h.next_ticket());
-      call(h.rosters(n), tickets.back(), name);
+      call(h.server(n), tickets.back(), name);
     }
     h.server(n).end_turn();
     REQUIRE(h.wait_until([&] { return h.heard(n).has(tickets.back()); }, patience));
     for (const Ticket ticket : tickets) REQUIRE(h.heard(n).has(ticket));
     return tickets;
   };
-  in_one_turn(1, [](Rosters& rosters, Ticket t, const RoomName& room) {
-    rosters.join(t, {.room = room, .client = ada, .at = Harness::at(1, 1), .epoch = Epoch{10}, .replaces_older = true});
+  in_one_turn(1, [](Store& store, Ticket t, const RoomName& room) {
+    store.call(
+        t, JoinCall{.room = room, .client = ada, .at = Harness::at(1, 1), .epoch = Epoch{10}, .replaces_older = true});
   });
-  const auto moved = in_one_turn(2, [](Rosters& rosters, Ticket t, const RoomName& room) {
-    rosters.join(t, {.room = room,
-                     .client = ada,
-                     .at = Harness::at(2, 1),
-                     .epoch = Epoch{11},
-                     .is_of_claim = true,
-                     .replaces_older = true});
+  const auto moved = in_one_turn(2, [](Store& store, Ticket t, const RoomName& room) {
+    store.call(t, JoinCall{.room = room,
+                           .client = ada,
+                           .at = Harness::at(2, 1),
+                           .epoch = Epoch{11},
+                           .is_of_claim = true,
+                           .replaces_older = true});
   });
   for (const Ticket ticket : moved) CHECK(std::get<Joined>(h.heard(2).answers.at(ticket)).result == Errc::ok);
   // The old connection ends: its server has nothing left to drop, and the client stays in every room.
-  const auto dropped = in_one_turn(
-      1, [](Rosters& rosters, Ticket t, const RoomName& room) { rosters.drop(t, room, ada, Harness::at(1, 1)); });
+  const auto dropped = in_one_turn(1, [](Store& store, Ticket t, const RoomName& room) {
+    store.call(t, DropCall{room, ada, Harness::at(1, 1)});
+  });
   for (const Ticket ticket : dropped) CHECK(std::get<Left>(h.heard(1).answers.at(ticket)).result == Errc::not_found);
   for (const RoomName& name : {names.front(), names[500], names.back()}) {
     CHECK(find(h, 1, name, ada).servers == ByServer{{Harness::id(2), 1}});
   }
-  const auto left = in_one_turn(
-      2, [](Rosters& rosters, Ticket t, const RoomName& room) { rosters.drop(t, room, ada, Harness::at(2, 1)); });
+  const auto left = in_one_turn(2, [](Store& store, Ticket t, const RoomName& room) {
+    store.call(t, DropCall{room, ada, Harness::at(2, 1)});
+  });
   for (const Ticket ticket : left) CHECK(std::get<Left>(h.heard(2).answers.at(ticket)).result == Errc::ok);
   CHECK(all_rooms(h, 1).empty());
 }
@@ -711,13 +704,13 @@ SENTENCE("a leave of a client that is not there changes nothing") {
 SENTENCE("a client that leaves and joins again at once on the same connection is there") {
   CONTRACT_HARNESS(h);
   begin(h);
-  Rosters& rosters = h.rosters(1);
+  Store& store = h.server(1);
   for (std::uint64_t round = 0; round < 50; ++round) {
-    rosters.join(h.next_ticket(), {hall, ada, Harness::at(1, 1), Epoch{10}});
-    rosters.leave(h.next_ticket(), {hall, ada, Epoch{10}});
+    store.call(h.next_ticket(), JoinCall{hall, ada, Harness::at(1, 1), Epoch{10}});
+    store.call(h.next_ticket(), LeaveCall{hall, ada, Epoch{10}});
   }
   const Ticket last = h.next_ticket();
-  rosters.join(last, {hall, ada, Harness::at(1, 1), Epoch{10}});
+  store.call(last, JoinCall{hall, ada, Harness::at(1, 1), Epoch{10}});
   h.wait(1, last);
   CHECK(find(h, 2, hall, ada).size == 1);
   CHECK(told_rooms(h, ada) == RoomNames{hall});
@@ -753,9 +746,7 @@ SENTENCE("a claim made again tells the rooms that its own attachment is not list
   begin(h);
   const Attachment here = Harness::at(1, 1), there = Harness::at(2, 1);
   const auto again = [&](const Claimed& first) {
-    return h.ask<Claimed>(1, [&](Backend& b, Ticket t) {
-      b.directory().claim(t, {ada, here, h.now(), first.epoch, SessionPolicy::multi, 10});
-    });
+    return h.ask(1, ClaimCall{ada, here, h.now(), first.epoch, SessionPolicy::multi, 10});
   };
   const Claimed first = claim(h, 1, ada, here, h.now());
   claim(h, 2, ada, there, h.now());
@@ -772,9 +763,7 @@ SENTENCE("a refused claim tells no rooms") {
   const StoreTime accepted = h.now();
   const Claimed first = claim(h, 1, ada, Harness::at(1, 1), accepted);
   join(h, 1, hall, ada, Harness::at(1, 1), first.epoch);
-  const auto refused = h.ask<Claimed>(2, [&](Backend& b, Ticket t) {
-    b.directory().claim(t, {ada, Harness::at(2, 1), accepted - 1s, {}, SessionPolicy::single, 1});
-  });
+  const auto refused = h.ask(2, ClaimCall{ada, Harness::at(2, 1), accepted - 1s, {}, SessionPolicy::single, 1});
   REQUIRE(refused.result == Errc::superseded);
   CHECK(refused.rooms.empty());
 }
@@ -862,13 +851,13 @@ SENTENCE("two servers that sweep the same dead one tell each stay's end once") {
   listen(h, hall);
   for (std::uint64_t i = 1; i <= 200; ++i) {
     const Ticket ticket = h.next_ticket();
-    h.rosters(3).join(ticket, {hall, ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i), Epoch{i}});
+    h.server(3).call(ticket, JoinCall{hall, ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i), Epoch{i}});
     if (i == 200) h.wait(3, ticket);
   }
   h.run_for(past_lease_short);
   const Ticket first = h.next_ticket(), second = h.next_ticket();
-  h.directory(1).sweep(first, Harness::id(3), Harness::id(1));
-  h.directory(2).sweep(second, Harness::id(3), Harness::id(2));
+  h.server(1).call(first, SweepCall{Harness::id(3), Harness::id(1)});
+  h.server(2).call(second, SweepCall{Harness::id(3), Harness::id(2)});
   h.server(1).end_turn();
   h.server(2).end_turn();
   const auto one = std::get<Swept>(h.wait(1, first)), other = std::get<Swept>(h.wait(2, second));
@@ -935,7 +924,7 @@ SENTENCE("a join of a server without a lease is found by a sweep") {
   CONTRACT_HARNESS(h);
   begin(h);
   REQUIRE(join(h, 3, hall, ada, Harness::at(3, 1), Epoch{1}).result == Errc::ok);
-  const auto servers = h.ask<Servers>(1, [](Backend& b, Ticket t) { b.directory().servers(t); });
+  const auto servers = h.ask(1, ServersCall{});
   CHECK(std::any_of(servers.rows.begin(), servers.rows.end(), [](const ServerRow& row) {
     return row.server == Harness::id(3) && row.lease == ServerRow::Lease::expired;
   }));
@@ -966,8 +955,8 @@ SENTENCE("a sweep of many members over many rooms leaves nothing behind") {
   Ticket ticket;
   for (std::uint64_t i = 0; i < 1'500; ++i) {
     ticket = h.next_ticket();
-    h.rosters(3).join(ticket, {RoomName::trusted("room " + std::to_string(i % 50)),
-                               ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i + 1), Epoch{i + 1}});
+    h.server(3).call(ticket, JoinCall{RoomName::trusted("room " + std::to_string(i % 50)),
+                                      ClientId::trusted("c" + std::to_string(i)), Harness::at(3, i + 1), Epoch{i + 1}});
   }
   h.wait(3, ticket);
   join(h, 1, hall, ada, Harness::at(1, 1), Epoch{1});
@@ -990,7 +979,7 @@ SENTENCE("pages list ten thousand members once each, by name") {
   for (std::uint64_t i = 0; i < 10'000; ++i) {
     expected.push_back(ClientId::trusted("client-" + std::to_string(i * 7'919 % 10'000)));
     ticket = h.next_ticket();
-    h.rosters(1).join(ticket, {hall, expected.back(), Harness::at(1, i + 1), Epoch{1}});
+    h.server(1).call(ticket, JoinCall{hall, expected.back(), Harness::at(1, i + 1), Epoch{1}});
     if (i % 500 == 499) h.wait(1, ticket);
   }
   std::sort(expected.begin(), expected.end());

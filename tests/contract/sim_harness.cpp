@@ -10,8 +10,8 @@ namespace wsr::contract {
 namespace {
 
 struct Nobody final : sim::StoreWatcher {
-  void on_claim(const ClaimRequest&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
-  void on_release(const sim::ReleaseCall&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
+  void on_claim(const ClaimCall&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
+  void on_release(const ReleaseCall&, const std::optional<OwnerRow>&, const std::optional<OwnerRow>&) override {}
   void on_room_event(std::string_view, const RoomEvent&) override {}
   void on_swept(const ServerId&) override {}
   void on_forgotten() override {}
@@ -25,10 +25,7 @@ public:
       : session_(kernel, network, store, number, recorder, recorder), ports_(session_, 0) {}
   void start() override { session_.start(); }
   void stop() override { session_.stop(); }
-  Directory& directory() override { return ports_; }
-  Bus& bus() override { return ports_; }
-  Rosters& rosters() override { return ports_; }
-  Rates& rates() override { return ports_; }
+  void call(Ticket ticket, StoreCall&& call) override { ports_.call(ticket, std::move(call)); }
   Tables& tables() override { return ports_; }
   void end_turn() override {}
   [[nodiscard]] sim::StoreSession& session() { return session_; }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/wire/utf8.hpp"
 #include "tests/fuzz/require.hpp"
 

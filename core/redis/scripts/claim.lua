@@ -30,7 +30,7 @@ local displaced = {}
 local previous = newest
 if ARGV[4] == 'single' then
   for _, row in ipairs(others) do
-    -- As ClaimRequest::is_older_than: a re-assertion goes by the epoch, a first claim by the time of accepting.
+    -- As ClaimCall::is_older_than: a re-assertion goes by the epoch, a first claim by the time of accepting.
     local is_older
     if epoch_min > 0 then
       is_older = row.epoch > epoch_min

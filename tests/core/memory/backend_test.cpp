@@ -31,7 +31,7 @@ class Caller final : public AnswerSink {
 public:
   void on_answer(Ticket ticket, Answer&&) override {
     answered.push_back(ticket.value);
-    if (ticket.value == 1) backend->directory().counts(Ticket{2});
+    if (ticket.value == 1) backend->call(Ticket{2}, CountsCall{});
   }
   Backend* backend = nullptr;
   std::vector<std::uint64_t> answered;
@@ -41,12 +41,12 @@ TEST_CASE("the store wakes its driver once for all that gathers until the next p
   World world;
   world.backend->start();
   CHECK(world.wakes == 1);
-  world.backend->directory().counts(Ticket{1});
+  world.backend->call(Ticket{1}, CountsCall{});
   CHECK(world.wakes == 1);
   world.backend->pump();
   CHECK(world.heard.states == std::vector{StoreState::up});
   CHECK(world.heard.has(Ticket{1}));
-  world.backend->directory().counts(Ticket{2});
+  world.backend->call(Ticket{2}, CountsCall{});
   CHECK(world.wakes == 2);
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("a call made within an answer is answered by the next pump") {
   Recorder listener;
   Backend backend{options, caller, listener};
   caller.backend = &backend;
-  backend.directory().counts(Ticket{1});
+  backend.call(Ticket{1}, CountsCall{});
   backend.pump();
   CHECK(caller.answered == std::vector<std::uint64_t>{1});
   CHECK(wakes == 2);
@@ -83,10 +83,10 @@ TEST_CASE("a server that has gone hears nothing more and takes its subscriptions
   World world;
   Recorder second_heard;
   auto second = world.backend->join(second_heard, second_heard);
-  second->bus().subscribe(Ticket{1}, news, Match::exact);
-  world.backend->bus().publish(Ticket{2}, news, "on its way");
+  second->call(Ticket{1}, SubscribeCall{news, Match::exact});
+  world.backend->call(Ticket{2}, PublishCall{news, "on its way"});
   second.reset();
-  world.backend->bus().publish(Ticket{3}, news, "too late");
+  world.backend->call(Ticket{3}, PublishCall{news, "too late"});
   world.backend->pump();
   CHECK(second_heard.answers.empty());
   CHECK(second_heard.messages.empty());
@@ -98,9 +98,9 @@ TEST_CASE("a stopped server gets the answers it waits for and no messages") {
   World world;
   Recorder second_heard;
   auto second = world.backend->join(second_heard, second_heard);
-  second->bus().subscribe(Ticket{1}, news, Match::exact);
-  world.backend->bus().publish(Ticket{2}, news, "hello");
-  second->directory().counts(Ticket{3});
+  second->call(Ticket{1}, SubscribeCall{news, Match::exact});
+  world.backend->call(Ticket{2}, PublishCall{news, "hello"});
+  second->call(Ticket{3}, CountsCall{});
   second->stop();
   world.backend->pump();
   CHECK(second_heard.order == std::vector{Ticket{1}, Ticket{3}});
@@ -109,11 +109,11 @@ TEST_CASE("a stopped server gets the answers it waits for and no messages") {
 
 TEST_CASE("a claim without a lease enters the registry as expired so that a sweep finds it") {
   World world;
-  Directory& directory = world.backend->directory();
+  Store& store = *world.backend;
   const ServerId ghost = ServerId::trusted("ghost~1");
-  directory.claim(Ticket{1}, {ClientId::trusted("ada"), {ghost, 0, ConnId::make(1, 1)}, world.now});
-  directory.servers(Ticket{2});
-  directory.sweep(Ticket{3}, ghost, ServerId::trusted("s1~1"));
+  store.call(Ticket{1}, ClaimCall{ClientId::trusted("ada"), {ghost, 0, ConnId::make(1, 1)}, world.now});
+  store.call(Ticket{2}, ServersCall{});
+  store.call(Ticket{3}, SweepCall{ghost, ServerId::trusted("s1~1")});
   world.backend->pump();
   const auto& servers = std::get<Servers>(world.heard.answers.at(Ticket{2}));
   REQUIRE(servers.rows.size() == 1);
@@ -123,8 +123,8 @@ TEST_CASE("a claim without a lease enters the registry as expired so that a swee
 
 TEST_CASE("a page cursor that no page gave is refused") {
   World world;
-  world.backend->directory().page(Ticket{1}, "12x", 10);
-  world.backend->directory().page(Ticket{2}, "999999", 10);
+  world.backend->call(Ticket{1}, OwnerPageCall{"12x", 10});
+  world.backend->call(Ticket{2}, OwnerPageCall{"999999", 10});
   world.backend->pump();
   CHECK(std::get<OwnerPage>(world.heard.answers.at(Ticket{1})).result == Errc::bad_request);
   const auto& beyond = std::get<OwnerPage>(world.heard.answers.at(Ticket{2}));
@@ -137,7 +137,7 @@ TEST_CASE("the default owner table holds 4096 rows") {
   World world;
   for (std::uint64_t i = 1; i <= 4'097; ++i) {
     const Attachment at{ServerId::trusted("s1~1"), 0, ConnId::make(i, 1)};
-    world.backend->directory().claim(Ticket{i}, {ClientId::trusted("c" + std::to_string(i)), at, world.now});
+    world.backend->call(Ticket{i}, ClaimCall{ClientId::trusted("c" + std::to_string(i)), at, world.now});
   }
   world.backend->pump();
   CHECK(std::get<Claimed>(world.heard.answers.at(Ticket{4'096})).result == Errc::ok);
@@ -151,7 +151,7 @@ TEST_CASE("the default membership table holds 16384 pairs of room and client") {
   const RoomName room = RoomName::trusted("hall");
   for (std::uint64_t i = 1; i <= 16'385; ++i) {
     const Attachment at{ServerId::trusted("s1~1"), 0, ConnId::make(i, 1)};
-    world.backend->rosters().join(Ticket{i}, {room, ClientId::trusted("c" + std::to_string(i)), at, Epoch{1}});
+    world.backend->call(Ticket{i}, JoinCall{room, ClientId::trusted("c" + std::to_string(i)), at, Epoch{1}});
   }
   world.backend->pump();
   CHECK(std::get<Joined>(world.heard.answers.at(Ticket{16'384})).size == 16'384);
@@ -165,13 +165,13 @@ TEST_CASE("a room that is made anew while time stands still begins above its las
   const RoomName room = RoomName::trusted("hall");
   const ClientId ada = ClientId::trusted("ada");
   const Attachment at{ServerId::trusted("s1~1"), 0, ConnId::make(1, 1)};
-  Rosters& rosters = world.backend->rosters();
-  rosters.join(Ticket{1}, {room, ada, at, Epoch{1}});
-  rosters.drop(Ticket{2}, room, ada, at);
-  rosters.join(Ticket{3}, {room, ada, at, Epoch{1}});
+  Store& store = *world.backend;
+  store.call(Ticket{1}, JoinCall{room, ada, at, Epoch{1}});
+  store.call(Ticket{2}, DropCall{room, ada, at});
+  store.call(Ticket{3}, JoinCall{room, ada, at, Epoch{1}});
   world.now += 1s;
-  rosters.drop(Ticket{4}, room, ada, at);
-  rosters.join(Ticket{5}, {room, ada, at, Epoch{1}});
+  store.call(Ticket{4}, DropCall{room, ada, at});
+  store.call(Ticket{5}, JoinCall{room, ada, at, Epoch{1}});
   world.backend->pump();
   const auto joined = [&](std::uint64_t t) { return std::get<Joined>(world.heard.answers.at(Ticket{t})).version; };
   const auto left = [&](std::uint64_t t) { return std::get<Left>(world.heard.answers.at(Ticket{t})).version; };
@@ -237,7 +237,7 @@ TEST_CASE("as many leaves are remembered as there may be memberships, and the ol
   const auto room = [](int n) { return RoomName::trusted("room" + std::to_string(n)); };
   const StoreTime now{1'000'000us};
   const auto leave = [&](int n, StoreTime at) {
-    return rosters.leave({room(n), ada, Epoch{10}, 0, LeaveRequest::Remember::always}, at);
+    return rosters.leave({room(n), ada, Epoch{10}, 0, LeaveCall::Remember::always}, at);
   };
   for (int n = 0; n < 4; ++n) {
     CHECK(leave(n, now).result == Errc::not_found);

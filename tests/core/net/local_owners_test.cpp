@@ -9,8 +9,8 @@ namespace {
 
 const auto ada = ClientId::trusted("ada");
 
-ClaimRequest claim(ShardIndex shard, std::uint64_t conn, int accepted_us) {
-  ClaimRequest request;
+ClaimCall claim(ShardIndex shard, std::uint64_t conn, int accepted_us) {
+  ClaimCall request;
   request.client = ada;
   request.at = Attachment{ServerId::trusted("s1~a"), shard, ConnId{conn}};
   request.accepted_at = StoreTime{std::chrono::microseconds{accepted_us}};

@@ -48,44 +48,34 @@ public:
     while (!is_true() && std::chrono::steady_clock::now() < until) io.run_one_for(10ms);
     return is_true();
   }
-  template <class A, class Call>
-  A ask(Call&& call) {
+  template <class Call>
+  typename Call::Answer ask(Call call) {
     const Ticket ticket{++last_ticket};
-    call(*backend, ticket);
+    backend->call(ticket, std::move(call));
     REQUIRE_FALSE(heard.has(ticket));
     backend->end_turn();
     REQUIRE(wait_until([&] { return heard.has(ticket); }));
-    return std::get<A>(heard.answers.at(ticket));
+    return std::get<typename Call::Answer>(heard.answers.at(ticket));
   }
   Errc publish(const std::string& name, const std::string& payload) {
-    return ask<Published>([&](wsr::Backend& b, Ticket t) {
-             b.bus().publish(t, {ChannelKind::app, name}, payload);
-           })
-        .result;
+    return ask(PublishCall{{ChannelKind::app, name}, payload}).result;
   }
   Errc subscribe(const std::string& name, Match match = Match::exact) {
-    return ask<Subscribed>([&](wsr::Backend& b, Ticket t) {
-             b.bus().subscribe(t, {ChannelKind::app, name}, match);
-           })
-        .result;
+    return ask(SubscribeCall{{ChannelKind::app, name}, match}).result;
   }
   Claimed claim(const ClientId& client, const Attachment& at) {
-    return ask<Claimed>([&](wsr::Backend& b, Ticket t) {
-      b.directory().claim(t, {client, at, StoreTime{1s}, {}, SessionPolicy::single, 1});
-    });
+    return ask(ClaimCall{client, at, StoreTime{1s}, {}, SessionPolicy::single, 1});
   }
   Joined join(const RoomName& room, const ClientId& client, const Attachment& at, Epoch epoch) {
-    return ask<Joined>([&](wsr::Backend& b, Ticket t) { b.rosters().join(t, {room, client, at, epoch}); });
+    return ask(JoinCall{room, client, at, epoch});
   }
   Left leave(const RoomName& room, const ClientId& client, Epoch through) {
-    return ask<Left>([&](wsr::Backend& b, Ticket t) { b.rosters().leave(t, {room, client, through}); });
+    return ask(LeaveCall{room, client, through});
   }
   Left drop(const RoomName& room, const ClientId& client, const Attachment& at) {
-    return ask<Left>([&](wsr::Backend& b, Ticket t) { b.rosters().drop(t, room, client, at); });
+    return ask(DropCall{room, client, at});
   }
-  Swept sweep(const ServerId& dead, const ServerId& by) {
-    return ask<Swept>([&](wsr::Backend& b, Ticket t) { b.directory().sweep(t, dead, by); });
-  }
+  Swept sweep(const ServerId& dead, const ServerId& by) { return ask(SweepCall{dead, by}); }
   /// What goes on behind answers has been done after as many calls as it has steps.
   void sync() {
     for (int i = 0; i < 10; ++i) REQUIRE(publish("sync", "") == Errc::ok);
@@ -175,7 +165,7 @@ TEST_CASE("redis: a backend that starts before its store comes up with it and ke
   World world{redis.url()};
   world.start();
   const Ticket ticket{++world.last_ticket};
-  world.backend->bus().subscribe(ticket, {ChannelKind::app, "news"}, Match::exact);
+  world.backend->call(ticket, SubscribeCall{{ChannelKind::app, "news"}, Match::exact});
   REQUIRE(world.wait_until([&] { return world.is(StoreState::down); }));
   CHECK_FALSE(world.heard.has(ticket));
   redis.restart();
@@ -209,7 +199,7 @@ TEST_CASE("redis: a subscriber that is cut off subscribes again by itself and sa
   world.start_and_wait();
   for (int i = 0; i < 1'200; ++i) {  // more than one command's worth of names
     const Ticket ticket{++world.last_ticket};
-    world.backend->bus().subscribe(ticket, {ChannelKind::app, "n" + std::to_string(i)}, Match::exact);
+    world.backend->call(ticket, SubscribeCall{{ChannelKind::app, "n" + std::to_string(i)}, Match::exact});
   }
   REQUIRE(world.subscribe("p*", Match::pattern) == Errc::ok);
   for (int round = 1; round <= 3; ++round) {
@@ -254,11 +244,9 @@ void refuse_writes(RedisServer& redis, World& world) {
 }
 
 Renewed renew(World& world, const ServerId& server, std::chrono::milliseconds lease) {
-  return world.ask<Renewed>([&](wsr::Backend& b, Ticket t) { b.directory().renew(t, server, {}, lease); });
+  return world.ask(RenewCall{server, {}, lease});
 }
-Owners lookup(World& world, const ClientId& client) {
-  return world.ask<Owners>([&](wsr::Backend& b, Ticket t) { b.directory().lookup(t, client); });
-}
+Owners lookup(World& world, const ClientId& client) { return world.ask(LookupCall{client}); }
 
 TEST_CASE("redis: a store that refuses writes says of nobody that he is offline, and its bus goes on") {
   NEEDS_REDIS();
@@ -309,16 +297,14 @@ TEST_CASE("redis: a full store takes renewals, leaves and what stands already, a
     static_cast<void>(world.wait_until([] { return false; }, 100ms));
   }
   CHECK(lookup(world, ada).rows.size() == 1);
-  const auto again = world.ask<Claimed>([&](wsr::Backend& b, Ticket t) {
-    b.directory().claim(t, {ada, Harness::at(1, 1), StoreTime{1s}, claimed.epoch, SessionPolicy::single, 1});
-  });
+  const auto again =
+      world.ask(ClaimCall{ada, Harness::at(1, 1), StoreTime{1s}, claimed.epoch, SessionPolicy::single, 1});
   CHECK(again.result == Errc::ok);  // what stands costs no memory
   CHECK(lookup(world, ada).rows.size() == 1);
   CHECK(world.claim(bob, Harness::at(1, 2)).result == Errc::unavailable);
   CHECK(world.join(hall, bob, Harness::at(1, 2), Epoch{5}).result == Errc::unavailable);
   CHECK(world.leave(hall, ada, claimed.epoch).result == Errc::ok);
-  CHECK(world.ask<Released>([&](wsr::Backend& b, Ticket t) { b.directory().release(t, ada, Harness::at(1, 1)); })
-            .result == Errc::ok);
+  CHECK(world.ask(ReleaseCall{ada, Harness::at(1, 1)}).result == Errc::ok);
   CHECK(world.has_logged("OOM"));
 
   // A lease that was lost meanwhile is taken again, and the dead are swept.
@@ -354,7 +340,7 @@ TEST_CASE("redis: rows and places that somebody has deleted are missing, whichev
   REQUIRE(world.join(hall, ada, at, claimed.epoch).result == Errc::ok);
   const auto missing = [&] {
     const Held expected{.rows = {{ada, at}}, .places = {{hall, ada, at}}};
-    return world.ask<Held>([&](wsr::Backend& b, Ticket t) { b.directory().missing(t, expected); });
+    return world.ask(MissingCall{expected});
   };
   CHECK(missing().rows.empty());
   CHECK(missing().places.empty());
@@ -414,7 +400,7 @@ TEST_CASE("redis: of a thousand names in one turn only the refused ones are with
   std::vector<Ticket> tickets;
   for (int i = 0; i < 1'000; ++i) {
     tickets.push_back(Ticket{++world.last_ticket});
-    world.backend->bus().subscribe(tickets.back(), {ChannelKind::app, name_of(i)}, Match::exact);
+    world.backend->call(tickets.back(), SubscribeCall{{ChannelKind::app, name_of(i)}, Match::exact});
   }
   world.backend->end_turn();
   REQUIRE(world.wait_until(
@@ -444,9 +430,7 @@ TEST_CASE("redis: what was unsubscribed while it was refused is not subscribed l
   World world{"redis://wsr:password@127.0.0.1:" + std::to_string(redis.port())};
   world.start_and_wait();
   CHECK(world.subscribe("news") == Errc::unavailable);
-  const auto gone = world.ask<Unsubscribed>([](wsr::Backend& b, Ticket t) {
-    b.bus().unsubscribe(t, {ChannelKind::app, "news"}, Match::exact);
-  });
+  const auto gone = world.ask(UnsubscribeCall{{ChannelKind::app, "news"}, Match::exact});
   CHECK(gone.result == Errc::ok);
   redis.command({"ACL", "SETUSER", "wsr", "&*"});
   static_cast<void>(world.wait_until([] { return false; }, 1s));
@@ -466,9 +450,7 @@ TEST_CASE("redis: what was unsubscribed during an attempt does not stand after i
     redis.command({"ACL", "SETUSER", "wsr", "&*"});
     // Before, during and after the next attempt, which comes within 250 ms.
     static_cast<void>(world.wait_until([] { return false; }, std::chrono::milliseconds{round * 30}));
-    const auto gone = world.ask<Unsubscribed>([](wsr::Backend& b, Ticket t) {
-      b.bus().unsubscribe(t, {ChannelKind::app, "news"}, Match::exact);
-    });
+    const auto gone = world.ask(UnsubscribeCall{{ChannelKind::app, "news"}, Match::exact});
     CHECK(gone.result == Errc::ok);
     CHECK(world.wait_until([&] {
       return redis.command({"PUBSUB", "CHANNELS", "wsr:ch:news"}).find("news") == std::string::npos;
@@ -491,8 +473,8 @@ TEST_CASE("redis: other subscriptions do not hide that a refused one stands agai
     const auto heard = world.heard.resubscribed;
     int name = 0;
     const auto subscribe_another = [&] {
-      world.backend->bus().subscribe(Ticket{++world.last_ticket}, {ChannelKind::app, "open" + std::to_string(++name)},
-                                     Match::exact);
+      world.backend->call(Ticket{++world.last_ticket},
+                          SubscribeCall{{ChannelKind::app, "open" + std::to_string(++name)}, Match::exact});
       world.backend->end_turn();
     };
     static_cast<void>(world.wait_until([&] { return subscribe_another(), name >= 20; }));
@@ -511,16 +493,12 @@ TEST_CASE("redis: two databases of one store hear nothing of each other") {
                                          std::pair{Channel{ChannelKind::inbox, "s"}, Match::exact},
                                          std::pair{Channel{ChannelKind::app, "n"}, Match::exact},
                                          std::pair{Channel{ChannelKind::app, "*"}, Match::pattern}}) {
-      REQUIRE(world
-                  ->ask<Subscribed>([&, &channel = channel, &match = match](wsr::Backend& b, Ticket t) {
-                    b.bus().subscribe(t, channel, match);
-                  })
-                  .result == Errc::ok);
+      REQUIRE(world->ask(SubscribeCall{channel, match}).result == Errc::ok);
     }
   }
   for (const auto kind : {ChannelKind::room, ChannelKind::inbox, ChannelKind::app}) {
     const Channel channel{kind, kind == ChannelKind::room ? "hall" : kind == ChannelKind::inbox ? "s" : "n"};
-    CHECK(one.ask<Published>([&](wsr::Backend& b, Ticket t) { b.bus().publish(t, channel, "x"); }).result == Errc::ok);
+    CHECK(one.ask(PublishCall{channel, "x"}).result == Errc::ok);
   }
   REQUIRE(one.wait_until([&] { return one.heard.messages.size() == 4; }));  // the app's once more by its pattern
   REQUIRE(one.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
@@ -637,9 +615,7 @@ TEST_CASE("redis: a refused claim leaves no entry in its server's index") {
   World world{redis.url()};
   world.start_and_wait();
   const auto claim_at = [&](std::uint64_t serial, int server, std::chrono::seconds accepted) {
-    return world.ask<Claimed>([&](wsr::Backend& b, Ticket t) {
-      b.directory().claim(t, {ada, Harness::at(server, serial), StoreTime{accepted}, {}, SessionPolicy::single, 1});
-    });
+    return world.ask(ClaimCall{ada, Harness::at(server, serial), StoreTime{accepted}, {}, SessionPolicy::single, 1});
   };
   REQUIRE(claim_at(1, 1, 10s).result == Errc::ok);
   CHECK(claim_at(1, 2, 5s).result == Errc::superseded);
@@ -654,10 +630,7 @@ TEST_CASE("redis: a claim of a server that has no lease puts it where a sweep fi
   World world{redis.url()};
   world.start_and_wait();
   REQUIRE(world.claim(ada, Harness::at(7, 1)).result == Errc::ok);
-  const auto swept = world.ask<Swept>([&](wsr::Backend& b, Ticket t) {
-    const auto servers = Harness::id(7);
-    b.directory().sweep(t, servers, Harness::id(1));
-  });
+  const auto swept = world.ask(SweepCall{Harness::id(7), Harness::id(1)});
   CHECK(swept.rows_removed == 1);
   CHECK(redis.command({"KEYS", "wsr:*"}).empty());
 }
@@ -668,15 +641,17 @@ TEST_CASE("redis: a sweep of many rows goes page by page and leaves nothing behi
   World world{redis.url()};
   world.start_and_wait();
   for (std::uint64_t i = 1; i <= 2'500; ++i) {
-    world.backend->directory().claim(
-        Ticket{++world.last_ticket},
-        {ClientId::trusted("c" + std::to_string(i)), Harness::at(7, i), StoreTime{1s}, {}, SessionPolicy::single, 1});
+    world.backend->call(Ticket{++world.last_ticket}, ClaimCall{ClientId::trusted("c" + std::to_string(i)),
+                                                               Harness::at(7, i),
+                                                               StoreTime{1s},
+                                                               {},
+                                                               SessionPolicy::single,
+                                                               1});
   }
   world.backend->end_turn();
   REQUIRE(world.wait_until([&] { return world.heard.answers.size() == 2'500; }));
   redis.command({"SADD", "wsr:{s:" + Harness::id(7).str() + "}:idx", "0/77 nobody"});  // a superset of the rows
-  const auto swept =
-      world.ask<Swept>([&](wsr::Backend& b, Ticket t) { b.directory().sweep(t, Harness::id(7), Harness::id(1)); });
+  const auto swept = world.ask(SweepCall{Harness::id(7), Harness::id(1)});
   CHECK(swept.result == Errc::ok);
   CHECK(swept.rows_removed == 2'500);
   CHECK(redis.command({"KEYS", "wsr:*"}).empty());
@@ -688,13 +663,9 @@ TEST_CASE("redis: a server being swept by another cannot renew and nobody else c
   World world{redis.url()};
   world.start_and_wait();
   redis.command({"SET", "wsr:{s:" + Harness::id(7).str() + "}:sweep", Harness::id(2).str(), "PX", "300"});
-  const auto renew = [&] {
-    return world.ask<Renewed>([&](wsr::Backend& b, Ticket t) { b.directory().renew(t, Harness::id(7), {}, 1'000ms); })
-        .result;
-  };
+  const auto renew = [&] { return world.ask(RenewCall{Harness::id(7), {}, 1'000ms}).result; };
   CHECK(renew() == Errc::conflict);
-  CHECK(world.ask<Swept>([&](wsr::Backend& b, Ticket t) { b.directory().sweep(t, Harness::id(7), Harness::id(1)); })
-            .result == Errc::conflict);
+  CHECK(world.ask(SweepCall{Harness::id(7), Harness::id(1)}).result == Errc::conflict);
   // A sweeper that died gives the lock up by its age.
   CHECK(world.wait_until([&] { return renew() == Errc::ok; }));
 }
@@ -767,11 +738,11 @@ TEST_CASE("redis: the bound on memberships goes by what all servers had when the
   REQUIRE(one.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
   REQUIRE(one.join(hall, bob, Harness::at(1, 2), Epoch{1}).result == Errc::ok);
   const ClientId eve = ClientId::trusted("eve");
-  other.ask<Servers>([](wsr::Backend& b, Ticket t) { b.directory().servers(t); });
+  other.ask(ServersCall{});
   CHECK(other.join(hall, eve, Harness::at(2, 1), Epoch{1}).result == Errc::capacity);
   REQUIRE(one.leave(hall, ada, Epoch{1}).result == Errc::ok);
   one.sync();
-  other.ask<Servers>([](wsr::Backend& b, Ticket t) { b.directory().servers(t); });
+  other.ask(ServersCall{});
   CHECK(other.join(hall, eve, Harness::at(2, 1), Epoch{1}).result == Errc::ok);
 }
 
@@ -794,7 +765,7 @@ TEST_CASE("redis: names behind the rosters agree with them however servers cross
   std::uint64_t last_ticket = 0;
   for (int step = 0; step < 20'000; ++step) {
     const auto n = pick(servers);
-    Rosters& rosters = backends[n]->rosters();
+    Store& store = *backends[n];
     const RoomName room = RoomName::trusted("room" + std::to_string(pick(3)));
     const ClientId client = ClientId::trusted("client" + std::to_string(pick(3)));
     // Two connections a server and client; a server joins and drops its own only.
@@ -804,13 +775,13 @@ TEST_CASE("redis: names behind the rosters agree with them however servers cross
     switch (pick(5)) {
       case 0:
       case 1:
-        rosters.join(ticket, {room, client, at, Epoch{now}});
+        store.call(ticket, JoinCall{room, client, at, Epoch{now}});
         break;
       case 2:
-        rosters.drop(ticket, room, client, at);
+        store.call(ticket, DropCall{room, client, at});
         break;
       default:
-        rosters.leave(ticket, {room, client, Epoch{now - pick(4)}});
+        store.call(ticket, LeaveCall{room, client, Epoch{now - pick(4)}});
     }
     if (pick(3) != 0) continue;
     // Turns of different lengths, and now and then the world stands still for a moment.
@@ -847,14 +818,14 @@ TEST_CASE("redis: a sweep that broke off is carried on by the next one") {
   Recorder listener;
   auto observer = make_backend(world.io, world.options, listener, listener);
   observer->start();
-  observer->bus().subscribe(Ticket{1}, {ChannelKind::room, hall.str()}, Match::exact);
+  observer->call(Ticket{1}, SubscribeCall{{ChannelKind::room, hall.str()}, Match::exact});
   observer->end_turn();
   REQUIRE(world.wait_until([&] { return listener.has(Ticket{1}); }));
   constexpr std::uint64_t members = 3'000;
   for (std::uint64_t i = 1; i <= members; ++i) {
     const ClientId client = ClientId::trusted("c" + std::to_string(i));
     const Ticket ticket{++world.last_ticket};
-    world.backend->rosters().join(ticket, {hall, client, Harness::at(7, i), Epoch{i}});
+    world.backend->call(ticket, JoinCall{hall, client, Harness::at(7, i), Epoch{i}});
     if (i % 500 != 0) continue;  // in portions, so that no call waits as long as its deadline on a slow machine
     world.backend->end_turn();
     REQUIRE(world.wait_until([&] { return listener.messages.size() == i; }));
@@ -865,7 +836,7 @@ TEST_CASE("redis: a sweep that broke off is carried on by the next one") {
     auto sweeper = make_backend(world.io, world.options, heard, heard);
     sweeper->start();
     REQUIRE(world.wait_until([&] { return !heard.states.empty(); }));
-    sweeper->directory().sweep(Ticket{1}, Harness::id(7), Harness::id(1));
+    sweeper->call(Ticket{1}, SweepCall{Harness::id(7), Harness::id(1)});
     sweeper->end_turn();
     REQUIRE(world.wait_until([&] { return listener.messages.size() >= members + ended; }));
     REQUIRE_FALSE(heard.has(Ticket{1}));
@@ -895,7 +866,7 @@ TEST_CASE("redis: a sweep takes along what a join that never came to the roster 
   CHECK(redis.command({"EXISTS", "wsr:{c:ada}:rooms"}) == "0");
   CHECK(redis.command({"SMEMBERS", index}) == "what nobody of us has written");
   // The name of the room goes when somebody comes across it.
-  const auto listed = world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); });
+  const auto listed = world.ask(RoomsCall{"0", 10});
   CHECK(listed.rooms.empty());
   CHECK(listed.cursor == "0");
   world.sync();
@@ -909,7 +880,7 @@ TEST_CASE("redis: names of empty rooms never make a page empty while others foll
   world.start_and_wait();
   for (int i = 0; i < 30; ++i) redis.command({"ZADD", "wsr:rooms", "0", "ghost" + std::to_string(100 + i)});
   REQUIRE(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::ok);
-  const auto listed = world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); });
+  const auto listed = world.ask(RoomsCall{"0", 10});
   REQUIRE(listed.rooms.size() == 1);
   CHECK(listed.rooms[0].first == hall);
   world.sync();
@@ -960,18 +931,11 @@ TEST_CASE("redis: rosters and rates end as unavailable while the store is away")
   CHECK(world.join(hall, ada, Harness::at(1, 1), Epoch{1}).result == Errc::unavailable);
   CHECK(world.leave(hall, ada, Epoch{1}).result == Errc::unavailable);
   CHECK(world.drop(hall, ada, Harness::at(1, 1)).result == Errc::unavailable);
-  CHECK(world.ask<RosterPage>([](wsr::Backend& b, Ticket t) { b.rosters().page(t, hall, "0", 10); }).result ==
-        Errc::unavailable);
-  CHECK(world.ask<RoomInfo>([](wsr::Backend& b, Ticket t) { b.rosters().info(t, hall); }).result == Errc::unavailable);
-  CHECK(world.ask<RoomInfo>([](wsr::Backend& b, Ticket t) { b.rosters().find(t, hall, ada); }).result ==
-        Errc::unavailable);
-  CHECK(world.ask<RoomPage>([](wsr::Backend& b, Ticket t) { b.rosters().rooms(t, "0", 10); }).result ==
-        Errc::unavailable);
-  CHECK(world
-            .ask<Taken>([](wsr::Backend& b, Ticket t) {
-              b.rates().take(t, {RateKey::Kind::client, "ada"}, {1, 1'000ms, 1});
-            })
-            .result == Errc::unavailable);
+  CHECK(world.ask(RosterPageCall{hall, "0", 10}).result == Errc::unavailable);
+  CHECK(world.ask(RoomInfoCall{hall}).result == Errc::unavailable);
+  CHECK(world.ask(FindCall{hall, ada}).result == Errc::unavailable);
+  CHECK(world.ask(RoomsCall{"0", 10}).result == Errc::unavailable);
+  CHECK(world.ask(TakeCall{{RateKey::Kind::client, "ada"}, {1, 1'000ms, 1}}).result == Errc::unavailable);
 }
 
 TEST_CASE("redis: a leave that is remembered has a key that expires, and any other has none") {
@@ -979,11 +943,9 @@ TEST_CASE("redis: a leave that is remembered has a key that expires, and any oth
   RedisServer redis;
   World world{redis.url()};
   world.start_and_wait();
-  using Remember = LeaveRequest::Remember;
+  using Remember = LeaveCall::Remember;
   const auto leave = [&](Remember remember) {
-    return world.ask<Left>([&](wsr::Backend& b, Ticket t) {
-      b.rosters().leave(t, {RoomName::trusted("hall"), ClientId::trusted("ada"), Epoch{10}, 0, remember});
-    });
+    return world.ask(LeaveCall{RoomName::trusted("hall"), ClientId::trusted("ada"), Epoch{10}, 0, remember});
   };
   REQUIRE(leave(Remember::no).result == Errc::not_found);
   REQUIRE(leave(Remember::if_there).result == Errc::not_found);
@@ -1000,9 +962,7 @@ TEST_CASE("redis: a full bucket leaves no key behind and one that was taken from
   World world{redis.url()};
   world.start_and_wait();
   const auto take = [&] {
-    return world.ask<Taken>([](wsr::Backend& b, Ticket t) {
-      b.rates().take(t, {RateKey::Kind::room, "hall"}, {10, 1'000ms, 3});  // full again after 100 ms a token
-    });
+    return world.ask(TakeCall{{RateKey::Kind::room, "hall"}, {10, 1'000ms, 3}});  // full again after 100 ms a token
   };
   REQUIRE(take().result == Errc::ok);
   const int expires_in = std::stoi(redis.command({"PTTL", "wsr:{r:hall}:rate"}));
@@ -1018,7 +978,7 @@ TEST_CASE("redis: stop fails what is pending later and a destroyed backend says 
   world.start_and_wait();
   redis.pause(500ms);
   const Ticket ticket{++world.last_ticket};
-  world.backend->directory().lookup(ticket, ada);
+  world.backend->call(ticket, LookupCall{ada});
   world.backend->end_turn();
   world.backend->stop();
   CHECK_FALSE(world.heard.has(ticket));
@@ -1026,7 +986,7 @@ TEST_CASE("redis: stop fails what is pending later and a destroyed backend says 
   CHECK(std::get<Owners>(world.heard.answers.at(ticket)).result == Errc::unavailable);
 
   world.start();
-  world.backend->directory().lookup(Ticket{++world.last_ticket}, ada);
+  world.backend->call(Ticket{++world.last_ticket}, LookupCall{ada});
   const std::size_t before = world.heard.answers.size();
   world.backend.reset();
   world.io.run_for(50ms);

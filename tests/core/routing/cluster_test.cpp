@@ -11,6 +11,7 @@
 
 #include "core/memory/backend.hpp"
 #include "core/routing/router.hpp"
+#include "tests/support/fake_ports.hpp"
 
 using namespace wsr;
 using namespace std::chrono_literals;
@@ -20,7 +21,7 @@ namespace {
 struct World;
 
 // One server: a router and everything that is on its way to it.
-struct Server final : AnswerSink, BusListener, Connections, Clock, Application, Directory, Bus, Rosters, Rates {
+struct Server final : AnswerSink, BusListener, test::QuietServer {
   Server(World& world_in, std::string name);
 
   // ---- what the store says: queued, delivered when the test wants it
@@ -36,68 +37,18 @@ struct Server final : AnswerSink, BusListener, Connections, Clock, Application, 
   void on_store_state(StoreState) override {}
 
   // ---- the router's ports
-  void wake(ConnId) override {}
   void close(ConnId conn, std::uint16_t code, std::string_view) override { to_close.emplace(conn, code); }
   Time now() const override;
   StoreTime store_now() const override;
   void on_sent(Ticket ticket, const Sent& sent) override;
-  void on_owned(ConnId, Errc, std::string_view) override {}
 
-  // ---- the store, with faults
-  enum class Fault { none, before, after };  // the call fails: not carried out, or carried out and the reply lost
-  Fault draw();
-  template <class Reply, class Carry>
-  void call(Ticket ticket, Carry&& carry) {
-    const Fault fault = draw();
-    if (fault == Fault::none) return carry(ticket);
-    if (fault == Fault::after) carry(Ticket{~0ULL});  // answered to nobody
-    Reply failed;
-    failed.result = Errc::unavailable;
-    on_answer(ticket, failed);
-  }
-  void claim(Ticket t, const ClaimRequest& r) override {
-    call<Claimed>(t, [&](Ticket x) { store->directory().claim(x, r); });
-  }
-  void release(Ticket t, const ClientId& c, const Attachment& at) override {
-    call<Released>(t, [&](Ticket x) { store->directory().release(x, c, at); });
-  }
-  void lookup(Ticket t, const ClientId& c) override {
-    call<Owners>(t, [&](Ticket x) { store->directory().lookup(x, c); });
-  }
-  void page(Ticket, std::string_view, std::uint32_t) override {}
-  void counts(Ticket) override {}
-  void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
-    call<Held>(t, [&, cursor = std::string(cursor)](Ticket x) { store->directory().held(x, server, cursor, count); });
-  }
-  void missing(Ticket, const Held&) override {}
-  void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
-  void resign(Ticket, const ServerId&) override {}
-  void servers(Ticket) override {}
-  void sweep(Ticket, const ServerId&, const ServerId&) override {}
-  void publish(Ticket t, const Channel& channel, std::string payload) override {
-    call<Published>(t, [&](Ticket x) { store->bus().publish(x, channel, payload); });
-  }
-  void subscribe(Ticket, const Channel&, Match) override {}
-  void unsubscribe(Ticket, const Channel&, Match) override {}
-  void resubscribe() override {}
-  // Rooms have a cluster test of their own.
-  void join(Ticket, const JoinRequest&) override {}
-  void leave(Ticket, const LeaveRequest&) override {}
-  void drop(Ticket, const RoomName&, const ClientId&, const Attachment&) override {}
-  void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
-  void info(Ticket, const RoomName&) override {}
-  void find(Ticket, const RoomName&, const ClientId&) override {}
-  void rooms(Ticket, std::string_view, std::uint32_t) override {}
-  void take(Ticket, const RateKey&, const RateLimit&) override {}
-  void on_room_done(Ticket, const RoomDone&) override {}
-  void on_pushed(Ticket, const RoomPushed&) override {}
-  void on_watching(const RoomName&, Errc) override {}
-  void on_room_message(const RoomName&, std::string_view, std::string_view) override {}
-  void on_room_presence(const RoomName&, const RoomPresence&) override {}
+  /// Which calls reach the store, and which of them fail. Rooms have a cluster test of their own.
+  test::Way way_of(const StoreCall& call);
 
   World& world;
   ServerId id;
   std::unique_ptr<Backend> store;
+  test::FaultyStore way{*this, [this](const StoreCall& call) { return way_of(call); }};
   std::unique_ptr<Router> router;
   std::deque<std::function<void()>> inputs;
   std::map<ConnId, std::uint16_t> to_close;
@@ -132,7 +83,7 @@ struct World {
     time += duration;
     for (std::size_t i = 0; i < servers.size(); ++i) {
       if (!alive[i]) continue;
-      servers[i]->store->directory().renew(Ticket{~0ULL}, servers[i]->id, {}, 6'000ms);
+      servers[i]->store->call(Ticket{~0ULL}, RenewCall{servers[i]->id, {}, 6'000ms});
       Router& router = *servers[i]->router;
       if (const auto at = router.next_deadline(); at && *at <= time) router.on_time();
       router.end_turn();
@@ -271,14 +222,14 @@ struct World {
 Server::Server(World& world_in, std::string name)
     : world(world_in), id(*ServerId::make(name, "1")), store(world_in.root->join(*this, *this)) {
   store->start();
-  store->directory().renew(Ticket{~0ULL}, id, {}, 6'000ms);
-  store->bus().subscribe(Ticket{~0ULL}, Channel{ChannelKind::inbox, id.str()}, Match::exact);
+  store->call(Ticket{~0ULL}, RenewCall{id, {}, 6'000ms});
+  store->call(Ticket{~0ULL}, SubscribeCall{Channel{ChannelKind::inbox, id.str()}, Match::exact});
   RouterOptions options;
   options.self = {id, 0};
   options.policy = world_in.policy;
   // Here a message may be on its way for any number of virtual seconds: order is checked without the way out.
   options.limits.drain_max = 1h;
-  router = std::make_unique<Router>(options, Router::Ports{*this, *this, *this, *this, *this, *this, *this});
+  router = std::make_unique<Router>(options, Router::Ports{way, *this, *this, *this});
 }
 
 Time Server::now() const { return world.time; }
@@ -286,9 +237,11 @@ StoreTime Server::store_now() const {
   return StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch())};
 }
 void Server::on_sent(Ticket ticket, const Sent&) { ++world.answered[ticket.value]; }
-Server::Fault Server::draw() {
-  if (!is_failing || world.pick(100) >= world.fault_percent) return Fault::none;
-  return world.pick(2) == 0 ? Fault::before : Fault::after;
+test::Way Server::way_of(const StoreCall& call) {
+  using test::Way;
+  if (!test::is_one_of<ClaimCall, ReleaseCall, LookupCall, HeldCall, PublishCall>(call)) return Way::nowhere;
+  if (!is_failing || world.pick(100) >= world.fault_percent) return Way::through;
+  return world.pick(2) == 0 ? Way::fails : Way::reply_fails;
 }
 
 std::string name(std::size_t i) { return "c" + std::to_string(i); }

@@ -92,7 +92,7 @@ TEST_CASE("devices: a leave is remembered with several devices, and only then") 
   Devices world(options);
   world.ask(R"({"op":"leave","room":"hall","id":"l"})");
   REQUIRE(world.leave_requests.size() == 1);
-  using Remember = LeaveRequest::Remember;
+  using Remember = LeaveCall::Remember;
   CHECK(world.leave_requests[0].remember == (is_multi ? Remember::always : Remember::no));
   CHECK(world.leave_requests[0].known_version == 10);
   world.ask(R"({"op":"leave","room":"cafe","id":"l"})");  // where nobody knows it

@@ -3,7 +3,10 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <string>
+#include <variant>
 #include <vector>
+
+#include "core/base/overload.hpp"
 
 using namespace wsr;
 using namespace std::chrono_literals;
@@ -14,7 +17,7 @@ const ServerId me = ServerId::trusted("me~1");
 const ServerId other = ServerId::trusted("other~1");
 
 // A world of one Keeper: its calls are recorded, the test answers them.
-struct World final : Directory, Bus, Clock, KeeperEvents {
+struct World final : Store, Clock, KeeperEvents {
   Keeper keeper{KeeperOptions{.self = me,
                               .info = {},
                               .lease = 6'000ms,
@@ -22,7 +25,7 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
                               .probes_max = 3,
                               .keys = {},
                               .role = KeeperOptions::Role::server},
-                *this, *this, *this, *this};
+                *this, *this, *this};
   Time time{};
   std::vector<std::pair<Ticket, std::string>> calls;
   std::vector<std::string> probes;
@@ -33,30 +36,23 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   int reassertions = 0;
   int resubscriptions = 0;
 
-  void claim(Ticket, const ClaimRequest&) override { FAIL("a keeper claims nothing"); }
-  void release(Ticket, const ClientId&, const Attachment&) override { FAIL("a keeper releases nothing"); }
-  void lookup(Ticket, const ClientId&) override {}
-  void page(Ticket, std::string_view, std::uint32_t) override {}
-  void counts(Ticket) override {}
-  void held(Ticket, const ServerId&, std::string_view, std::uint32_t) override {
-    FAIL("a keeper does not look for rows");
+  void call(Ticket t, StoreCall&& call) override {
+    std::visit(
+        Overload{
+            [&](const RenewCall&) { calls.emplace_back(t, "renew"); },
+            [&](const ResignCall&) { calls.emplace_back(t, "resign"); },
+            [&](const ServersCall&) { calls.emplace_back(t, "servers"); },
+            [&](const SweepCall& sweep) { calls.emplace_back(t, "sweep " + sweep.dead.str()); },
+            [&](PublishCall& publish) {
+              calls.emplace_back(t, "publish");
+              probes.push_back(std::move(publish.payload));
+            },
+            [&](const SubscribeCall& subscribe) { calls.emplace_back(t, "subscribe " + subscribe.channel.name); },
+            [&](const ResubscribeCall&) { ++resubscriptions; },
+            [](const auto& other_call) { FAIL("a keeper does not call " << other_call.name); },
+        },
+        call);
   }
-  void missing(Ticket, const Held&) override { FAIL("a keeper does not look for rows"); }
-  void renew(Ticket t, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {
-    calls.emplace_back(t, "renew");
-  }
-  void resign(Ticket t, const ServerId&) override { calls.emplace_back(t, "resign"); }
-  void servers(Ticket t) override { calls.emplace_back(t, "servers"); }
-  void sweep(Ticket t, const ServerId& dead, const ServerId&) override { calls.emplace_back(t, "sweep " + dead.str()); }
-  void publish(Ticket t, const Channel&, std::string payload) override {
-    calls.emplace_back(t, "publish");
-    probes.push_back(std::move(payload));
-  }
-  void subscribe(Ticket t, const Channel& channel, Match) override {
-    calls.emplace_back(t, "subscribe " + channel.name);
-  }
-  void unsubscribe(Ticket, const Channel&, Match) override {}
-  void resubscribe() override { ++resubscriptions; }
   Time now() const override { return time; }
   StoreTime store_now() const override { return keeper.store_time(time); }
   void on_reassert() override { ++reassertions; }
@@ -117,7 +113,7 @@ struct World final : Directory, Bus, Clock, KeeperEvents {
   }
   /// What the store says of the last probe: how many listen.
   void published(std::uint64_t receivers) {
-    keeper.on_answer(Ticket{std::uint64_t{6} << 48}, Published{Errc::ok, receivers});
+    keeper.on_answer(KeeperCall{KeeperCall::Kind::probe, 0}.ticket(), Published{Errc::ok, receivers});
   }
   void pass(Duration duration) {  // to every deadline on the way
     const Time end = time + duration;

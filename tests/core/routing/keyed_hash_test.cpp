@@ -1,4 +1,4 @@
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 #include "core/routing/slot_index.hpp"
 #include "core/routing/text_map.hpp"
 

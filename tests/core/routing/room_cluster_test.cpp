@@ -14,6 +14,7 @@
 #include "core/memory/backend.hpp"
 #include "core/routing/router.hpp"
 #include "core/wire/ws_frame.hpp"
+#include "tests/support/fake_ports.hpp"
 
 using namespace wsr;
 using namespace std::chrono_literals;
@@ -24,12 +25,13 @@ namespace {
 struct World;
 
 /// One server: a router and everything that is on its way to it.
-struct Server final : AnswerSink, BusListener, Connections, Clock, Application, Directory, Bus, Rosters, Rates {
+struct Server final : AnswerSink, BusListener, test::QuietServer {
   Server(World& world_in, std::string name);
 
   void on_answer(Ticket ticket, Answer&& answer) override {
     // The spy is no server: it answers no receipt.
-    if (auto* published = std::get_if<Published>(&answer); published != nullptr && (ticket.value >> 52) == 5) {
+    if (auto* published = std::get_if<Published>(&answer);
+        published != nullptr && RouterCall::of(ticket).kind == CallKind::room) {
       if (published->receivers != 0) --published->receivers;
     }
     inputs.push_back([this, ticket, moved = std::make_shared<Answer>(std::move(answer))] {
@@ -49,77 +51,19 @@ struct Server final : AnswerSink, BusListener, Connections, Clock, Application, 
   void on_resubscribed() override {}
   void on_store_state(StoreState) override {}
 
-  void wake(ConnId) override {}
   void close(ConnId conn, std::uint16_t code, std::string_view) override { to_close.emplace(conn, code); }
   Time now() const override;
   StoreTime store_now() const override;
-  void on_sent(Ticket, const Sent&) override {}
-  void on_owned(ConnId, Errc, std::string_view) override {}
   void on_room_done(Ticket ticket, const RoomDone& done) override { room_done[ticket.value] = done; }
   void on_pushed(Ticket ticket, const RoomPushed& result) override { pushed[ticket.value] = result; }
-  void on_watching(const RoomName&, Errc) override {}
-  void on_room_message(const RoomName&, std::string_view, std::string_view) override {}
-  void on_room_presence(const RoomName&, const RoomPresence&) override {}
 
-  // ---- the store, with faults
-  enum class Fault { none, before, after };  // the call fails: not carried out, or carried out and the reply lost
-  Fault draw();
-  template <class Reply, class Carry>
-  void call(Ticket ticket, Carry&& carry) {
-    const Fault fault = draw();
-    if (fault == Fault::none) return carry(ticket);
-    if (fault == Fault::after) carry(Ticket{~0ULL});  // answered to nobody
-    Reply failed;
-    failed.result = Errc::unavailable;
-    on_answer(ticket, failed);
-  }
-  void claim(Ticket t, const ClaimRequest& r) override {
-    call<Claimed>(t, [&](Ticket x) { store->directory().claim(x, r); });
-  }
-  void release(Ticket t, const ClientId& c, const Attachment& at) override {
-    call<Released>(t, [&](Ticket x) { store->directory().release(x, c, at); });
-  }
-  void lookup(Ticket t, const ClientId& c) override {
-    call<Owners>(t, [&](Ticket x) { store->directory().lookup(x, c); });
-  }
-  void page(Ticket, std::string_view, std::uint32_t) override {}
-  void counts(Ticket) override {}
-  void held(Ticket t, const ServerId& server, std::string_view cursor, std::uint32_t count) override {
-    call<Held>(t, [&, cursor = std::string(cursor)](Ticket x) { store->directory().held(x, server, cursor, count); });
-  }
-  void missing(Ticket, const Held&) override {}
-  void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
-  void resign(Ticket, const ServerId&) override {}
-  void servers(Ticket) override {}
-  void sweep(Ticket, const ServerId&, const ServerId&) override {}
-  void publish(Ticket t, const Channel& channel, std::string payload) override {
-    call<Published>(t, [&](Ticket x) { store->bus().publish(x, channel, payload); });
-  }
-  void subscribe(Ticket t, const Channel& channel, Match match) override { store->bus().subscribe(t, channel, match); }
-  void unsubscribe(Ticket t, const Channel& channel, Match match) override {
-    store->bus().unsubscribe(t, channel, match);
-  }
-  void resubscribe() override {}
-  void join(Ticket t, const JoinRequest& r) override {
-    call<Joined>(t, [&](Ticket x) { store->rosters().join(x, r); });
-  }
-  void leave(Ticket t, const LeaveRequest& r) override {
-    call<Left>(t, [&](Ticket x) { store->rosters().leave(x, r); });
-  }
-  void drop(Ticket t, const RoomName& room, const ClientId& client, const Attachment& at) override {
-    call<Left>(t, [&](Ticket x) { store->rosters().drop(x, room, client, at); });
-  }
-  void page(Ticket t, const RoomName& room, std::string_view cursor, std::uint32_t count) override {
-    store->rosters().page(t, room, cursor, count);
-  }
-  void info(Ticket, const RoomName&) override {}
-  void find(Ticket, const RoomName&, const ClientId&) override {}
-  void rooms(Ticket, std::string_view, std::uint32_t) override {}
-  void take(Ticket t, const RateKey& key, const RateLimit& limit) override { store->rates().take(t, key, limit); }
+  /// Which calls reach the store, and which of them fail.
+  test::Way way_of(const StoreCall& call);
 
   World& world;
   ServerId id;
   std::unique_ptr<Backend> store;
+  test::FaultyStore way{*this, [this](const StoreCall& call) { return way_of(call); }};
   std::unique_ptr<Router> router;
   std::deque<std::function<void()>> inputs;  // answers
   std::deque<std::function<void()>> heard;   // the subscriber's line
@@ -157,7 +101,7 @@ struct World {
     root = std::make_unique<memory::Backend>(std::move(options), root_sink, spy);
     root->start();
     for (std::size_t i = 0; i < rooms; ++i) {
-      root->bus().subscribe(Ticket{~0ULL}, Channel{ChannelKind::room, room_name(i)}, Match::exact);
+      root->call(Ticket{~0ULL}, SubscribeCall{Channel{ChannelKind::room, room_name(i)}, Match::exact});
     }
     for (std::size_t i = 0; i < server_count; ++i) {
       servers.push_back(std::make_unique<Server>(*this, "s" + std::to_string(i)));
@@ -173,7 +117,7 @@ struct World {
     time += duration;
     for (std::size_t i = 0; i < servers.size(); ++i) {
       if (!alive[i]) continue;
-      servers[i]->store->directory().renew(Ticket{~0ULL}, servers[i]->id, {}, 6'000ms);
+      servers[i]->store->call(Ticket{~0ULL}, RenewCall{servers[i]->id, {}, 6'000ms});
       Router& router = *servers[i]->router;
       if (const auto at = router.next_deadline(); at && *at <= time) router.on_time();
       router.end_turn();
@@ -278,7 +222,7 @@ struct World {
     for (int i = 0; i < 70; ++i) pass(100ms);
     for (std::size_t i = 0; i < servers.size(); ++i) {
       if (!alive[i]) continue;
-      servers[i]->store->directory().sweep(Ticket{~0ULL}, servers[dead]->id, servers[i]->id);
+      servers[i]->store->call(Ticket{~0ULL}, SweepCall{servers[dead]->id, servers[i]->id});
       servers[i]->router->on_server_gone(servers[dead]->id);
     }
     root->pump();
@@ -286,13 +230,13 @@ struct World {
 
   RoomInfo info(std::size_t room) {
     root_sink.last = {};
-    root->rosters().info(Ticket{1}, RoomName::trusted(room_name(room)));
+    root->call(Ticket{1}, RoomInfoCall{RoomName::trusted(room_name(room))});
     root->pump();
     return std::get<RoomInfo>(root_sink.last);
   }
   std::set<std::string> roster(std::size_t room) {
     root_sink.last = {};
-    root->rosters().page(Ticket{1}, RoomName::trusted(room_name(room)), "0", 1'000);
+    root->call(Ticket{1}, RosterPageCall{RoomName::trusted(room_name(room)), "0", 1'000});
     root->pump();
     std::set<std::string> names;
     for (const auto& member : std::get<RosterPage>(root_sink.last).members) names.insert(member.str());
@@ -338,22 +282,26 @@ struct World {
 Server::Server(World& world_in, std::string name)
     : world(world_in), id(*ServerId::make(name, "1")), store(world_in.root->join(*this, *this)) {
   store->start();
-  store->directory().renew(Ticket{~0ULL}, id, {}, 6'000ms);
-  store->bus().subscribe(Ticket{~0ULL}, Channel{ChannelKind::inbox, id.str()}, Match::exact);
+  store->call(Ticket{~0ULL}, RenewCall{id, {}, 6'000ms});
+  store->call(Ticket{~0ULL}, SubscribeCall{Channel{ChannelKind::inbox, id.str()}, Match::exact});
   RouterOptions options;
   options.self = {id, 0};
   options.policy = world_in.policy;
   options.limits.reconnect_grace = world_in.grace;
-  router = std::make_unique<Router>(options, Router::Ports{*this, *this, *this, *this, *this, *this, *this});
+  router = std::make_unique<Router>(options, Router::Ports{way, *this, *this, *this});
 }
 
 Time Server::now() const { return world.time; }
 StoreTime Server::store_now() const {
   return StoreTime{std::chrono::duration_cast<std::chrono::microseconds>(world.time.time_since_epoch())};
 }
-Server::Fault Server::draw() {
-  if (!is_failing || world.pick(100) >= world.fault_percent) return Fault::none;
-  return world.pick(2) == 0 ? Fault::before : Fault::after;
+test::Way Server::way_of(const StoreCall& call) {
+  using test::Way;
+  if (test::is_one_of<RosterPageCall, TakeCall, SubscribeCall, UnsubscribeCall>(call)) return Way::through;
+  if (!test::is_one_of<ClaimCall, ReleaseCall, LookupCall, HeldCall, PublishCall, JoinCall, LeaveCall, DropCall>(call))
+    return Way::nowhere;
+  if (!is_failing || world.pick(100) >= world.fault_percent) return Way::through;
+  return world.pick(2) == 0 ? Way::fails : Way::reply_fails;
 }
 
 void churn(World& world, int steps, std::size_t clients) {
@@ -571,7 +519,7 @@ TEST_CASE("a server that was swept while it lived takes its members back in") {
     churn(world, 1'200, 6);
     world.settle();
     // Its lease is gone and it is swept; then it renews, and finds out.
-    world.root->directory().resign(Ticket{~0ULL}, world.servers[1]->id);
+    world.root->call(Ticket{~0ULL}, ResignCall{world.servers[1]->id});
     world.root->pump();
     while (world.step()) {
     }

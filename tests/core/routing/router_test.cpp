@@ -1102,13 +1102,13 @@ TEST_CASE("a refused claim still lets the preface go, so that the close code can
 
 TEST_CASE("two claims are told apart by time, beyond the error of two servers' clocks") {
   const OwnerRow elsewhere{ada, {other, 0, ConnId{1}}, Epoch{50}, StoreTime{100us}};
-  ClaimRequest claim{.client = ada,
-                     .at = {me, 0, ConnId{2}},
-                     .accepted_at = StoreTime{90us},
-                     .epoch_min = {},
-                     .policy = SessionPolicy::single,
-                     .devices_max = 1,
-                     .clock_error = 5us};
+  ClaimCall claim{.client = ada,
+                  .at = {me, 0, ConnId{2}},
+                  .accepted_at = StoreTime{90us},
+                  .epoch_min = {},
+                  .policy = SessionPolicy::single,
+                  .devices_max = 1,
+                  .clock_error = 5us};
   CHECK(claim.is_older_than(elsewhere));
   claim.clock_error = 10us;
   CHECK_FALSE(claim.is_older_than(elsewhere));

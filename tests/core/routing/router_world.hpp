@@ -7,10 +7,13 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "core/base/overload.hpp"
 #include "core/routing/router.hpp"
 #include "core/wire/ws_frame.hpp"
+#include "tests/support/fake_ports.hpp"
 
 namespace wsr::test {
 
@@ -21,51 +24,41 @@ inline const ClientId bob = ClientId::trusted("bob");
 inline const ServerId me = ServerId::trusted("a~1");
 inline const ServerId other = ServerId::trusted("b~1");
 
-struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
-  explicit World(RouterOptions options = defaults())
-      : router(options, Router::Ports{*this, *this, *this, *this, *this, *this, *this}) {}
+struct World : Store, QuietServer {
+  explicit World(RouterOptions options = defaults()) : router(options, Router::Ports{*this, *this, *this, *this}) {}
   static RouterOptions defaults() {
     RouterOptions options;
     options.self = {me, 0};
     return options;
   }
 
-  void claim(Ticket t, const ClaimRequest& request) override { claims.emplace_back(t, request); }
-  void release(Ticket t, const ClientId&, const Attachment& at) override { releases.emplace_back(t, at); }
-  void lookup(Ticket t, const ClientId& client) override { lookups.emplace_back(t, client); }
-  void page(Ticket, std::string_view, std::uint32_t) override {}
-  void counts(Ticket) override {}
-  void held(Ticket t, const ServerId&, std::string_view, std::uint32_t) override { helds.push_back(t); }
-  void missing(Ticket t, const Held& expected) override { verified.emplace_back(t, expected); }
-  void renew(Ticket, const ServerId&, const ServerInfo&, std::chrono::milliseconds) override {}
-  void resign(Ticket, const ServerId&) override {}
-  void servers(Ticket) override {}
-  void sweep(Ticket, const ServerId&, const ServerId&) override {}
-  void publish(Ticket t, const Channel& channel, std::string payload) override {
-    publishes.push_back({t, channel.name, std::move(payload)});
+  void call(Ticket t, StoreCall&& call) override {
+    std::visit(Overload{
+                   [&](ClaimCall& claim) { claims.emplace_back(t, std::move(claim)); },
+                   [&](ReleaseCall& release) { releases.emplace_back(t, std::move(release.at)); },
+                   [&](LookupCall& lookup) { lookups.emplace_back(t, std::move(lookup.client)); },
+                   [&](HeldCall&) { helds.push_back(t); },
+                   [&](MissingCall& missing) { verified.emplace_back(t, std::move(missing.expected)); },
+                   [&](PublishCall& publish) {
+                     publishes.push_back({t, std::move(publish.channel.name), std::move(publish.payload)});
+                   },
+                   [&](SubscribeCall&) { subscribes.push_back(t); },
+                   [&](UnsubscribeCall& unsubscribe) { unsubscribed.push_back(std::move(unsubscribe.channel.name)); },
+                   [&](JoinCall& join) {
+                     joins.push_back(t);
+                     join_requests.push_back(std::move(join));
+                   },
+                   [&](LeaveCall& leave) {
+                     leaves.push_back(t);
+                     leave_requests.push_back(std::move(leave));
+                   },
+                   [&](DropCall& drop) { dropped.push_back(std::move(drop.at)); },
+                   [&](FindCall&) { finds.push_back(t); },
+                   Ignored<OwnerPageCall, CountsCall, RenewCall, ResignCall, ServersCall, SweepCall, ResubscribeCall,
+                           RosterPageCall, RoomInfoCall, RoomsCall, TakeCall>{},
+               },
+               call);
   }
-  void subscribe(Ticket t, const Channel&, Match) override { subscribes.push_back(t); }
-  void unsubscribe(Ticket, const Channel& channel, Match) override { unsubscribed.push_back(channel.name); }
-  void resubscribe() override {}
-  void join(Ticket t, const JoinRequest& request) override {
-    joins.push_back(t);
-    join_requests.push_back(request);
-  }
-  void leave(Ticket t, const LeaveRequest& request) override {
-    leaves.push_back(t);
-    leave_requests.push_back(request);
-  }
-  void drop(Ticket, const RoomName&, const ClientId&, const Attachment& at) override { dropped.push_back(at); }
-  void page(Ticket, const RoomName&, std::string_view, std::uint32_t) override {}
-  void info(Ticket, const RoomName&) override {}
-  void find(Ticket t, const RoomName&, const ClientId&) override { finds.push_back(t); }
-  void rooms(Ticket, std::string_view, std::uint32_t) override {}
-  void take(Ticket, const RateKey&, const RateLimit&) override {}
-  void on_room_done(Ticket, const RoomDone&) override {}
-  void on_pushed(Ticket, const RoomPushed&) override {}
-  void on_watching(const RoomName&, Errc) override {}
-  void on_room_message(const RoomName&, std::string_view, std::string_view) override {}
-  void on_room_presence(const RoomName&, const RoomPresence&) override {}
   void wake(ConnId conn) override { woken.push_back(conn); }
   void close(ConnId conn, std::uint16_t code, std::string_view) override { closed.emplace_back(conn, code); }
   Time now() const override { return time; }
@@ -172,14 +165,14 @@ struct World : Directory, Bus, Rosters, Rates, Connections, Clock, Application {
     std::string payload;
   };
   Time time{1s};
-  std::vector<std::pair<Ticket, ClaimRequest>> claims;
+  std::vector<std::pair<Ticket, ClaimCall>> claims;
   std::vector<std::pair<Ticket, Attachment>> releases;
   std::vector<Ticket> helds, finds;
   std::vector<std::pair<Ticket, Held>> verified;
   std::vector<std::string> unsubscribed;
   std::vector<Ticket> subscribes, joins, leaves;
-  std::vector<JoinRequest> join_requests;
-  std::vector<LeaveRequest> leave_requests;
+  std::vector<JoinCall> join_requests;
+  std::vector<LeaveCall> leave_requests;
   std::vector<Attachment> dropped;
   std::vector<std::pair<Ticket, ClientId>> lookups;
   std::vector<Publish> publishes;

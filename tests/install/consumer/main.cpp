@@ -2,9 +2,9 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
 
+#include "core/base/ids.hpp"
 #include "core/net/server.hpp"
 #include "core/redis/backend.hpp"
-#include "core/routing/ids.hpp"
 #include "core/wire/utf8.hpp"
 
 int main() {

@@ -28,6 +28,9 @@ enum class Errc : std::uint8_t {
 /// The word that logs, JSON and the command line use.
 [[nodiscard]] std::string_view to_string(Errc code);
 
+/// The store did not answer: whether the call was carried out is unknown, and making it again is safe.
+[[nodiscard]] constexpr bool is_store_failure(Errc code) { return code == Errc::unavailable || code == Errc::timeout; }
+
 struct Error {
   Errc code = Errc::internal;
   std::string message;  // a sentence: what, where, what to do instead

@@ -1,4 +1,4 @@
-#include "core/routing/ids.hpp"
+#include "core/base/ids.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>

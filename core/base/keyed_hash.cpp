@@ -1,4 +1,4 @@
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/keyed_hash.hpp"
 
 #include <atomic>
 #include <bit>

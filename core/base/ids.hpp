@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/routing/errc.hpp"
-#include "core/routing/keyed_hash.hpp"
+#include "core/base/errc.hpp"
+#include "core/base/keyed_hash.hpp"
 
 namespace wsr {
 

@@ -1,23 +1,19 @@
-// Backend: one set of ports over one store, with its life cycle. Memory, Redis, the simulator's.
+// Backend: one store with its life cycle: the Store port, and the Tables port beside it. Memory, Redis, the
+// simulator's.
 #pragma once
 
-#include "core/routing/ports.hpp"
-#include "core/routing/tables.hpp"
+#include "core/store/store.hpp"
+#include "core/store/tables.hpp"
 #include "core/wire/envelope.hpp"
 
 namespace wsr {
 
-class Backend {
+class Backend : public Store {
 public:
-  virtual ~Backend() = default;
   /// Begins to connect. Answers and bus messages go to the sink and listener given at construction.
   virtual void start() = 0;
   /// Fails what is pending as `unavailable` and closes. No call may follow.
   virtual void stop() = 0;
-  [[nodiscard]] virtual Directory& directory() = 0;
-  [[nodiscard]] virtual Bus& bus() = 0;
-  [[nodiscard]] virtual Rosters& rosters() = 0;
-  [[nodiscard]] virtual Rates& rates() = 0;
   [[nodiscard]] virtual Tables& tables() = 0;
   /// The keys of the bus as this store's fabric signs with them: what is signed in one fabric is good in no other.
   [[nodiscard]] virtual BatchKeys bound(BatchKeys keys) const { return keys; }

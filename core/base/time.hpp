@@ -28,4 +28,9 @@ struct StoreClock {
 };
 using StoreTime = StoreClock::time_point;
 
+/// As what travels between servers counts it.
+[[nodiscard]] constexpr std::chrono::milliseconds store_millis(StoreTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+}
+
 }  // namespace wsr

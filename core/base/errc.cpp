@@ -1,4 +1,4 @@
-#include "core/routing/errc.hpp"
+#include "core/base/errc.hpp"
 
 namespace wsr {
 

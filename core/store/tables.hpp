@@ -22,7 +22,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/routing/errc.hpp"
+#include "core/base/errc.hpp"
 
 namespace wsr {
 
