@@ -35,10 +35,7 @@ public:
   explicit Binding(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
   void start() override { inner_->start(); }
   void stop() override { inner_->stop(); }
-  Directory& directory() override { return inner_->directory(); }
-  Bus& bus() override { return inner_->bus(); }
-  Rosters& rosters() override { return inner_->rosters(); }
-  Rates& rates() override { return inner_->rates(); }
+  void call(Ticket ticket, StoreCall&& call) override { inner_->call(ticket, std::move(call)); }
   Tables& tables() override { return inner_->tables(); }
   BatchKeys bound(BatchKeys keys) const override {
     for (BatchKey& key : keys.keys) key.secret += " of this fabric";
