@@ -35,25 +35,23 @@ enum class Way : std::uint8_t {
 
 class FaultyStore final : public Store {
 public:
-  /// `way` is asked at each call; failures go to `answers`.
-  FaultyStore(AnswerSink& answers, std::function<Way(const StoreCall&)> way)
-      : answers_(answers), way_(std::move(way)) {}
-  /// The store behind it.
-  void lead_to(Store& store) { store_ = &store; }
+  /// `way` is asked at each call to `store`; failures go to `answers`.
+  FaultyStore(Store& store, AnswerSink& answers, std::function<Way(const StoreCall&)> way)
+      : store_(store), answers_(answers), way_(std::move(way)) {}
 
   void call(Ticket ticket, StoreCall&& call) override {
     const Way way = way_(call);
     if (way == Way::nowhere) return;
-    if (way == Way::through) return store_->call(ticket, std::move(call));
+    if (way == Way::through) return store_.call(ticket, std::move(call));
     const std::size_t index = call.index();
-    if (way == Way::reply_fails) store_->call(Ticket{~0ULL}, std::move(call));  // answered to nobody
+    if (way == Way::reply_fails) store_.call(Ticket{~0ULL}, std::move(call));  // answered to nobody
     if (auto answer = failed(index, Errc::unavailable)) answers_.on_answer(ticket, std::move(*answer));
   }
 
 private:
+  Store& store_;
   AnswerSink& answers_;
   std::function<Way(const StoreCall&)> way_;
-  Store* store_ = nullptr;
 };
 
 /// True for the kinds of calls that are named.

@@ -48,7 +48,7 @@ struct Server final : AnswerSink, BusListener, test::QuietServer {
   World& world;
   ServerId id;
   std::unique_ptr<Backend> store;
-  test::FaultyStore way{*this, [this](const StoreCall& call) { return way_of(call); }};
+  test::FaultyStore way{*store, *this, [this](const StoreCall& call) { return way_of(call); }};
   std::unique_ptr<Router> router;
   std::deque<std::function<void()>> inputs;
   std::map<ConnId, std::uint16_t> to_close;
