@@ -337,8 +337,8 @@ using StoreCall =
                  RosterPageCall, RoomInfoCall, FindCall, RoomsCall, TakeCall, HeldCall, MissingCall, ResubscribeCall>;
 
 [[nodiscard]] Effect effect_of(const StoreCall& call);
-/// The answer, with this result and nothing else, of the call at this place in StoreCall. nullopt: it has none, or there
-/// is no such place.
+/// The answer, with this result and nothing else, of the call at this place in StoreCall. nullopt: it has none, or
+/// there is no such place.
 [[nodiscard]] std::optional<Answer> failed(std::size_t index, Errc result);
 
 }  // namespace wsr

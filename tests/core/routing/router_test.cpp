@@ -229,7 +229,8 @@ TEST_CASE("a guest that says nothing more is forgotten after a minute, a server 
 TEST_CASE("a room's message that comes after its deadline reaches nobody, and its sender hears so") {
   World world;
   const ConnId a = world.connect_into(ada, RoomName::trusted("hall"));
-  world.router.on_answer(world.joins.back(), Joined{.result = Errc::ok, .size = 1, .version = 1, .detail = {}, .has_begun = true});
+  world.router.on_answer(world.joins.back(),
+                         Joined{.result = Errc::ok, .size = 1, .version = 1, .detail = {}, .has_begun = true});
   world.router.end_turn();
   static_cast<void>(world.read(a));
   const auto hear = [&](std::uint64_t seq, std::uint64_t deadline) {
