@@ -14,7 +14,7 @@ TEST_CASE("the descriptors that are kept grow with the shards: each has a loop, 
 }
 
 TEST_CASE(
-    "who asks for fewer connections gets them, and sockets for HTTP besides; more than there can be nobody gets") {
+    "who asks for fewer connections gets them, and sockets for HTTP besides: more than there can be nobody gets") {
   CHECK(socket_bounds(20'000, 1, 100).connections_max == 100);
   CHECK(socket_bounds(20'000, 1, 100).sockets_max == 100 + http_sockets);
   CHECK(socket_bounds(1'024, 1, 1'000'000).sockets_max == 1'024 - descriptors_kept(1));
