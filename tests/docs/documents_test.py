@@ -26,7 +26,7 @@ PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP_FOLDERS)})/[\w./*-]*[\w*/]")
 PHRASES = {
     r"\bsay `?--": "pass `--x`",
     r"\bis none\b": "is not valid, there is none",
-    r"\balso (when|if)\b": "even when, even if",
+    r"\balso (when|if|while)\b": "even when, even if, even while",
     r"(?<!-)\bfigures?\b": "metrics, counters, measurements, numbers",
     r"\bfor so long\b": "for this long",
     r"\bso long after\b": "this long after",
