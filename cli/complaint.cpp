@@ -111,7 +111,7 @@ std::string example(const CLI::App& command) {
 }
 
 std::string no_command(const CLI::App& app) {
-  std::string text = "say what to do: wsr COMMAND [OPTIONS]\n";
+  std::string text = "a command is missing: wsr COMMAND [OPTIONS]\n";
   for (const auto* each : app.get_subcommands({}))
     text += fmt::format("  {:10}{}\n", each->get_name(), each->get_description());
   return text + "wsr --help says more, with examples";
@@ -132,7 +132,7 @@ std::string missing_words(const CLI::App& command) {
 std::string unknown_option(const CLI::App& app, const CLI::App& command, const std::string& word) {
   const auto said = word.substr(0, word.find('='));
   const auto misplaced = [&](const CLI::App& its) {
-    return fmt::format("say {0} after its command: {1} {0}", said, path_of(its));
+    return fmt::format("put {0} after its command: {1} {0}", said, path_of(its));
   };
   if (!is_long_with_one_dash(word)) {
     if (has_option(command, word)) return misplaced(command);
@@ -145,7 +145,7 @@ std::string unknown_option(const CLI::App& app, const CLI::App& command, const s
 
 std::string unknown_word(const CLI::App& command, const std::string& word) {
   if (!command.get_subcommands({}).empty()) return no_such_command(command, word);
-  return fmt::format("'{}' is one word too many: {}", word, usage(command));
+  return fmt::format("'{}' is one argument too many; usage: {}", word, usage(command));
 }
 
 std::optional<std::string> left_over(const CLI::App& app) {
@@ -209,7 +209,7 @@ std::string wrong_value(const std::string& said, const std::string& value, const
   const auto choice = value + " not in {";
   if (text.starts_with(choice) && text.ends_with("}")) {
     const auto known = CLI::detail::split(text.substr(choice.size(), text.size() - choice.size() - 1), ',');
-    const auto lead = fmt::format("{} '{}' is none: {}", said, value, listed(known, "or"));
+    const auto lead = fmt::format("{} '{}' is not valid: use {}", said, value, listed(known, "or"));
     const auto near = did_you_mean(value, known);
     return near.empty() ? lead : lead + "; " + near;
   }
@@ -239,7 +239,7 @@ std::optional<std::string> value_complaint(const CLI::App& app, const Words& wor
   if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr)
     return wrong_value(said, value, text.substr(end + 2));
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return std::nullopt;
-  if (values.size() > 1) return fmt::format("{} has {} values: say one", said, values.size());
+  if (values.size() > 1) return fmt::format("{} has {} values: give one", said, values.size());
   const auto type = option->get_type_name();
   return fmt::format("{0} needs a value: {0} {1}", said, type.substr(0, type.find(":INT")));
 }
@@ -251,7 +251,7 @@ std::string file_complaint(const ConfigFile& config, const CLI::ParseError& erro
   const auto status = std::filesystem::status(config.path, failed);
   if (!std::filesystem::exists(status)) return fmt::format("{}: there is no file '{}'", config.said_by, config.path);
   if (std::filesystem::is_directory(status))
-    return fmt::format("{}: '{}' is a folder and not a file", config.said_by, config.path);
+    return fmt::format("{}: '{}' is a folder, not a file", config.said_by, config.path);
   errno = 0;
   if (!std::ifstream(config.path))
     return fmt::format("{}: cannot read '{}': {}", config.said_by, config.path, std::generic_category().message(errno));

@@ -16,7 +16,7 @@ namespace wsr::cli {
 namespace {
 
 constexpr std::string_view no_fabric =
-    "no server found: start one on this machine (wsr serve -p 9090), or say --server http://host:port, or --store "
+    "no server found: start one on this machine (wsr serve -p 9090), or pass --server http://host:port, or --store "
     "redis://host:port";
 
 enum class Source : std::uint8_t { absent, environment, flag };
@@ -40,7 +40,7 @@ std::unique_ptr<FabricClient> find_local() {
       list += fmt::format("\n  --server {}   ({}, store {})", server.url, server.name, server.store);
     }
     throw std::runtime_error(
-        fmt::format("{} servers run here and do not share one store: say which is meant:{}", servers.size(), list));
+        fmt::format("{} servers run here and do not share one store: choose one of them:{}", servers.size(), list));
   }
   return make_http_fabric(first.url);
 }
@@ -54,11 +54,12 @@ void add_fabric_options(CLI::App& command, FabricOptions& options) {
   add("--store", options.store, "The servers' shared store, asked directly: redis://, rediss:// or unix://")
       ->type_name("URL");
   add("--server", options.server, "A server's HTTP API, such as http://127.0.0.1:9090")->type_name("URL");
-  add("--prefix", options.prefix, "With --store: what the servers' keys begin with")->capture_default_str();
-  add("--store-ca", options.store_ca, "With rediss://: trust this CA file besides the system's")->type_name("FILE");
+  add("--prefix", options.prefix, "With --store: the prefix of the servers' keys")->capture_default_str();
+  add("--store-ca", options.store_ca, "With rediss://: trust this CA file in addition to the system's")
+      ->type_name("FILE");
   with_environment(command
                        .add_option("--bus-key", options.bus_keys,
-                                   "With --store: the servers' keys; rather in WSR_BUS_KEY, which ps does not show")
+                                   "With --store: the servers' bus keys. Prefer WSR_BUS_KEY: flags are visible in ps")
                        ->type_name("ID:SECRET")
                        ->delimiter(',')
                        ->allow_extra_args(false)
@@ -71,12 +72,12 @@ std::unique_ptr<FabricClient> find_fabric(const FabricOptions& options) {
   // `memory` lives inside one server: it says nothing about where that server is.
   if (store == Source::environment && options.store == "memory") store = Source::absent;
   if (store != Source::absent && store == server) {
-    throw UsageError("--store and --server are two ways to the same fabric: say one of them");
+    throw UsageError("--store and --server are two ways to the same fabric: pass only one of them");
   }
   if (store > server) {
     if (options.store == "memory") {
       throw UsageError(
-          "a memory store lives inside its server and cannot be asked directly: say --server http://host:port");
+          "a memory store lives inside its server and cannot be asked directly: pass --server http://host:port");
     }
     return make_store_fabric(options);
   }

@@ -230,7 +230,7 @@ private:
   [[noreturn]] void complain(const Answered& answer) const {
     const auto message = answer.message();
     if (message.empty()) {
-      throw std::runtime_error(fmt::format("{} answered {} and not as a wsr server does", http_.url(), answer.status));
+      throw std::runtime_error(fmt::format("{} answered {}, and not as a wsr server does", http_.url(), answer.status));
     }
     throw std::runtime_error(fmt::format("{} answered {}: {}", http_.url(), answer.status, message));
   }

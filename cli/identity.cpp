@@ -57,7 +57,7 @@ BatchKeys parse_bus_keys(const std::vector<std::string>& texts) {
     }
     const bool is_known =
         std::any_of(keys.keys.begin(), keys.keys.end(), [&](const auto& key) { return key.id == id; });
-    if (is_known) throw UsageError(fmt::format("--bus-key: the id '{}' stands twice", id));
+    if (is_known) throw UsageError(fmt::format("--bus-key: the id '{}' is given twice", id));
     keys.keys.push_back({id, secret});
   }
   return keys;

@@ -39,7 +39,7 @@ ExitCode run(int argc, char** argv) {
       "  wsr owners                        who is connected where\n"
       "  wsr room push lobby \"hi\"          to everybody in a room\n"
       "  wsr simulate scenarios/           what happens when servers, clients and Redis fail\n\n"
-      "wsr COMMAND --help says more. Options of serve, send, room and owners are environment variables, too:\n"
+      "wsr COMMAND --help says more. Options of serve, send, room and owners are also environment variables:\n"
       "--message-max is WSR_MESSAGE_MAX. A run of simulate depends on its command line alone.");
 
   wsr::cli::ServeOptions serve_options;

@@ -45,7 +45,7 @@ const CLI::Option* option_of(const CLI::App& command, const CLI::ConfigItem& ite
   }
   if (item.parents.empty()) {
     throw CLI::FileError(
-        fmt::format("'{}' stands in no section: write it below that of its command, such as [serve]", item.name));
+        fmt::format("'{}' is in no section: put it below the section of its command, such as [serve]", item.name));
   }
   throw CLI::FileError(no_such_option(command, item.name));
 }
@@ -82,7 +82,7 @@ std::string what_is_wrong_with_number(std::string& text) {
   std::string_view digits = text;
   if (text.starts_with('-')) digits.remove_prefix(1);
   if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos)
-    return fmt::format("'{}' is no number: write digits only", text);
+    return fmt::format("'{}' is not a number: use digits only", text);
   if (text.starts_with('-')) return fmt::format("'{}' is below 0", text);
   std::uint64_t number = 0;
   if (std::from_chars(digits.data(), digits.data() + digits.size(), number).ec != std::errc{})

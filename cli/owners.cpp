@@ -237,10 +237,10 @@ CLI::App* add_owners(CLI::App& app, OwnersOptions& options) {
   command->footer("Exit code: 0 ok, 3 the client of get or kick is offline, 2 usage, 1 anything else.");
   command->require_subcommand(0, 1);
   with_environment(command->add_flag("--json", options.json, "Print JSON"));
-  with_environment(command->add_option("--count", options.count, "Rows of one page (default: all rows)"))
+  with_environment(command->add_option("--count", options.count, "Rows per page (default: all rows)"))
       ->check(CLI::Range(1u, page_rows).description(""))
       ->type_name(fmt::format("1..{}", page_rows));
-  with_environment(command->add_option("--cursor", options.cursor, "Where the page before ended"));
+  with_environment(command->add_option("--cursor", options.cursor, "Where the previous page ended"));
   add_fabric_options(*command, options.fabric);
 
   const auto verb = [&](const std::string& name, const std::string& what, Verb value) {
@@ -252,12 +252,12 @@ CLI::App* add_owners(CLI::App& app, OwnersOptions& options) {
     verb(name, what, value)->add_option("client", options.client, "The client's name")->required()->type_name("CLIENT");
   };
   client_verb("get", "The rows of one client", Verb::get);
-  verb("count", "How many connections of clients the fabric holds now", Verb::count);
-  verb("by-server", "How many connections of clients each server holds now", Verb::by_server);
-  verb("servers", "The servers, their leases, and what each said of itself when it last renewed", Verb::servers)
+  verb("count", "How many client connections the fabric holds now", Verb::count);
+  verb("by-server", "How many client connections each server holds now", Verb::by_server);
+  verb("servers", "The servers, their leases, and what each reported when it last renewed", Verb::servers)
       ->footer(
-          "CONNECTIONS is as of the server's last renewal (RENEWED; every third of --lease), and counts each open\n"
-          "WebSocket: those of wsr room watch and of /echo, too. by-server counts clients, and is as of now.");
+          "CONNECTIONS is as of the server's last renewal (RENEWED; every third of --lease), and counts every open\n"
+          "WebSocket, including those of wsr room watch and /echo. by-server counts client connections as of now.");
   auto* watching = verb("watch", "Print changes until Ctrl-C: + came, - went, ~ moved", Verb::watch);
   add_duration(*watching, "--every", options.every, "How often to look");
   client_verb("kick", "Close every connection of a client (1008)", Verb::kick);

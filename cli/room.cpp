@@ -28,6 +28,9 @@ RoomName room_named(const std::string& text) {
   return *room;
 }
 
+/// "1 member", "3 members".
+std::string members_text(std::uint64_t size) { return fmt::format("{} member{}", size, size == 1 ? "" : "s"); }
+
 bool is_paged(const RoomOptions& options) { return options.count > 0 || !options.cursor.empty(); }
 
 ExitCode list(FabricClient& fabric, const RoomOptions& options) {
@@ -111,8 +114,8 @@ ExitCode join_or_leave(FabricClient& fabric, const RoomOptions& options, const R
     }
     print(json);
   } else if (done.result == Errc::ok) {
-    std::cout << fmt::format("{} {} {} ({} there)\n", shown(client.view()), is_join ? "is in" : "left",
-                             shown(room.view()), done.size);
+    std::cout << fmt::format("{} {} {} ({})\n", shown(client.view()), is_join ? "is in" : "left", shown(room.view()),
+                             members_text(done.size));
   } else {
     std::cout << fmt::format("{}: {}\n", to_string(done.result), shown(done.detail));
   }
@@ -187,11 +190,10 @@ std::string describe_frame(std::string_view frame) try {
   if (op == "presence") {
     const auto event = json.value("event", "");
     const auto size = json.value("size", std::uint64_t{0});
-    if (event == "count") return fmt::format("= {} are here", size);
-    return fmt::format("{} {} ({} {} here)", event == "join" ? "+" : "-", shown(json.value("client", "")), size,
-                       size == 1 ? "is" : "are");
+    if (event == "count") return "= " + members_text(size);
+    return fmt::format("{} {} ({})", event == "join" ? "+" : "-", shown(json.value("client", "")), members_text(size));
   }
-  if (op == "watching") return fmt::format("watching {}; Ctrl-C ends", shown(json.value("room", "")));
+  if (op == "watching") return fmt::format("watching {}; press Ctrl-C to stop", shown(json.value("room", "")));
   if (op == "dropped") return fmt::format("! {} messages were missed: this reader is too slow", json.value("count", 0));
   return {};
 } catch (const Json::exception&) {
@@ -220,7 +222,7 @@ ExitCode exit_code_of(const RoomDone& done) {
 }
 
 CLI::App* add_room(CLI::App& app, RoomOptions& options) {
-  auto* command = app.add_subcommand("room", "Rooms: who is there, push into them, listen to them");
+  auto* command = app.add_subcommand("room", "See who is in a room, push into it, listen to it");
   command->footer(
       "Examples:\n"
       "  wsr room list                             the rooms that have members\n"
@@ -249,8 +251,8 @@ CLI::App* add_room(CLI::App& app, RoomOptions& options) {
         ->type_name("CLIENT");
   };
   const auto paged = [&](CLI::App* sub) {
-    with_environment(sub->add_option("--page", options.cursor, "Where the page before ended"))->type_name("CURSOR");
-    with_environment(sub->add_option("--count", options.count, "Rows of one page (default: all rows)"))
+    with_environment(sub->add_option("--page", options.cursor, "Where the previous page ended"))->type_name("CURSOR");
+    with_environment(sub->add_option("--count", options.count, "Rows per page (default: all rows)"))
         ->check(CLI::Range(1u, page_rows).description(""))
         ->type_name(fmt::format("1..{}", page_rows));
   };
@@ -265,7 +267,7 @@ CLI::App* add_room(CLI::App& app, RoomOptions& options) {
       ->allow_extra_args(false);
   with_environment(pushing->add_option("--from", options.from, "Who the members see as sender (default: nobody)"))
       ->type_name("CLIENT");
-  with_environment(pushing->add_flag("--no-echo", options.no_echo, "The sender does not get it"));
+  with_environment(pushing->add_flag("--no-echo", options.no_echo, "Do not deliver it to the sender"));
   with_environment(pushing->add_flag("--raw", options.raw, "The text is one JSON value: push it as it is"));
   room_verb("watch", "Print messages, + who comes and - who goes, until Ctrl-C", Verb::watch);
   client_verb("join", "Put a client into a room, wherever it is connected", Verb::join);

@@ -82,17 +82,17 @@ std::string process_start(pid_t pid) {
 fs::path run_directory(Make make) {
   auto path = wanted_directory();
   if (make == Make::yes && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw std::runtime_error(fmt::format("cannot make the folder {}: {}", path.string(), reason()));
+    throw std::runtime_error(fmt::format("cannot create the folder {}: {}", path.string(), reason()));
   }
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
     if (make == Make::no && errno == ENOENT) return {};
-    throw std::runtime_error(fmt::format("cannot look at {}: {}", path.string(), reason()));
+    throw std::runtime_error(fmt::format("cannot inspect {}: {}", path.string(), reason()));
   }
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
     throw std::runtime_error(
-        fmt::format("{} is not a folder of yours alone (mode 0700), so its contents are not believed: remove it, or "
-                    "say --server or --store",
+        fmt::format("{} is not a private folder of yours (mode 0700), so its contents are not trusted: remove it, or "
+                    "pass --server or --store",
                     path.string()));
   }
   return path;

@@ -29,7 +29,7 @@ CLI::App* add_send(CLI::App& app, SendOptions& options) {
       "  wsr send alice bob carol \"hi\"          one message each\n"
       "  wsr send alice --raw '{\"n\":1}'         the text is JSON already, sent byte for byte\n"
       "  date | wsr send alice -                the text comes from standard input\n\n"
-      "Exit code: 0 delivered or queued, 3 offline, 4 dropped, 5 unknown (the worst of several), 2 usage, 1 anything "
+      "Exit code: 0 delivered, 3 offline, 4 dropped, 5 unknown (the worst of several), 2 usage, 1 anything "
       "else.");
   // CLI11 takes a text such as [1,2] apart unless extra arguments are off, and then a positional takes only as many
   // words as it needs at least: so it "needs" all of them, and run_send() counts them.
@@ -43,9 +43,9 @@ CLI::App* add_send(CLI::App& app, SendOptions& options) {
   with_environment(command->add_option("--from", options.from, "Who the recipient sees as sender (default: nobody)"))
       ->type_name("CLIENT");
   with_environment(command->add_flag("--raw", options.raw, "The text is one JSON value: send it as it is"));
-  with_environment(command->add_flag("--json", options.json, "Print one JSON object a recipient"));
-  with_environment(
-      command->add_flag("--no-wait", options.no_wait, "Do not wait for the word; exit 0 once handed over"));
+  with_environment(command->add_flag("--json", options.json, "Print one JSON object per recipient"));
+  with_environment(command->add_flag("--no-wait", options.no_wait,
+                                     "Do not wait for the outcome; exit 0 once the message is handed over"));
   add_fabric_options(*command, options.fabric);
   return command;
 }
@@ -73,7 +73,7 @@ ExitCode exit_code_of(const std::vector<SendResult>& results) {
 }
 
 ExitCode run_send(const SendOptions& options) {
-  if (options.words.size() < 2) throw UsageError("say the clients, then the text: wsr send alice \"hi\"");
+  if (options.words.size() < 2) throw UsageError("name the clients, then give the text: wsr send alice \"hi\"");
   std::vector<ClientId> to;
   for (std::size_t i = 0; i + 1 < options.words.size(); ++i)
     to.push_back(client_named(options.words[i], options.words[i]));

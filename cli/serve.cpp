@@ -312,8 +312,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
       "Examples:\n"
       "  wsr serve -p 9090                                    one server, everything in memory\n"
       "  wsr serve -p 9091 --store redis://127.0.0.1:6379     one of several servers\n\n"
-      "Durations: 250ms, 6s, 1m. Sizes: 900B, 64KiB, 4MiB. A flag wins over its environment variable, that over\n"
-      "the file of --config, where these options stand below [serve].");
+      "Durations: 250ms, 6s, 1m. Sizes: 900B, 64KiB, 4MiB. A flag wins over its environment variable, which wins\n"
+      "over the file of --config, where these options are below [serve].");
   std::string group;
   const auto option = [&](const std::string& names, auto& value, const std::string& what) {
     return with_environment(command->add_option(names, value, what)->group(group));
@@ -327,28 +327,30 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   };
 
   group = "Address";
-  option("-p,--port", o.port, "Port of WebSocket, HTTP API and page; 0: any free one")
+  option("-p,--port", o.port, "Port for WebSocket, HTTP API and chat page; 0: any free port")
       ->check(CLI::Range(0, 65'535))
       ->type_name("PORT")
       ->capture_default_str();
   option("--bind", o.bind, "IP address to listen on")->capture_default_str()->type_name("ADDRESS");
-  option("--url", o.url, "How others reach this server's HTTP API (default: http://bind:port)")->type_name("URL");
-  with_environment(command->add_flag("--allow-public", o.allow_public,
-                                     "Allow a --bind that others can reach, although anybody can say to be anybody"))
+  option("--url", o.url, "URL at which others reach this server's HTTP API (default: http://bind:port)")
+      ->type_name("URL");
+  with_environment(
+      command->add_flag("--allow-public", o.allow_public,
+                        "Allow a --bind address that others can reach, even though clients are not authenticated"))
       ->group(group);
   list("--host", o.hosts,
-       "Name that browsers know this server by, such as a proxy's, several with commas; requests for other names are "
-       "refused, but for localhost, the server's addresses and the name in --url; *: any name")
+       "Name by which browsers know this server, such as a proxy's; separate several with commas. Requests for other "
+       "names are refused, except localhost, the server's addresses and the name in --url; *: any name")
       ->type_name("NAME");
-  list("--origin", o.origins, "Browser origin allowed besides the server's own, several with commas; *: any")
+  list("--origin", o.origins, "Browser origin allowed besides the server's own; separate several with commas; *: any")
       ->type_name("ORIGIN");
 
   group = "Server";
   option("--name", o.name, "This server's name in the fabric (default: host:pid)")->type_name("NAME");
-  option("--shards", o.shards, "Threads (default: one for each core)")->type_name("N");
+  option("--shards", o.shards, "Number of threads (default: one per core)")->type_name("N");
   duration("--drain", o.drain,
-           "When the server stops: clients are told to reconnect one after the other over this time, and slow ones get "
-           "all of it");
+           "When the server stops, clients are told to reconnect one after the other over this time; slow ones get all "
+           "of it");
   with_environment(command->add_flag("--echo", o.echo, "Also serve /echo, for WebSocket conformance suites"))
       ->group(group);
 
@@ -356,82 +358,86 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   option("--store", o.store, "memory, redis://[user:password@]host[:port][/db], rediss://... or unix:///path")
       ->capture_default_str()
       ->type_name("URL");
-  option("--prefix", o.prefix, "What every key and channel in the store begins with")->capture_default_str();
-  option("--store-ca", o.store_ca, "With rediss://: trust this CA file besides the system's")->type_name("FILE");
-  duration("--store-wait", o.store_wait, "How long the store may take to answer at the start");
+  option("--prefix", o.prefix, "Prefix of every key and channel in the store")->capture_default_str();
+  option("--store-ca", o.store_ca, "With rediss://: trust this CA file in addition to the system's")->type_name("FILE");
+  duration("--store-wait", o.store_wait, "How long to wait for the store at startup");
   list("--bus-key", o.bus_keys,
-       "Sign what servers say to each other: the first key signs, all verify; rather in WSR_BUS_KEY, which ps does not "
-       "show")
+       "Sign what servers say to each other: the first key signs, all verify. Prefer WSR_BUS_KEY: flags are visible in "
+       "ps")
       ->type_name("ID:SECRET");
-  duration("--lease", o.lease, "A server silent for so long counts as dead; at least 1s and three probes");
+  duration("--lease", o.lease, "A server that is silent for this long counts as dead; at least 1s and three probes");
   duration("--owner-ttl", o.owner_ttl,
-           "Entries of clients in the store also expire by themselves, so long after their server last renewed them; "
+           "Entries of clients in the store also expire by themselves, this long after their server last renewed them; "
            "0: never");
   duration("--probe", o.probe, "How often the server checks that it hears its own inbox");
 
   group = "Clients";
   option("--sessions", o.sessions,
-         "single: the newest connection of a client replaces the older; multi: up to --devices-max")
+         "single: the newest connection of a client replaces the older one; multi: up to --devices-max connections")
       ->capture_default_str()
       ->check(CLI::IsMember({"single", "multi"}).description(""))
       ->type_name("single|multi");
-  option("--devices-max", o.devices_max, "With multi: connections of one client (default: 8)")->type_name("N");
-  option("--owners-max", o.owners_max, "Connections that the store holds (default: 4096 in memory, no bound on Redis)")
+  option("--devices-max", o.devices_max, "With multi: the most connections that one client may have (default: 8)")
       ->type_name("N");
-  option(
-      "--connections-max", o.connections_max,
-      "Sockets of this server, silent ones included, besides 32 for probes and the HTTP API; 0: what the descriptors "
-      "allow")
+  option("--owners-max", o.owners_max,
+         "The most connections that the store may hold (default: 4096 in memory, no bound on Redis)")
+      ->type_name("N");
+  option("--connections-max", o.connections_max,
+         "The most sockets of this server, silent ones included; 32 more are kept for probes and the HTTP API; 0: as "
+         "many as the descriptors allow")
       ->capture_default_str()
       ->type_name("N");
   option("--per-address-max", o.per_address_max,
-         "Sockets that one address may have open, a /64 of IPv6 counting as one; beyond them only probes are answered; "
-         "0: any. Loopback is bounded only with a loopback --bind (default: 1024; on a loopback --bind any)")
+         "The most sockets that one address may have open; a /64 of IPv6 counts as one; beyond that, only probes are "
+         "answered; 0: no limit. Loopback is bounded only with a loopback --bind (default: 1024; no limit on a "
+         "loopback --bind)")
       ->type_name("N");
-  add_size(*command, "--message-max", o.message_max, "The longest message; above it the connection is closed (1009)")
+  add_size(*command, "--message-max", o.message_max, "The largest message; a larger one closes the connection (1009)")
       ->group(group);
   add_size(*command, "--outbox-max", o.outbox_max, "Bytes that may wait for one slow client; at least 1KiB")
       ->group(group);
   option("--slow-consumer", o.slow_consumer,
-         "What happens to a message for a client at that bound: drop it, drop_oldest, keep_latest of each room, or "
+         "What to do with a message for a client at that bound: drop it, drop_oldest, keep_latest of each room, or "
          "disconnect (1013)")
       ->capture_default_str()
       ->check(CLI::IsMember({"drop", "drop_oldest", "keep_latest", "disconnect"}).description(""))
       ->type_name("POLICY");
   add_size(*command, "--memory-max", o.memory_max,
-           "Bytes that all clients together may make the server keep: what waits for them, requests and unfinished "
-           "messages; above it each has its fair share of them")
+           "Bytes that the server may keep for all clients together: waiting frames, requests and unfinished messages; "
+           "above that, each client has its fair share")
       ->group(group);
   duration("--ping", o.ping, "How often a silent client is pinged; 0: never");
-  duration("--pong", o.pong, "A client that does not answer a ping for so long is gone");
-  duration("--idle", o.idle, "Close a connection that says nothing for so long (4040); 0: never");
+  duration("--pong", o.pong, "A client that does not answer a ping for this long is gone");
+  duration("--idle", o.idle, "Close a connection that says nothing for this long (4040); 0: never");
 
   group = "Rooms";
   option("--memberships-max", o.memberships_max,
-         "Clients in rooms, summed over rooms, that the store holds (default: 16384 in memory, no bound on Redis)")
+         "The most clients in rooms, summed over rooms, that the store may hold (default: 16384 in memory, no bound on "
+         "Redis)")
       ->type_name("N");
-  option("--rooms-per-client-max", o.rooms_per_client_max, "Rooms that one client can be in")
+  option("--rooms-per-client-max", o.rooms_per_client_max, "The most rooms that one client can be in")
       ->capture_default_str()
       ->type_name("N");
   option("--presence-events-max", o.presence_events_max,
-         "A room with more clients tells how many they are each second, instead of who comes and goes")
+         "A room with more clients announces their number each second, instead of who comes and goes")
       ->capture_default_str()
       ->type_name("N");
   duration("--reconnect-grace", o.reconnect_grace,
            "A client that comes back within this time keeps its rooms, and nobody hears that it was away");
 
   group = "Rates";
-  add_rate(*command, "--client-rate", o.client_rate, "Messages that one client may send and push; 0: any")
+  add_rate(*command, "--client-rate", o.client_rate, "Messages that one client may send and push; 0: no limit")
       ->group(group);
-  option("--client-burst", o.client_burst, "Of those, how many at once; 0: as many as in its time")
+  option("--client-burst", o.client_burst, "Burst size; 0: as many as the rate allows in its time")
       ->capture_default_str()
       ->type_name("N");
-  add_rate(*command, "--room-rate", o.room_rate, "Messages that may be pushed into one room, on all servers; 0: any")
+  add_rate(*command, "--room-rate", o.room_rate,
+           "Messages that may be pushed into one room, on all servers together; 0: no limit")
       ->group(group);
-  option("--room-burst", o.room_burst, "Of those, how many at once; 0: as many as in its time")
+  option("--room-burst", o.room_burst, "Burst size; 0: as many as the rate allows in its time")
       ->capture_default_str()
       ->type_name("N");
-  option("--over-rate", o.over_rate, "A client above a rate: refuse its message, or close the connection (4029)")
+  option("--over-rate", o.over_rate, "When a client exceeds a rate: refuse its message, or close the connection (4029)")
       ->capture_default_str()
       ->check(CLI::IsMember({"refuse", "close"}).description(""))
       ->type_name("refuse|close");
@@ -439,21 +445,21 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
     add_rate(*command, "--" + name + "-rate", rate, what)->group(group);
   };
   const auto burst = [&](const std::string& name, auto& value, const std::string& otherwise) {
-    auto* added = option("--" + name + "-burst", value,
-                         otherwise.empty() ? "Of those, how many at once; 0: as many as in its time"
-                                           : "Of those, how many at once" + otherwise)
-                      ->type_name("N");
+    auto* added =
+        option("--" + name + "-burst", value,
+               otherwise.empty() ? "Burst size; 0: as many as the rate allows in its time" : "Burst size" + otherwise)
+            ->type_name("N");
     if (otherwise.empty()) added->capture_default_str();
   };
-  priced("connect", o.connect_rate, "WebSockets that one client may open on this server; above it 429; 0: any");
+  priced("connect", o.connect_rate, "WebSockets that one client may open on this server; above that, 429; 0: no limit");
   burst("connect", o.connect_burst, "");
   priced("address", o.address_rate,
-         "WebSockets that one address may open on this server; above it 429; 0: any. Loopback has no limit");
+         "WebSockets that one address may open on this server; above that, 429; 0: no limit. Loopback has no limit");
   burst("address", o.address_burst, "");
   priced("takeover", o.takeover_rate,
-         "How often a name that two programs fight over may change hands; above it a connection waits; 0: any");
+         "How often a name that two programs fight over may change hands; above that, a connection waits; 0: no limit");
   burst("takeover", o.takeover_burst, "");
-  priced("join", o.join_rate, "Joins of one client; above it the error rate_limited; 0: any");
+  priced("join", o.join_rate, "Joins of one client; above that, the error rate_limited; 0: no limit");
   burst("join", o.join_burst, " (default: twice --rooms-per-client-max, at least 2000)");
   priced("leave", o.leave_rate, "Leaves of one client, likewise");
   burst("leave", o.leave_burst, " (default: twice --rooms-per-client-max, at least 2000)");
@@ -461,11 +467,11 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
   burst("members", o.members_burst, "");
 
   group = "Log";
-  option("--log-format", o.log_format, "Lines on stderr: text for people, or JSON, an object a line")
+  option("--log-format", o.log_format, "Format of log lines on stderr: text for people, or JSON, one object per line")
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}).description(""))
       ->type_name("text|json");
-  option("--log-level", o.log_level, "The least that is logged: debug, info, warning or error")
+  option("--log-level", o.log_level, "Lowest level that is logged: debug, info, warning or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
       ->type_name("LEVEL");
@@ -475,8 +481,8 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& o) {
 net::ServerOptions server_options(const ServeOptions& o) {
   const auto address = address_of(o.bind);
   require(address.is_loopback() || o.allow_public,
-          fmt::format("--bind {} can be reached by others, and any of them can connect as any client: say "
-                      "--allow-public if that is meant, or put a proxy with authentication in front of 127.0.0.1",
+          fmt::format("--bind {} can be reached by others, and any of them can connect as any client: pass "
+                      "--allow-public if you mean that, or put a proxy with authentication in front of 127.0.0.1",
                       o.bind));
   require(o.url.empty() || o.url.starts_with("http://") || o.url.starts_with("https://"),
           fmt::format("--url: '{}' must begin with http:// or https://", o.url));

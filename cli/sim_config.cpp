@@ -77,10 +77,10 @@ std::vector<sim::ConfigProblem> check_config(const std::vector<sim::ConfigEntry>
       const std::string near = sim::nearest(key, known);
       problems.push_back(
           {i, near.empty()
-                  ? fmt::format("\"{}\" is no option of wsr serve that a simulation knows; there are: {}", key,
+                  ? fmt::format("\"{}\" is not an option of wsr serve that a simulation knows; there are: {}", key,
                                 fmt::join(known, ", "))
-                  : fmt::format("\"{}\" is no option of wsr serve that a simulation knows: did you mean \"{}\"?", key,
-                                near)});
+                  : fmt::format("\"{}\" is not an option of wsr serve that a simulation knows: did you mean \"{}\"?",
+                                key, near)});
       continue;
     }
     try {

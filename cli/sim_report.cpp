@@ -256,7 +256,7 @@ std::string summary(const ScenarioReport& report) {
       report.seconds > 0 ? static_cast<double>(report.events) / report.seconds / 1e6 : 0.0,
       report.runs.size() == 1 ? std::string() : fmt::format("; below: seed {}", run.seed));
   out += fmt::format(
-      "  messages  {} sent, {} heard; words: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 "
+      "  messages  {} sent, {} heard; outcomes: {} delivered, {} offline, {} dropped, {} unknown; p50 {:.2f} ms, p99 "
       "{:.2f} "
       "ms\n",
       run.of(Metric::send_attempt), run.of(Metric::deliver), run.of(Metric::send_delivered),
@@ -292,7 +292,8 @@ std::string failure(const ScenarioReport& report, const sim::Trace& trace, const
   sim::Trace::Subjects subjects;
   if (run.ending == Ending::budget) {
     out += fmt::format(
-        "FAIL {}  seed {}  t={:.6f} s  budget\n  its {} events are used up: raise budget.events, or make it shorter\n",
+        "FAIL {}  seed {}  t={:.6f} s  budget\n  its budget of {} events is used up: raise budget.events, or make the "
+        "run shorter\n",
         report.scenario.name, run.seed, seconds_of(run.ended_at), run.events);
   }
   if (!run.findings.empty()) {

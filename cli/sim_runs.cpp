@@ -78,11 +78,11 @@ SeedRange seed_range(const SimulateOptions& o, const Scenario& scenario) {
   const std::string_view text = o.seeds;
   if (dots == std::string::npos || !read(text.substr(0, dots), range.first) ||
       !read(text.substr(dots + 2), range.last) || range.last < range.first) {
-    throw UsageError(fmt::format("--seeds '{}' is no range: write 1..50", o.seeds));
+    throw UsageError(fmt::format("--seeds '{}' is not a range such as 1..50", o.seeds));
   }
   if (range.last - range.first >= seeds_max)
     throw UsageError(
-        fmt::format("--seeds '{}' are more than {} at a time: each leaves its result in memory", o.seeds, seeds_max));
+        fmt::format("--seeds '{}' names more than {} seeds: each keeps its result in memory", o.seeds, seeds_max));
   if (range.last > sim::seed_max)
     throw UsageError(fmt::format("--seeds '{}' goes too far: a seed is at most {}", o.seeds, sim::seed_max));
   return range;

@@ -21,7 +21,7 @@ int worse(int a, int b) {
 
 int compare_routings(const SimulateOptions& o, const std::vector<LoadedScenario>& scenarios) {
   int code = 0;
-  std::cout << "| scenario | routing | sent | lost outside windows | in them, in silence | in them, and told | "
+  std::cout << "| scenario | routing | sent | lost outside windows | in them, silently | in them, and told | "
                "misdelivered | doubled | ghost seconds | store calls a message |\n"
                "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
   for (const LoadedScenario& loaded : scenarios) {
@@ -46,7 +46,7 @@ int compare_routings(const SimulateOptions& o, const std::vector<LoadedScenario>
                                sent == 0 ? 0.0 : static_cast<double>(calls) / static_cast<double>(sent));
     }
   }
-  if (code != 0) std::cerr << "wsr: a run of ours failed: without --compare it is said why\n";
+  if (code != 0) std::cerr << "wsr: a run with the routing of wsr failed: run it without --compare to see why\n";
   return code;
 }
 

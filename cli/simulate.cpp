@@ -49,18 +49,18 @@ void check_options(const SimulateOptions& o) {
     known.erase(known.begin());  // "none"
     const std::string near = sim::nearest(o.mutant, known);
     refuse(fmt::format(
-        "--mutant '{}' is none{}", o.mutant,
+        "--mutant '{}' is not valid{}", o.mutant,
         near.empty() ? fmt::format("; there are: {}", fmt::join(known, ", ")) : ": did you mean " + near + "?"));
   }
   if (o.seed && *o.seed > sim::seed_max)
     refuse(fmt::format("--seed {} is too large: a seed is at most {}", *o.seed, sim::seed_max));
-  if (o.seed && !o.seeds.empty()) refuse("--seed and --seeds: one of them says which");
+  if (o.seed && !o.seeds.empty()) refuse("pass --seed or --seeds, not both");
   if (!o.trace.empty() && o.trace != "text" && o.trace != "json")
-    refuse(fmt::format("--trace '{}' is none: text or json", o.trace));
+    refuse(fmt::format("--trace '{}' is not valid: use text or json", o.trace));
   const char* const mode = o.explain ? "--explain" : o.compare ? "--compare" : o.mutants ? "--mutants" : nullptr;
   if (mode == nullptr) return;
   if (int{o.explain} + int{o.compare} + int{o.mutants} > 1)
-    refuse("--explain, --compare and --mutants: one of them at a time");
+    refuse("pass only one of --explain, --compare and --mutants");
   const bool has_routing = o.routing != "wsr", has_mutant = o.mutant != "none";
   for (const auto& [name, is_said, is_possible] :
        {std::tuple{"--out", !o.out.empty(), false}, std::tuple{"--shrink", o.shrink, false},
@@ -69,7 +69,7 @@ void check_options(const SimulateOptions& o) {
         std::tuple{"--seeds", !o.seeds.empty(), o.compare},
         std::tuple{"--seed", o.seed.has_value(), o.compare || o.explain},
         std::tuple{"--until", !o.until.empty(), o.compare}}) {
-    if (is_said && !is_possible) refuse(fmt::format("{} means nothing to {}", name, mode));
+    if (is_said && !is_possible) refuse(fmt::format("{} has no effect with {}", name, mode));
   }
 }
 
@@ -77,7 +77,7 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error || !fs::is_directory(folder))
-    refuse(fmt::format("--out '{}' cannot be made a folder: {}", folder.string(),
+    refuse(fmt::format("--out '{}': cannot create the folder: {}", folder.string(),
                        error ? error.message() : "something else is there"));
 }
 
@@ -91,7 +91,7 @@ void write_file(const fs::path& file, const std::string& text) {
 std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loaded, const RunResult& failed,
                            std::string_view stem) {
   if (failed.ending == sim::Ending::budget) {
-    std::cerr << "wsr: a budget that is used up is nothing to shrink: raise budget.events, or make the run shorter\n";
+    std::cerr << "wsr: a run that exceeds its budget cannot be shrunk: raise budget.events, or make the run shorter\n";
     return {};
   }
   Scenario scenario = sim::vary(loaded.scenario, failed.seed);
@@ -105,8 +105,8 @@ std::string shrink_failure(const SimulateOptions& o, const LoadedScenario& loade
   sim::Shrunk shrunk = sim::shrink(scenario, run_once);
   if (shrunk.failure.empty()) {
     std::cerr << fmt::format(
-        "wsr: seed {} of {} passed when it was run again, so there is nothing to shrink: the run is "
-        "not one of its seed alone; try --twice\n",
+        "wsr: seed {} of {} passed when it was run again, so there is nothing to shrink: the run does not depend on "
+        "its seed alone; try --twice\n",
         failed.seed, loaded.scenario.name);
     return {};
   }
@@ -193,7 +193,7 @@ private:
     }
     if (!o_.trace.empty() && trace.notes_left_out() != 0) {
       std::cerr << fmt::format(
-          "wsr: the trace has its last {} lines; {} earlier ones are left out: --until shows the beginning\n",
+          "wsr: the trace shows its last {} lines and leaves out {} earlier ones: --until shows the beginning\n",
           trace.notes().size(), trace.notes_left_out());
     }
     if (o_.trace == "text") {
@@ -245,7 +245,7 @@ int simulate(const SimulateOptions& o) {
   if (o.mutants) return try_mutants(o, scenarios);
   if (o.compare) return compare_routings(o, scenarios);
   if (!o.trace.empty() && has_many)
-    refuse(fmt::format("--trace shows one run, and here are {} scenarios: name one", scenarios.size()));
+    refuse(fmt::format("--trace shows one run, but there are {} scenarios: name one", scenarios.size()));
   if (!o.out.empty()) {
     make_folder(o.out);
     // What an earlier run left of one scenario would stand beside this one's results.
@@ -294,27 +294,29 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
   command->add_option("FILE", o.files, "Scenario files, or folders of them")->required();
   command->add_option("--seed", o.seed, "Run this seed only")->type_name("N");
   command->add_option("--seeds", o.seeds, "Run these seeds (default: those of the scenario)")->type_name("A..B");
-  command->add_option("--jobs", o.jobs, "Runs at once (default: one for each core)")
+  command->add_option("--jobs", o.jobs, "Number of runs at once (default: one per core)")
       ->check(CLI::Range(1, 1'024))
       ->type_name("N");
   command->add_option("--routing", o.routing, "wsr, or the naive pattern: rows without fencing, push by descriptor")
       ->check(CLI::IsMember({"wsr", "naive"}).description(""))
       ->type_name("wsr|naive")
       ->capture_default_str();
-  command->add_flag("--compare", o.compare, "Run both kinds of routing on the same faults; a table of what each lost");
-  command->add_flag("--shrink", o.shrink, "Make a failing scenario small and save it, in --out or here");
+  command->add_flag("--compare", o.compare,
+                    "Run both kinds of routing through the same faults and print what each lost");
+  command->add_flag("--shrink", o.shrink,
+                    "Make a failing scenario small and save it, in --out or in the current folder");
   command->add_flag("--twice", o.twice, "Run each seed twice: both must be the same to the last event");
   command->add_flag("--mutants", o.mutants,
                     "Switch on one known bug after the other, with four seeds each; each must be caught");
   command->add_option("--mutant", o.mutant, "Switch on one known bug")->type_name("NAME");
   command->add_option("--trace", o.trace, "Print what happened, event by event")->type_name("text|json");
-  command->add_option("--until", o.until, "End at this virtual time; what would be judged later is not")
+  command->add_option("--until", o.until, "End at this virtual time; what would be judged later is not judged")
       ->type_name("TIME");
   command->add_flag("--explain", o.explain, "Print what a scenario does, every default included, and do not run it");
   command
       ->add_option("--out", o.out,
-                   "Write result.json and junit.xml there, and trace.jsonl and report.html: of several scenarios, of "
-                   "those that fail, in a folder each")
+                   "Write result.json and junit.xml there, and also trace.jsonl and report.html; of several scenarios, "
+                   "only those that fail get these, in a folder each")
       ->check(CLI::Validator(
           [](const std::string& folder) { return folder.empty() ? std::string("names no folder") : std::string(); },
           ""))

@@ -73,7 +73,7 @@ public:
     auto ready = asked<bool>([this](auto done) { fabric_->start([done] { done->set_value(true); }); });
     if (ready.wait_for(start_within) != std::future_status::ready) {
       throw std::runtime_error(log_.explain(
-          fmt::format("the store at {} does not answer within {} s", store_name_, start_within.count() / 1000)));
+          fmt::format("the store at {} did not answer within {} s", store_name_, start_within.count() / 1000)));
     }
   }
 

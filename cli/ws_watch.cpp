@@ -66,7 +66,7 @@ private:
     stream_.async_handshake(response_, host_, target_, [this](error_code error) {
       if (!error) return read();
       end(error == websocket::error::upgrade_declined
-              ? fmt::format("the server refuses with status {}: {}", response_.result_int(), response_.body())
+              ? fmt::format("the server refused with status {}: {}", response_.result_int(), response_.body())
               : error.message());
     });
   }

@@ -151,7 +151,7 @@ Result<std::int64_t> TableSet::incr(std::string_view name, std::string_view key,
   Table& table = **opened;
   const Column* column = find_column(table, column_name);
   if (column == nullptr) return no_column(name, column_name);
-  if (column->type != Column::Type::integer) return bad("the column " + quoted(column_name) + " is no integer");
+  if (column->type != Column::Type::integer) return bad("the column " + quoted(column_name) + " is not an integer");
 
   const auto found = table.rows.find(key);
   Row row = found == table.rows.end() ? Row{} : found->second.row;
@@ -191,7 +191,7 @@ Result<RowPage> TableSet::page(std::string_view name, std::string_view cursor, s
   if (!table) return table.error();
   const Rows& rows = (*table)->rows;
   // A cursor is ">" and the last key seen: it stays good whatever comes and goes in between.
-  if (cursor != "0" && !cursor.starts_with('>')) return bad("the cursor is none that a page gave: begin with \"0\"");
+  if (cursor != "0" && !cursor.starts_with('>')) return bad("the cursor does not come from a page: begin with \"0\"");
   auto row = cursor == "0" ? rows.begin() : rows.upper_bound(cursor.substr(1));
   RowPage page;
   const std::size_t page_max = std::max<std::size_t>(count, 1);

@@ -144,7 +144,7 @@ void Connection::charge_unfinished() {
   const std::size_t share = budget.bytes_max / std::max<std::size_t>(gate_.shared().sockets.open(), 1) / 2;
   if (held > std::max(share, share_bytes_min)) {
     gate_.note_memory_full("a WebSocket message that was not complete");
-    give_up(CloseCode::try_again_later, "this server holds as much as it may: send the message again later");
+    give_up(CloseCode::try_again_later, "this server's memory budget is used up: send the message again later");
   }
 }
 
@@ -398,7 +398,7 @@ void Connection::on_deadline(Time now) {
     return close(CloseCode::idle, "nothing heard for too long");
   }
   if (charged_ != 0 && now >= gate_.fresh(unfinished_since_) + message_within()) {
-    return give_up(CloseCode::policy, "a message that began did not come to its end in time");
+    return give_up(CloseCode::policy, "a message was not completed in time");
   }
   if (deafness_ == Deafness::none && options.ping_every.count() > 0 && now >= quiet_since() + options.ping_every) {
     say(WsOpcode::ping, {}, Courtesy::due);

@@ -82,8 +82,8 @@ void Gate::look_at_memory() {
   if (is_full && !was_memory_full_) {
     options().log({LogLevel::warning,
                    "memory_full",
-                   "what clients make this server keep has reached --memory-max: whoever holds more than a fair share "
-                   "is refused, and messages for slow clients are dropped",
+                   "the memory used for clients has reached --memory-max: clients above their fair share are refused, "
+                   "and messages for slow clients are dropped",
                    {{"memory_max", std::to_string(budget.bytes_max)}}});
   }
   was_memory_full_ = is_full;
@@ -123,7 +123,7 @@ std::optional<SocketPermit> Gate::admit_probe(const asio::ip::address& peer) {
 Refusal Gate::address_full() const {
   return {503, "capacity",
           "your address has " + std::to_string(shared_.sockets.per_address_max()) +
-              " connections to this server, its bound: raise --per-address-max, or close some"};
+              " connections to this server, the limit: raise --per-address-max, or close some"};
 }
 
 // ---------------------------------------------------------------- at a bound

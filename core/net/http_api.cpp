@@ -194,10 +194,11 @@ std::variant<SendOrder, HttpResponse> read_send(const HttpRequest& request) {
   std::string_view none, name;
   while (names.next(none, name)) {
     if (order.to.size() == recipients_max) {
-      return refusal(413, "too_big",
-                     fmt::format("\"to\" names more than {} clients, which fit one request: send several requests, or "
-                                 "broadcast on a channel",
-                                 recipients_max));
+      return refusal(
+          413, "too_big",
+          fmt::format("\"to\" names more than {} clients, the most for one request: send several requests, or "
+                      "broadcast on a channel",
+                      recipients_max));
     }
     auto client = client_of(name, "to");
     if (!client) return bad_request(client.error().message);

@@ -40,7 +40,8 @@ HttpResponse refusal(unsigned status, std::string_view code, std::string_view me
 HttpResponse bad_request(std::string_view message) { return refusal(400, "bad_request", message); }
 
 HttpResponse method_not_allowed(std::string_view method, std::string allow) {
-  auto response = refusal(405, "method_not_allowed", fmt::format("{} is not for this path: use {}", method, allow));
+  auto response =
+      refusal(405, "method_not_allowed", fmt::format("{} is not allowed on this path: use {}", method, allow));
   response.allow = std::move(allow);
   return response;
 }
@@ -165,7 +166,7 @@ Body read_body(const HttpRequest& request, std::initializer_list<std::string_vie
       return body;
     }
     if (body.find(*member)) {
-      body.error = bad_request(fmt::format("\"{}\" stands twice in the body", *member));
+      body.error = bad_request(fmt::format("\"{}\" is given twice in the body", *member));
       return body;
     }
     body.members.push_back({*member, value});
@@ -181,13 +182,14 @@ std::string shortened(std::string_view text) {
 }
 
 HttpResponse failure_answer() {
-  auto response = refusal(500, "internal", "the server failed at this request; nothing is known of what it did before");
+  auto response =
+      refusal(500, "internal", "the server failed to handle this request; it may have been carried out in part");
   try {
     if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
   } catch (const std::exception& error) {
     response.failure = error.what();
   } catch (...) {
-    response.failure = "something that is no std::exception";
+    response.failure = "an exception that is not a std::exception";
   }
   return response;
 }

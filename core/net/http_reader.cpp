@@ -174,7 +174,7 @@ bool HttpReader::parse_head() {
     const auto line = rest.substr(0, rest.find("\r\n"));
     rest.remove_prefix(line.size() + 2);
     if (line.empty()) return finish_head();
-    if (line.find('\r') != std::string_view::npos) return wrong("the head holds a CR that ends no line");
+    if (line.find('\r') != std::string_view::npos) return wrong("the head holds a CR that does not end a line");
     if (!(is_first ? parse_request_line(line) : parse_field(line))) return false;
     is_first = false;
   }
@@ -187,7 +187,7 @@ bool HttpReader::parse_request_line(std::string_view line) {
   const auto method = line.substr(0, first);
   auto target = line.substr(first + 1, last - first - 1);
   const auto version = line.substr(last + 1);
-  if (!is_token(method) || method.size() > method_bytes_max) return wrong("the method is no token");
+  if (!is_token(method) || method.size() > method_bytes_max) return wrong("the method is not a token");
   method_ = piece(method);
   if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) || version[6] != '.' ||
       !is_digit(version[7])) {
@@ -202,7 +202,7 @@ bool HttpReader::parse_request_line(std::string_view line) {
   if (is_same_word(target.substr(0, scheme.size()), scheme)) {
     const auto authority = target.substr(scheme.size(), target.find_first_of("/?", scheme.size()) - scheme.size());
     Authority parsed;
-    if (!parse_authority(authority, parsed)) return wrong("the target names no valid host");
+    if (!parse_authority(authority, parsed)) return wrong("the target does not name a valid host");
     host_ = piece(authority);
     is_absolute_ = true;
     target.remove_prefix(scheme.size() + authority.size());
@@ -220,7 +220,7 @@ bool HttpReader::parse_field(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return wrong("a line of the head has no colon");
   const auto name = line.substr(0, colon);
-  if (!is_token(name)) return wrong("a field's name in the head is no token");
+  if (!is_token(name)) return wrong("a field's name in the head is not a token");
   const auto value = trimmed(line.substr(colon + 1));
   if (!std::all_of(value.begin(), value.end(), is_value_char)) {
     return wrong("a field of the head holds a control character");
@@ -229,7 +229,7 @@ bool HttpReader::parse_field(std::string_view line) {
 }
 
 bool HttpReader::once(Piece& field, std::string_view value) {
-  if (field.at != 0) return wrong("a field that may stand once stands twice in the head");
+  if (field.at != 0) return wrong("a field that may occur only once occurs twice in the head");
   field = piece(value);
   return true;
 }
@@ -240,7 +240,7 @@ bool HttpReader::take_field(std::string_view name, std::string_view value) {
     if ((seen_ & host_field) != 0) return wrong("the request has more than one Host");
     seen_ |= host_field;
     Authority parsed;
-    if (!parse_authority(value, parsed)) return wrong("Host is no host with an optional port");
+    if (!parse_authority(value, parsed)) return wrong("Host is not a host with an optional port");
     if (!is_absolute_) host_ = piece(value);
     return true;
   }
@@ -263,7 +263,8 @@ bool HttpReader::take_field(std::string_view name, std::string_view value) {
 bool HttpReader::take_length(std::string_view value) {
   if ((seen_ & length_field) != 0) return wrong("the request has more than one Content-Length");
   seen_ |= length_field;
-  if (value.empty() || !std::all_of(value.begin(), value.end(), is_digit)) return wrong("Content-Length is no number");
+  if (value.empty() || !std::all_of(value.begin(), value.end(), is_digit))
+    return wrong("Content-Length is not a number");
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), remaining_);
   if (error != std::errc{} || remaining_ > bounds_.body_bytes_max) {
     return wrong(413, "too_big", "the request's body is above the limit");
@@ -280,7 +281,7 @@ bool HttpReader::take_coding(std::string_view value) {
   const auto comma = value.rfind(',');
   if (comma != std::string_view::npos && is_same_word(trimmed(value.substr(comma + 1)), "chunked") &&
       !has_token(value.substr(0, comma), "chunked")) {
-    return wrong(501, "bad_request", "no transfer coding but chunked is understood");
+    return wrong(501, "bad_request", "the only transfer coding understood is chunked");
   }
   return wrong("Transfer-Encoding must be chunked");
 }
@@ -358,7 +359,7 @@ HttpReader::Step HttpReader::read_chunked(std::string_view bytes) {
         } else if (is_space(c)) {
           state_ = State::chunk_space;
         } else {
-          return fail("a chunk's size is no hexadecimal number");
+          return fail("a chunk's size is not a hexadecimal number");
         }
         break;
       case State::chunk_ext:
@@ -393,7 +394,7 @@ HttpReader::Step HttpReader::read_chunked(std::string_view bytes) {
         if (c == ':') {
           state_ = State::trailer_value;
         } else if (!is_token_char(c)) {
-          return fail("a trailer's name is no token");
+          return fail("a trailer's name is not a token");
         }
         break;
       case State::trailer_value:
@@ -412,7 +413,7 @@ HttpReader::Step HttpReader::read_chunked(std::string_view bytes) {
         state_ = State::done;
         return {Event::done, at};
       default:
-        return fail("the body is not chunked as HTTP wants it");
+        return fail("the body is not validly chunked");
     }
   }
   return {Event::need_more, at};

@@ -146,7 +146,7 @@ void HttpSession::take(std::string_view bytes) try {
 /// Nothing that was foreseen: counted, for whoever runs the server to report.
 void HttpSession::note_failure(const std::string& what) {
   ++gate_.figures.http_failures;
-  gate_.options().log({LogLevel::error, "request_failed", "the server failed at a request: " + what});
+  gate_.options().log({LogLevel::error, "request_failed", "a request failed: " + what});
 }
 
 /// False: the request is refused. `behind`: what has come of its body.
@@ -276,7 +276,7 @@ void HttpSession::accept(Upgrade upgrade) {
   handshake_ += "\r\n\r\n";
   if (has_peer_ended(socket_.native_handle())) {
     // It gave up while it waited, and may be connected elsewhere by now: a session must be able to say goodbye.
-    return refuse({400, "bad_request", "a WebSocket needs both directions: this peer has shut down its own"},
+    return refuse({400, "bad_request", "a WebSocket needs both directions: this peer has shut down its sending side"},
                   Persistence::close);
   }
   if (upgrade.kind == Upgrade::Kind::chat) {
@@ -344,7 +344,7 @@ void HttpSession::refuse(const Refusal& refusal, Persistence persistence) {
 
 void HttpSession::refuse_for_memory() {
   gate_.note_memory_full("an HTTP request or its answer");
-  refuse({503, "capacity", "this server holds as much as it may (--memory-max): try again"}, Persistence::close);
+  refuse({503, "capacity", "this server's memory budget (--memory-max) is used up: try again"}, Persistence::close);
 }
 
 void HttpSession::answer(HttpResponse response, Persistence persistence) {

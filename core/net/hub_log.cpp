@@ -15,7 +15,7 @@ void HubLog::on_readiness(const Readiness& before, const Readiness& after) {
   if (before.lease != after.lease) {
     if (after.lease == Light::red) {
       sink_({LogLevel::error, "lease_lost",
-             "the lease has run out: for the others this server counts as dead until it can renew it"});
+             "the lease has run out: other servers treat this one as dead until it renews the lease"});
     } else {
       sink_({LogLevel::info, "lease_held", "the lease is held again"});
     }
@@ -40,11 +40,11 @@ void HubLog::on_readiness(const Readiness& before, const Readiness& after) {
 
 void HubLog::on_woken() {
   sink_({LogLevel::warning, "woken",
-         "this process has stood still for longer than its lease bears: it renews it before it goes on"});
+         "this process stood still for longer than its lease: it renews the lease before it goes on"});
 }
 
 void HubLog::on_reassert() {
-  sink_({LogLevel::info, "reassert", "after trouble with the store all clients of this server are claimed again"});
+  sink_({LogLevel::info, "reassert", "all clients of this server are claimed again after trouble with the store"});
 }
 
 void HubLog::on_server_expired(const ServerId& server) {
@@ -79,10 +79,10 @@ void HubLog::on_server_gone(const ServerId& server) {
 
 void HubLog::on_version_heard(unsigned heard, unsigned spoken, std::string_view where, bool is_believed) {
   std::string text = fmt::format(
-      "a message of version {} of the bus' format came by {}: this server speaks version {} and reads no other", heard,
+      "a message in version {} of the bus format arrived by {}: this server speaks and reads only version {}", heard,
       where, spoken);
-  text += is_believed ? "; servers of one fabric must speak the same, see wsr owners servers"
-                      : "; it is not believed, because with --bus-key only a server can say that";
+  text += is_believed ? "; all servers of a fabric must speak the same version, see wsr owners servers"
+                      : "; it is ignored, because with --bus-key only a live server can prove that";
   sink_({LogLevel::error,
          "version_skew",
          std::move(text),
@@ -92,7 +92,7 @@ void HubLog::on_version_heard(unsigned heard, unsigned spoken, std::string_view 
 void HubLog::on_version_over(unsigned heard) {
   sink_({LogLevel::info,
          "version_skew_over",
-         fmt::format("no message of version {} of the bus' format has come for a while", heard),
+         fmt::format("no message in version {} of the bus format has arrived for a while", heard),
          {{"heard", std::to_string(heard)}}});
 }
 

@@ -38,7 +38,7 @@ Endpoint resolve_bind(asio::io_context& io, const std::string& host, std::uint16
   asio::ip::tcp::resolver resolver(io);
   const auto found = resolver.resolve(host, std::to_string(port), asio::ip::tcp::resolver::passive, error);
   if (error || found.empty()) {
-    throw std::runtime_error(fmt::format("{} is no address to listen on: {}", host, error.message()));
+    throw std::runtime_error(fmt::format("{} is not an address to listen on: {}", host, error.message()));
   }
   return found.begin()->endpoint();
 }

@@ -184,7 +184,7 @@ void Server::State::drain() {
   each_shard([](Unit& unit) { unit.gate.drain(); });
   options.log({LogLevel::info,
                "drain_begins",
-               fmt::format("stopping: {} clients are told, spread over {} ms", shared.websockets.load(),
+               fmt::format("stopping: {} clients are told to reconnect, spread over {} ms", shared.websockets.load(),
                            options.drain_within.count()),
                {{"websockets", std::to_string(shared.websockets.load())}}});
   drain_timer = std::make_unique<SteadyTimer>(main_loop());

@@ -79,8 +79,8 @@ std::variant<Upgrade, Refusal> decide_upgrade(const UpgradeRequest& request, con
   const auto target = split_target(request.target);
   const auto kind = kind_of(target.path, rules);
   if (!kind) return Refusal{404, "not_found", "no WebSocket is served here: connect to /chat?user=ID"};
-  if (request.method != "GET") return Refusal{405, "method_not_allowed", "a WebSocket begins with GET"};
-  if (rules.is_draining) return Refusal{503, "draining", "this server is stopping: reconnect, to another one"};
+  if (request.method != "GET") return Refusal{405, "method_not_allowed", "a WebSocket upgrade must be a GET request"};
+  if (rules.is_draining) return Refusal{503, "draining", "this server is stopping: reconnect to another one"};
   if (request.version < 11) return Refusal{400, "bad_request", "a WebSocket needs HTTP/1.1"};
   if (!has_token(request.upgrade, "websocket") || !has_token(request.connection, "upgrade")) {
     return Refusal{426, "upgrade_required",

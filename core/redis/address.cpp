@@ -71,11 +71,11 @@ std::optional<Error> read_host(std::string_view text, Address& address) {
     const auto rest = text.substr(end + 1);
     if (!rest.empty() && !rest.starts_with(':')) return bad("after the ] in the store's url only :port may follow");
     if (!rest.empty()) port = rest.substr(1);
-    if (rest == ":") return bad("the port in the store's url is empty: leave the colon away or name a port");
+    if (rest == ":") return bad("the port in the store's url is empty: leave the colon out or name a port");
   } else if (const auto colon = text.find(':'); colon != std::string_view::npos) {
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
-    if (port.empty()) return bad("the port in the store's url is empty: leave the colon away or name a port");
+    if (port.empty()) return bad("the port in the store's url is empty: leave the colon out or name a port");
     if (port.find(':') != std::string_view::npos) {
       return bad("the host in the store's url has several colons: write an IPv6 address in [ ]");
     }
@@ -121,7 +121,7 @@ Result<Address> Address::parse(std::string_view url) {
   } else if (url.starts_with("redis://")) {
     url.remove_prefix(8);
   } else {
-    return bad("the store's url begins with none of redis:// rediss:// unix://: " + std::string{forms});
+    return bad("the store's url has an unknown scheme: " + std::string{forms});
   }
   if (url.find_first_of("?#") != std::string_view::npos && url.rfind('@') == std::string_view::npos) {
     return bad("the store's url takes no ? or #: " + std::string{forms});

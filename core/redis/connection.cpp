@@ -32,7 +32,7 @@ std::string_view hint_for(std::string_view error) {
   const auto word = first_word(error);
   if (word == "MOVED" || word == "ASK" || word == "CLUSTERDOWN" || word == "CROSSSLOT" ||
       error.find("cluster mode") != std::string_view::npos) {
-    return "this is a node of a Redis Cluster, and one single Redis or Valkey is needed";
+    return "this is a node of a Redis Cluster, but a single Redis or Valkey is needed";
   }
   if (word == "READONLY") return "this is a replica: give the address of its primary";
   if (word == "NOAUTH" || word == "WRONGPASS") return "check user and password in the address of the store";
@@ -140,7 +140,7 @@ void Connection::end_greeting(const Reply& pong) {
   if (refusal_.empty() && pong.is_error() && !pong.is_error("MISCONF")) refusal_ = without_arguments(pong.error());
   if (!refusal_.empty()) {
     const auto hint = hint_for(refusal_);
-    return lose("it refuses us: " + refusal_ + (hint.empty() ? "" : " (") + std::string{hint} +
+    return lose("it refused the connection: " + refusal_ + (hint.empty() ? "" : " (") + std::string{hint} +
                 (hint.empty() ? "" : ")"));
   }
   state_ = State::ready;
@@ -257,7 +257,7 @@ void Connection::on_reply(OwnedReply raw) {
   const Reply reply{raw.get()};
   if (pending_.empty()) {
     if (role_ == Role::subscriber) return events_.on_push(reply);
-    return lose("it answered what nobody had asked");
+    return lose("it sent a reply that no command waits for");
   }
   const std::weak_ptr<char> alive = alive_;
   const std::shared_ptr<Stream> stream = stream_;
@@ -269,7 +269,7 @@ void Connection::on_reply(OwnedReply raw) {
   // After a failover the old primary answers as a replica, or still loads: only another connection finds the new one.
   const bool is_hopeless = reply.is_error("READONLY") || reply.is_error("LOADING") || reply.is_error("MASTERDOWN");
   if (is_hopeless && !alive.expired() && stream_ == stream && state_ == State::ready) {
-    lose("it cannot serve us: " + std::string{reply.error()});
+    lose("it cannot serve this server: " + std::string{reply.error()});
   }
 }
 
@@ -295,7 +295,7 @@ void Connection::arm_deadline() {
 
 void Connection::lose(const std::string& why, Errc code) {
   if (state_ == State::stopped) return;
-  if (const std::string sentence = "the store " + options_.address.str() + " is lost: " + why;
+  if (const std::string sentence = "no connection to the store " + options_.address.str() + ": " + why;
       sentence != last_logged_) {
     last_logged_ = sentence;
     log(LogLevel::error, "store_lost", sentence);

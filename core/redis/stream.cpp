@@ -43,14 +43,14 @@ void Stream::start(asio::ssl::context* tls, std::chrono::milliseconds within) {
   resolver_.async_resolve(address_.host, std::to_string(address_.port),
                           [self](error_code error, const asio::ip::tcp::resolver::results_type& found) {
                             if (self->events_ == nullptr) return;
-                            if (error) return self->fail("its name cannot be resolved: " + error.message());
+                            if (error) return self->fail("cannot resolve its name: " + error.message());
                             for (const auto& entry : found) self->endpoints_.emplace_back(entry.endpoint());
                             self->connect_next();
                           });
 }
 
 void Stream::connect_next() {
-  if (next_ == endpoints_.size()) return fail("it cannot be reached: " + last_error_);
+  if (next_ == endpoints_.size()) return fail("cannot connect: " + last_error_);
   error_code ignored;
   socket().close(ignored);
   socket().async_connect(endpoints_[next_++], [self = shared_from_this()](error_code error) {

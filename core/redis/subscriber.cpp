@@ -187,7 +187,7 @@ void Subscriber::on_message(const Reply& reply) {
 
 void Subscriber::on_confirmed() {
   if (expected_.empty() || expected_.front().kind == Kind::ping) {
-    return connection_.lose("it confirmed a subscription that nobody had asked for");
+    return connection_.lose("it confirmed a subscription that was not requested");
   }
   const Expected expected = std::move(expected_.front());
   expected_.pop_front();
@@ -211,7 +211,7 @@ void Subscriber::on_confirmed() {
 }
 
 void Subscriber::on_error(const Reply& reply) {
-  if (expected_.empty()) return connection_.lose("it refuses to be listened to: " + std::string{reply.error()});
+  if (expected_.empty()) return connection_.lose("it refuses subscriptions: " + std::string{reply.error()});
   // A store whose disk is full refuses even pings (MISCONF), and serves subscribers all the same.
   if (expected_.front().kind == Kind::ping) return expected_.pop_front();
   const auto count = static_cast<std::ptrdiff_t>(std::min(expected_.front().of_command, expected_.size()));
@@ -238,7 +238,7 @@ void Subscriber::refuse(const Expected& expected, const Reply& reply) {
     if (why != last_refusal_) {
       options_.log({LogLevel::error, "subscription_refused",
                     "the store " + options_.address.str() + " refuses to subscribe to " + expected.name.second + ": " +
-                        why + " (it is asked again every " + std::to_string(retry_max.count() / 1000) + " s)"});
+                        why + " (retried every " + std::to_string(retry_max.count() / 1000) + " s)"});
     }
     last_refusal_ = why;
   }

@@ -10,9 +10,7 @@ namespace {
 
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
 Error bad(std::string message) { return {Errc::bad_request, std::move(message)}; }
-Error failure(const Reply& reply) {
-  return {reply.result(), "the store has not done it: " + std::string{reply.error()}};
-}
+Error failure(const Reply& reply) { return {reply.result(), "the store refused: " + std::string{reply.error()}}; }
 Error no_row(std::string_view table, std::string_view key) {
   return {Errc::not_found, "the table " + quoted(table) + " has no row " + quoted(key)};
 }
@@ -139,7 +137,7 @@ void Tables::incr(std::string_view name, std::string_view key, std::string_view 
   const auto column = find_column(**spec, column_name);
   if (!column) return refuse(std::move(reply), column.error());
   if ((*column)->type != Column::Type::integer) {
-    return refuse(std::move(reply), bad("the column " + quoted(column_name) + " is no integer"));
+    return refuse(std::move(reply), bad("the column " + quoted(column_name) + " is not an integer"));
   }
   std::vector<std::string> args{std::string{key}, std::string{column_name}, text_of(by)};
   const auto defaults = complete(**spec, {});
@@ -189,7 +187,7 @@ void Tables::page(std::string_view name, std::string_view cursor, std::uint32_t 
   if (!spec) return refuse(std::move(reply), spec.error());
   // A cursor is ">" and the last key seen: it stays good whatever comes and goes in between.
   if (cursor != "0" && !cursor.starts_with('>')) {
-    return refuse(std::move(reply), bad("the cursor is none that a page gave: begin with \"0\""));
+    return refuse(std::move(reply), bad("the cursor does not come from a page: begin with \"0\""));
   }
   std::string from = "-";
   if (cursor != "0") from = '(' + std::string{cursor.substr(1)};

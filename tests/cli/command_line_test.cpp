@@ -93,7 +93,7 @@ TEST_CASE("a command that does not exist is named, with those that do") {
 
 TEST_CASE("without a command there is a short list of them") {
   const auto text = said_about({});
-  CHECK_THAT(text, Catch::StartsWith("say what to do: wsr COMMAND [OPTIONS]\n  serve "));
+  CHECK_THAT(text, Catch::StartsWith("a command is missing: wsr COMMAND [OPTIONS]\n  serve "));
   for (const auto* each : {"send", "room", "owners", "simulate", "wsr --help"}) CHECK_THAT(text, Catch::Contains(each));
 }
 
@@ -128,13 +128,13 @@ TEST_CASE("an option with one dash, or before its command, is told how to be sai
   CHECK(said_about({"serve", "-port", "1"}) == "there is no option '-port' for wsr serve: did you mean '--port'?");
   CHECK(said_about({"simulate", "x", "-seed", "1"}) ==
         "there is no option '-seed' for wsr simulate: did you mean '--seed'?");
-  CHECK(said_about({"--port", "1", "serve"}) == "say --port after its command: wsr serve --port");
-  CHECK(said_about({"-p", "1"}) == "say -p after its command: wsr serve -p");
+  CHECK(said_about({"--port", "1", "serve"}) == "put --port after its command: wsr serve --port");
+  CHECK(said_about({"-p", "1"}) == "put -p after its command: wsr serve -p");
 }
 
 TEST_CASE("a word that nothing takes is shown beside what is taken") {
-  CHECK(said_about({"serve", "9090"}) == "'9090' is one word too many: wsr serve [OPTIONS]");
-  CHECK(said_about({"room", "size", "a", "b"}) == "'b' is one word too many: wsr room size ROOM [OPTIONS]");
+  CHECK(said_about({"serve", "9090"}) == "'9090' is one argument too many; usage: wsr serve [OPTIONS]");
+  CHECK(said_about({"room", "size", "a", "b"}) == "'b' is one argument too many; usage: wsr room size ROOM [OPTIONS]");
 }
 
 TEST_CASE("words that are missing are named, with the usage and an example") {
@@ -154,19 +154,19 @@ TEST_CASE("words that are missing are named, with the usage and an example") {
 TEST_CASE("a value that is missing, said twice or neither true nor false is said so") {
   CHECK(said_about({"serve", "--port"}) == "--port needs a value: --port PORT");
   CHECK(said_about({"serve", "--lease"}) == "--lease needs a value: --lease DURATION");
-  CHECK(said_about({"serve", "-p", "1", "--port", "2"}) == "--port has 2 values: say one");
+  CHECK(said_about({"serve", "-p", "1", "--port", "2"}) == "--port has 2 values: give one");
   CHECK(said_about({"serve", "--echo=maybe"}) == "--echo 'maybe' is neither true nor false");
 }
 
 TEST_CASE("a choice that there is not is shown beside those that there are") {
   CHECK(said_about({"simulate", "x", "--routing", "navie"}) ==
-        "--routing 'navie' is none: wsr or naive; did you mean 'naive'?");
+        "--routing 'navie' is not valid: use wsr or naive; did you mean 'naive'?");
   CHECK(said_about({"serve", "--slow-consumer", "wait"}) ==
-        "--slow-consumer 'wait' is none: drop, drop_oldest, keep_latest or disconnect");
+        "--slow-consumer 'wait' is not valid: use drop, drop_oldest, keep_latest or disconnect");
 }
 
 TEST_CASE("what is no number, or too small or too large for one, is refused") {
-  CHECK(said_about({"simulate", "x", "--seed", "abc"}) == "--seed 'abc' is no number: write digits only");
+  CHECK(said_about({"simulate", "x", "--seed", "abc"}) == "--seed 'abc' is not a number: use digits only");
   CHECK(said_about({"simulate", "x", "--seed", "-1"}) == "--seed '-1' is below 0");
   CHECK(said_about({"simulate", "x", "--seed", "18446744073709551616"}) ==
         "--seed '18446744073709551616' is above 18446744073709551615");
@@ -249,7 +249,7 @@ TEST_CASE("a run of simulate depends on its command line, and no variable change
 
 TEST_CASE("a config file that is not there names who asked for it") {
   CHECK(said_about({"serve", "--config", "/nonexist.toml"}) == "--config: there is no file '/nonexist.toml'");
-  CHECK(said_about({"--config=/tmp", "serve"}) == "--config: '/tmp' is a folder and not a file");
+  CHECK(said_about({"--config=/tmp", "serve"}) == "--config: '/tmp' is a folder, not a file");
   const Variable variable("WSR_CONFIG", "/nonexist.toml");
   CHECK(said_about({"serve"}) == "WSR_CONFIG: there is no file '/nonexist.toml'");
 }
@@ -265,7 +265,7 @@ TEST_CASE("a key or section of the config file that does not exist is named, wit
   CHECK(about("[room.push]\nform = \"x\"\n") == "there is no option 'form' for wsr room push: did you mean 'from'?");
   CHECK(about("[serv]\nport = 1\n") ==
         std::string("[serv]: there is no command 'serv': did you mean 'serve'? There are: ") + commands);
-  CHECK(about("port = 1\n") == "'port' stands in no section: write it below that of its command, such as [serve]");
+  CHECK(about("port = 1\n") == "'port' is in no section: put it below the section of its command, such as [serve]");
   CHECK(about("[serve]\nport = 70000\n") == "port '70000' is out of range: 0 to 65535");
 }
 

@@ -122,17 +122,17 @@ TEST_CASE("the exit code of join and leave: 3 who is offline or not there, 1 who
 }
 
 TEST_CASE("what a watched room says reads as one line each") {
-  CHECK(describe_frame(R"({"op":"watching","room":"lobby"})") == "watching lobby; Ctrl-C ends");
+  CHECK(describe_frame(R"({"op":"watching","room":"lobby"})") == "watching lobby; press Ctrl-C to stop");
   CHECK(describe_frame(R"({"op":"room","room":"lobby","from":"alice","data":"hi"})") == "alice: hi");
   CHECK(describe_frame(R"({"op":"room","room":"lobby","from":"","data":{ "n" : 1 }})") == R"((nobody): {"n":1})");
   CHECK(describe_frame(R"({"op":"room","room":"lobby","from":"alice","data":"two\nlines \u001b[2J"})") ==
         "alice: two?lines ?[2J");
   CHECK(describe_frame(R"({"op":"presence","room":"lobby","event":"join","client":"bob","size":2,"version":8})") ==
-        "+ bob (2 are here)");
+        "+ bob (2 members)");
   CHECK(describe_frame(R"({"op":"presence","room":"lobby","event":"leave","client":"bob","size":1,"version":9})") ==
-        "- bob (1 is here)");
+        "- bob (1 member)");
   CHECK(describe_frame(R"({"op":"presence","room":"lobby","event":"count","size":250,"version":9})") ==
-        "= 250 are here");
+        "= 250 members");
   CHECK(describe_frame(R"({"op":"dropped","count":7,"reason":"slow_consumer"})") ==
         "! 7 messages were missed: this reader is too slow");
 }

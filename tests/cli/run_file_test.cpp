@@ -85,11 +85,11 @@ TEST_CASE("a folder that others can enter is not believed") {
   RuntimeDirectory runtime;
   const auto directory = run_directory(Make::yes);
   ::chmod(directory.c_str(), 0755);
-  CHECK_THROWS_WITH(run_directory(Make::no), Catch::Contains("not a folder of yours alone"));
+  CHECK_THROWS_WITH(run_directory(Make::no), Catch::Contains("not a private folder of yours"));
   fs::remove(directory);
   fs::create_directory(runtime.path / "elsewhere");
   fs::create_directory_symlink(runtime.path / "elsewhere", directory);
-  CHECK_THROWS_WITH(run_directory(Make::yes), Catch::Contains("not a folder of yours alone"));
+  CHECK_THROWS_WITH(run_directory(Make::yes), Catch::Contains("not a private folder of yours"));
 }
 
 TEST_CASE("without a folder there are no servers") {

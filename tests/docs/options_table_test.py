@@ -1,4 +1,4 @@
-"""The tables of docs/operations.md against the program: options from `wsr serve --help`, figures from /api/stats.
+"""The tables of docs/operations.md against the program: options from `wsr serve --help`, metrics from /api/stats.
 
 Check:   python3 options_table_test.py WSR docs/operations.md
 Rewrite: python3 options_table_test.py WSR docs/operations.md --write     (the options table only)
@@ -14,7 +14,7 @@ import urllib.request
 
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->\n"
 OPTION = re.compile(r"^  (?:-\w,)?--([\w-]+)(?: ([^\s=]+?)(?::U?INT in \[[^]]*\])?(?:=(\S+))?)?(?: \.\.\.)? \(Env:(\w+)\)\s*(.*)$")
-FIGURES_BEGIN, FIGURES_END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+METRICS_BEGIN, METRICS_END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
 
 
 def clean_environment(runtime="/nonexistent"):
@@ -67,7 +67,7 @@ def names_of(stats, prefix=""):
             yield prefix + name
 
 
-def figures_of(wsr):
+def metrics_of(wsr):
     with tempfile.TemporaryDirectory() as runtime:
         server = subprocess.Popen([wsr, "serve", "-p", "0"], env=clean_environment(runtime), stdout=subprocess.PIPE,
                                   text=True)
@@ -98,12 +98,12 @@ def main(wsr, path, write):
         bad = 1
         print("not what wsr serve --help says: ", line)
     listed = set()
-    for line in between(text, FIGURES_BEGIN, FIGURES_END).splitlines():
+    for line in between(text, METRICS_BEGIN, METRICS_END).splitlines():
         listed.update(re.findall(r"`([\w.]+)`", line.split("|")[1]) if line.startswith("| `") else [])
-    answered = figures_of(wsr)
+    answered = metrics_of(wsr)
     for name in sorted(answered - listed):
         bad = 1
-        print("missing in the list of figures:", name)
+        print("missing in the table of metrics:", name)
     for name in sorted(listed - answered):
         bad = 1
         print("not in /api/stats:", name)

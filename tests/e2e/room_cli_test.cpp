@@ -120,9 +120,9 @@ TEST_CASE("wsr room says the same by either server and by the store") {
     CHECK(said({"push", name, "hi"}, way, 3) == "nobody is there\n");
     CHECK(said({"is-member", name, "alice"}, way, 3) == "no\n");
 
-    CHECK(said({"join", name, "alice"}, way) == fmt::format("alice is in {} (1 there)\n", name));
-    CHECK(said({"join", name, "bob"}, way) == fmt::format("bob is in {} (2 there)\n", name));
-    CHECK(said({"join", name, "bob"}, way) == fmt::format("bob is in {} (2 there)\n", name));
+    CHECK(said({"join", name, "alice"}, way) == fmt::format("alice is in {} (1 member)\n", name));
+    CHECK(said({"join", name, "bob"}, way) == fmt::format("bob is in {} (2 members)\n", name));
+    CHECK(said({"join", name, "bob"}, way) == fmt::format("bob is in {} (2 members)\n", name));
     CHECK(said({"join", name, "ghost"}, way, 3).starts_with("offline: "));
 
     CHECK(said({"size", name}, way) == "2\n");
@@ -139,9 +139,9 @@ TEST_CASE("wsr room says the same by either server and by the store") {
     CHECK(said_json({"is-member", name, "bob"}, way).at("is_member") == true);
     CHECK(said_json({"list"}, way).at("rooms") == json::array({{{"room", name}, {"size", 2}}}));
 
-    CHECK(said({"leave", name, "bob"}, way) == fmt::format("bob left {} (1 there)\n", name));
+    CHECK(said({"leave", name, "bob"}, way) == fmt::format("bob left {} (1 member)\n", name));
     CHECK(said({"leave", name, "bob"}, way, 3).starts_with("not_found: "));
-    CHECK(said({"leave", name, "alice"}, way) == fmt::format("alice left {} (0 there)\n", name));
+    CHECK(said({"leave", name, "alice"}, way) == fmt::format("alice left {} (0 members)\n", name));
     CHECK(said({"leave", name, "ghost"}, way, 3).find(": ") != std::string::npos);
     CHECK(said_json({"list"}, way).at("rooms").empty());
   }
@@ -226,11 +226,11 @@ TEST_CASE("wsr room watch prints who comes, what is said and who goes, each at o
   };
   Watch text({"watch", "lobby"}, by);
   Watch lines({"watch", "lobby", "--json"}, by);
-  CHECK(text.line() == "watching lobby; Ctrl-C ends");
+  CHECK(text.line() == "watching lobby; press Ctrl-C to stop");
   CHECK(json::parse(lines.line()) == json{{"op", "watching"}, {"room", "lobby"}});
 
   pair.alice.text(R"({"op":"join","room":"lobby","id":"1"})");
-  CHECK(text.line() == "+ alice (1 is here)");
+  CHECK(text.line() == "+ alice (1 member)");
   auto event = json::parse(lines.line());
   CHECK(event.at("op") == "presence");
   CHECK(event.at("event") == "join");
@@ -248,7 +248,7 @@ TEST_CASE("wsr room watch prints who comes, what is said and who goes, each at o
   CHECK(lines.line().find("{\"n\":  9007199254740993}") != std::string::npos);
 
   pair.alice.close();
-  CHECK(text.line() == "- alice (0 are here)");
+  CHECK(text.line() == "- alice (0 members)");
   event = json::parse(lines.line());
   CHECK(event.at("event") == "leave");
   CHECK(event.at("version").get<std::uint64_t>() == version + 1);
@@ -270,7 +270,7 @@ TEST_CASE("wsr room watch ends with 1 and a sentence when what it listens to is 
   Watch stopped({"watch", "lobby"}, {"--server", pair.a.url()});
   Watch killed({"watch", "lobby"}, {"--server", pair.b.url()});
   Watch by_store({"watch", "lobby"}, {"--store", pair.redis.url()});
-  for (auto* watch : {&stopped, &killed, &by_store}) CHECK(watch->line() == "watching lobby; Ctrl-C ends");
+  for (auto* watch : {&stopped, &killed, &by_store}) CHECK(watch->line() == "watching lobby; press Ctrl-C to stop");
 
   pair.a.process().signal(SIGTERM);
   CHECK(stopped.ended() == 1);
@@ -393,13 +393,13 @@ TEST_CASE("a message above --message-max is too big for a room, too") {
 TEST_CASE("a watch hears single events where members hear counts only") {
   WsrServer server({.name = "a", .more = {"--presence-events-max", "0"}});
   Watch watch({"watch", "lobby"}, {"--server", server.url()});
-  CHECK(watch.line() == "watching lobby; Ctrl-C ends");
+  CHECK(watch.line() == "watching lobby; press Ctrl-C to stop");
   WsClient alice(server.port(), "alice");
   WsClient bob(server.port(), "bob");
   alice.text(R"({"op":"join","room":"lobby"})");
-  CHECK(watch.line() == "+ alice (1 is here)");
+  CHECK(watch.line() == "+ alice (1 member)");
   bob.text(R"({"op":"join","room":"lobby"})");
-  CHECK(watch.line() == "+ bob (2 are here)");
+  CHECK(watch.line() == "+ bob (2 members)");
   CHECK(heard(alice).at("event") == "count");
   CHECK(watch.end(SIGINT) == 0);
 }

@@ -16,12 +16,12 @@ expect() {
 expect 0 PASSED "$folder/hard-death.json"
 expect 0 "s2 is killed, without a goodbye, and started again after 25s" "$folder/hard-death.json" --explain
 expect 0 "Seed 7 has " "$folder/hard-death.json" --explain --seed 7
-expect 64 "--seeds means nothing to --explain" "$folder/hard-death.json" --explain --seeds 1..2
+expect 64 "--seeds has no effect with --explain" "$folder/hard-death.json" --explain --seeds 1..2
 expect 64 "a seed is at most 1099511627775" "$folder/hard-death.json" --seed 1099511627776
 expect 64 "a seed is at most 1099511627775" "$folder/hard-death.json" --seeds 1099511627775..1099511627776
 expect 64 "there is no file" "$folder/nowhere.json"
-expect 64 "no range" "$folder/hard-death.json" --seeds 5..1
-expect 64 "are more than 1000000 at a time" "$folder/hard-death.json" --seeds 1..18446744073709551615
+expect 64 "is not a range such as 1..50" "$folder/hard-death.json" --seeds 5..1
+expect 64 "names more than 1000000 seeds" "$folder/hard-death.json" --seeds 1..18446744073709551615
 expect 64 "did you mean" "$folder/hard-death.json" --mutant unfenced-relase
 expect 64 "there are: unfenced-release" "$folder/hard-death.json" --mutant nope
 expect 0 PASSED "$folder/takeover.json" --jobs 1024 --seeds 1..8
@@ -57,15 +57,15 @@ expect 3 "results differ in ghosts" "$folder/several-devices.json" --mutant unst
 grep -qF -- "--seed 1 --mutant unsteady-figure --twice --until 20s" "$dir/said" || fail "the replay command does not say how it ran"
 expect 0 "20 s of virtual time" "$folder/several-devices.json" --until 20s
 expect 0 "| fd-reuse | naive |" "$folder/fd-reuse.json" --compare
-expect 1 "a run of ours failed" "$folder/takeover.json" --compare --mutant lost-after-word
+expect 1 "a run with the routing of wsr failed" "$folder/takeover.json" --compare --mutant lost-after-word
 # What is asked for and not done would be believed.
-expect 64 "--out means nothing to --compare" "$folder/fd-reuse.json" --compare --out "$dir/none"
-expect 64 "--routing means nothing to --mutants" "$folder/fd-reuse.json" --mutants --routing naive
-expect 64 "one of them at a time" "$folder/fd-reuse.json" --mutants --explain
+expect 64 "--out has no effect with --compare" "$folder/fd-reuse.json" --compare --out "$dir/none"
+expect 64 "--routing has no effect with --mutants" "$folder/fd-reuse.json" --mutants --routing naive
+expect 64 "pass only one of --explain, --compare and --mutants" "$folder/fd-reuse.json" --mutants --explain
 expect 64 "name one" "$folder/fd-reuse.json" "$folder/takeover.json" --trace text
 expect 64 "--out" "$folder/fd-reuse.json" --out ""
 : > "$dir/file"
-expect 64 "--out '$dir/file' cannot be made a folder" "$folder/fd-reuse.json" --out "$dir/file"
+expect 64 "--out '$dir/file': cannot create the folder" "$folder/fd-reuse.json" --out "$dir/file"
 expect 0 "PASSED    until 5 s: nothing that comes later was judged" "$folder/hard-death.json" --until 5s
 
 printf '{"scenario": "bad",\n "summary": "something that is not right",\n "duration": "60 seconds"}\n' > "$dir/bad.json"
@@ -79,7 +79,7 @@ expect 4 "vacuous" "$dir/vacuous.json"
 sed 's/"sweep": {/"budget": {"events": 5000}, "sweep": {/' "$folder/hard-death.json" > "$dir/budget.json"
 expect 5 "budget" "$dir/budget.json"
 
-expect 5 "nothing to shrink" "$dir/budget.json" --shrink
+expect 5 "cannot be shrunk" "$dir/budget.json" --shrink
 # A first seed that is only vacuous hides no later one that is unsafe; the file is quoted for the shell.
 mkdir "$dir/a folder"
 sed 's/"timeline": \[/"timeline": [{"on": "close.4009", "nth": 2, "do": "mark"}, /; s/"summary": "/"mutant": "unfenced-release", &/' "$folder/client-hopping.json" > "$dir/a folder/it's.json"

@@ -1,4 +1,5 @@
-"""docs/scenarios.md against the program: its example runs and passes, and its key reference leaves nothing out.
+"""docs/scenarios.md against the program: its tutorial does what it says, its example runs and passes, and its key
+reference leaves nothing out.
 
 Run: python3 docs_test.py WSR docs/scenarios.md scenarios/scenario.schema.json core/routing/stats.hpp
 Standard library only.
@@ -65,6 +66,22 @@ if options:
 else:
     problems.append(f"the options that config takes were not said:\n{said}")
 problems += [f"the reference does not name {word}" for word in sorted(wanted - words)]
+
+# The tutorial: its file, and each of its commands in its order, with the exit code that it promises (0 if none).
+tutorial = read(DOCS).split("\n## Tutorial\n")[1].split("\n## ")[0]
+commands = [line for block in tutorial.split("```sh\n")[1:] for line in block.split("```")[0].splitlines()
+            if line.startswith("wsr simulate ")]
+with tempfile.TemporaryDirectory() as folder:
+    with open(os.path.join(folder, "first.json"), "w", encoding="utf-8") as file:
+        file.write(tutorial.split("```jsonc\n")[1].split("```")[0])
+    for command in commands:
+        words, _, comment = command.partition("#")
+        promised = re.search(r"exit code (\d+)", comment)
+        run = subprocess.run([WSR, *words.split()[1:]], cwd=folder, capture_output=True, text=True, check=False)
+        if run.returncode != (int(promised.group(1)) if promised else 0):
+            problems.append(f"the tutorial's `{words.strip()}` exits with {run.returncode}:\n{run.stdout}{run.stderr}")
+if len(commands) < 8:
+    problems.append(f"the tutorial has {len(commands)} commands: was it understood?")
 
 for problem in problems:
     print(problem)
