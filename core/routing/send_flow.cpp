@@ -77,9 +77,12 @@ void SendFlow::route(const EntryMessage& message) {
       return finish(message, *word);
     }
   }
+  // A route to this shard is good for as long as the client is here: only the store says `offline`.
+  const auto is_good = [&](const RouteTarget& each) {
+    return each.address == context_.options.self ? context_.sessions.is_here(message.to) : is_trusted(each);
+  };
   if (route != nullptr && !route->targets.empty() && context_.now() < route->stale_at &&
-      std::all_of(route->targets.begin(), route->targets.end(),
-                  [this](const auto& each) { return is_trusted(each); })) {
+      std::all_of(route->targets.begin(), route->targets.end(), is_good)) {
     ++context_.stats.cache_hits;
     return dispatch(*route, message);
   }

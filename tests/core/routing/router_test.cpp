@@ -172,6 +172,23 @@ TEST_CASE("a route ends with the lease of its server: the store is asked, and sa
   CHECK(world.publishes.size() == published);
 }
 
+TEST_CASE("a route to a connection that was here and is gone says nothing: the store is asked") {
+  for (const SessionPolicy policy : {SessionPolicy::single, SessionPolicy::multi}) {
+    RouterOptions options = World::defaults();
+    options.policy = policy;
+    World world(options);
+    world.router.send(Ticket{1}, ada, bob, "1", Wait::for_word);
+    world.pass(6s);  // expired: the answer to its lookup finds nothing that waits
+    world.found(me);
+    world.router.send(Ticket{2}, ada, bob, "2", Wait::for_word);
+    CHECK(world.sent.count(2) == 0);
+    REQUIRE(world.lookups.size() == 1);
+    world.found(other);
+    REQUIRE_FALSE(world.publishes.empty());
+    CHECK(std::get<EntryMessage>(world.said(world.publishes.size() - 1).at(0)).data == "2");
+  }
+}
+
 TEST_CASE("a lookup tells how long the lease stands, too") {
   World world;
   world.router.send(Ticket{1}, ada, bob, "1", Wait::not_at_all);
