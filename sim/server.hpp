@@ -80,9 +80,13 @@ public:
   [[nodiscard]] StoreSession& session() { return session_; }
   /// When messages of the bus may last have been missed.
   [[nodiscard]] Nanos last_bus_loss() const { return std::max(last_bus_loss_, session_.subscriber_changed_at()); }
-  /// When it last lost its subscription, or made it again: until all its clients are claimed again, others do not wait
-  /// for it when they take over.
-  [[nodiscard]] std::optional<Nanos> subscriber_remade_at() const { return session_.subscriber_remade_at(); }
+  /// When it last lost what the bus had for it, or its subscription, or made that again: until all its clients are
+  /// claimed again, others do not wait for it when they take over.
+  [[nodiscard]] std::optional<Nanos> last_deafness() const {
+    const auto remade_at = session_.subscriber_remade_at();
+    if (last_bus_loss_ == 0) return remade_at;
+    return std::max(remade_at.value_or(0), last_bus_loss_);
+  }
   void note_bus_loss() { last_bus_loss_ = parts_.kernel.now(); }
 
 protected:

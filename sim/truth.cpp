@@ -317,8 +317,8 @@ void Truth::on_write(const Conn& conn, std::string_view bytes) {
     if (done == nullptr || done->client == nobody) continue;
     // One that is just making its subscription anew is not waited for; it claims its clients again when that stands.
     const VirtualServer* at_server = parts_.server(conn.server);
-    const auto remade_at = at_server == nullptr ? std::nullopt : at_server->subscriber_remade_at();
-    const bool was_deaf = remade_at && *remade_at + takeover_excused_for >= parts_.kernel.now();
+    const auto deaf_at = at_server == nullptr ? std::nullopt : at_server->last_deafness();
+    const bool was_deaf = deaf_at && *deaf_at + takeover_excused_for >= parts_.kernel.now();
     if (takeover_.is_older(conn) && reach_.can_be_told(conn.server) && !was_deaf) {
       if (const auto what = takeover_.judge(conn, *done, number)) find("takeover", conn.client, *what);
     }

@@ -24,7 +24,8 @@ Truth::Room& Truth::room(std::uint32_t number) {
 void Truth::on_welcome(ConnIndex index, std::string_view text) {
   // Rooms that it came back to in time: it is in them from now on.
   const Conn& conn = parts_.population->conn(index);
-  takeover_.on_welcome(conn, parts_.kernel.now());
+  // A server that cannot reach the store welcomes all the same, and can displace nobody.
+  if (reach_.can_be_told(conn.server)) takeover_.on_welcome(conn, parts_.kernel.now());
   auto rest = text;
   for (auto at = rest.find("\"room:"); at != std::string_view::npos; at = rest.find("\"room:")) {
     rest.remove_prefix(at + 6);
