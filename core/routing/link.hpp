@@ -76,6 +76,8 @@ public:
   [[nodiscard]] std::optional<Batch> take_front();
 
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ + (writer_ ? writer_->bytes() : 0); }
+  /// The store has not answered yet for a batch.
+  [[nodiscard]] bool is_publishing() const { return in_flight_ != 0; }
   [[nodiscard]] bool has_queue() const { return !queue_.empty() || writer_.has_value(); }
 
   // ---- the fate of what was handed over

@@ -321,7 +321,11 @@ bool SendFlow::is_settled(const RouteTarget& target) {
 }
 
 bool SendFlow::is_dead(const Link& link) const {
-  return link.leased_until <= context_.now() || (link.is_peer_absent && !link.has_queue());
+  return is_to_be_given_up(link) || (link.is_peer_absent && !link.has_queue());
+}
+
+bool SendFlow::is_to_be_given_up(const Link& link) const {
+  return link.leased_until <= context_.now() && !link.is_publishing();
 }
 
 bool SendFlow::is_trusted(const RouteTarget& target) {
@@ -546,6 +550,10 @@ void SendFlow::on_published(std::uint64_t number, const Published& published) {
     link = links_.at(index);
     if (link == nullptr) return;
   }
+  if (is_to_be_given_up(*link)) {
+    give_up(index);
+    return end_drains();
+  }
   if (link->has_queue()) links_.touch({index, *link});
   if (link->is_peer_absent) watch({index, *link});
 }
@@ -578,9 +586,21 @@ void SendFlow::on_store_up() {
 
 void SendFlow::on_server_gone(const ServerId& server) {
   for (LinkTable::Index index = 0; index < links_.end(); ++index) {
-    if (const Link* link = links_.at(index); link != nullptr && link->peer().server == server) give_up(index);
+    Link* link = links_.at(index);
+    if (link == nullptr || link->peer().server != server) continue;
+    link->leased_until = context_.now();
+    give_up_if_due({index, *link});
   }
   end_drains();
+}
+
+SendFlow::GivenUp SendFlow::give_up_if_due(LinkTable::Entry link) {
+  if (is_to_be_given_up(link.link)) {
+    give_up(link.index);
+    return GivenUp::yes;
+  }
+  watch(link);
+  return GivenUp::no;
 }
 
 void SendFlow::give_up(LinkTable::Index index) {
@@ -608,8 +628,7 @@ void SendFlow::on_leases(const Leases& leases) {
       continue;  // a guest; or a server that nobody has been looked up on, which is in the next reading
     }
     if (link->leased_until > context_.now()) continue;
-    give_up(index);
-    is_any_dead = true;
+    is_any_dead = give_up_if_due({index, *link}) == GivenUp::yes || is_any_dead;
   }
   forget_guests();
   if (is_any_dead) end_drains();
@@ -712,8 +731,7 @@ void SendFlow::watch_links(Time now) {
     Link* link = links_.at(index);
     if (link == nullptr) continue;
     if (link->leased_until <= now) {
-      give_up(index);
-      end_drains();
+      if (give_up_if_due({index, *link}) == GivenUp::yes) end_drains();
       continue;
     }
     while (auto batch = link->take_expired(now - context_.limits().send_deadline)) expire(*link, *batch);

@@ -109,6 +109,11 @@ private:
   enum class Hop : std::uint8_t { counts, free };  // free: the batch has never been published
   void reroute(const Link& link, const Link::Batch& batch, Hop hop);
   void give_up(LinkTable::Index index);  // its peer is dead
+  /// Its server's lease is over. What is being published at this moment may yet come back, heard by nobody: until the
+  /// store has answered, the link stands, and newer messages wait behind it.
+  [[nodiscard]] bool is_to_be_given_up(const Link& link) const;
+  enum class GivenUp : std::uint8_t { yes, no };
+  GivenUp give_up_if_due(LinkTable::Entry link);
   /// Links to those without a lease (`wsr send`, a fabric's guest) that have not been heard for guest_kept.
   void forget_guests();
   void expire(const Link& link, const Link::Batch& batch);

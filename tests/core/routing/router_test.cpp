@@ -161,7 +161,14 @@ TEST_CASE("a route ends with the lease of its server: the store is asked, and sa
   world.pass(1s);
   send(2);
   CHECK(world.lookups.empty());  // a known route
-  world.pass(5s);                // the lease is over, and nobody has renewed it
+  std::size_t answered = 1;
+  for (int i = 0; i < 50; ++i) {  // until the lease is over, and nobody has renewed it
+    world.router.end_turn();
+    for (; answered < world.publishes.size(); ++answered) {
+      world.router.on_answer(world.publishes[answered].ticket, Published{Errc::ok, 1});
+    }
+    world.pass(100ms);
+  }
   send(3);
   REQUIRE(world.lookups.size() == 1);
   const std::size_t published = world.publishes.size();
@@ -170,6 +177,37 @@ TEST_CASE("a route ends with the lease of its server: the store is asked, and sa
   REQUIRE(world.sent[3].size() == 1);
   CHECK(world.sent[3][0].word == Word::offline);
   CHECK(world.publishes.size() == published);
+}
+
+TEST_CASE("what is being published when its server is found dead comes back if nobody heard it, and keeps its order") {
+  for (const std::uint64_t receivers : {0, 1}) {
+    INFO(receivers << " receivers");
+    World world;
+    world.router.send(Ticket{1}, ada, bob, "1", Wait::not_at_all);
+    world.found(other);
+    world.router.on_server_gone(other);
+    world.router.send(Ticket{2}, ada, bob, "2",
+                      Wait::not_at_all);  // the client may be elsewhere: it waits for the first
+    while (!world.lookups.empty()) world.found(ServerId::trusted("c~1"));
+    REQUIRE(world.publishes.size() == 1);
+    world.router.on_answer(world.publishes[0].ticket, Published{Errc::ok, receivers});
+    world.router.end_turn();
+    while (!world.lookups.empty()) world.found(ServerId::trusted("c~1"));
+    world.router.end_turn();
+    REQUIRE(world.publishes.size() == 2);
+    CHECK(world.publishes[1].channel == "c~1");
+    const auto entries = world.said(1);
+    if (receivers == 0) {
+      REQUIRE(entries.size() == 2);
+      CHECK(std::get<EntryMessage>(entries[0]).data == "1");
+      CHECK(std::get<EntryMessage>(entries[1]).data == "2");
+      CHECK(at(world.router.stats().words, Word::unknown) == 0);
+    } else {
+      REQUIRE(entries.size() == 1);
+      CHECK(std::get<EntryMessage>(entries[0]).data == "2");
+      CHECK(at(world.router.stats().words, Word::unknown) == 1);
+    }
+  }
 }
 
 TEST_CASE("a route to a connection that was here and is gone says nothing: the store is asked") {
