@@ -368,22 +368,18 @@ TEST_CASE("an address has as many sockets as it may, the next is told so, and a 
   RunningServer server(bounded);
   Client ada(server.port(), "/chat?user=ada");
   (void)ada.next();
-  Peer silent(server.port()), other(server.port());
-  // Each shard accepts and closes at its own time.
-  const auto answers_in_time = [&](const std::string& status) {
-    std::string answer;
-    for (int n = 0; n < 500 && answer.find(status) == std::string::npos; ++n) {
-      answer = http_get(server.port(), "/api/count");
-      std::this_thread::sleep_for(10ms);
-    }
-    return answer;
-  };
-  CHECK_THAT(answers_in_time(" 503 "), Contains(" 503 ") && Contains("--per-address-max"));
+  // Who is accepted while the address is full gets a probe's place: these two have their own before anybody else asks.
+  auto silent = Peer::client(server.port(), "bob"), other = Peer::client(server.port(), "eve");
   for (int n = 0; n < 3; ++n) {
     CHECK_THAT(http_get(server.port(), "/api/count"), Contains(" 503 ") && Contains("--per-address-max"));
   }
   other.end();
-  CHECK_THAT(answers_in_time(" 200 "), Contains(" 200 "));
+  std::string answer;
+  for (int n = 0; n < 500 && answer.find(" 200 ") == std::string::npos; ++n) {
+    answer = http_get(server.port(), "/api/count");
+    std::this_thread::sleep_for(10ms);
+  }
+  CHECK_THAT(answer, Contains(" 200 "));
   ada.say(R"({"op":"ping","id":"1"})");
   CHECK_THAT(ada.next(), Contains("ok"));
 }
