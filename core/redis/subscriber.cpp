@@ -226,7 +226,7 @@ void Subscriber::on_error(const Reply& reply) {
     say(std::move(second));
     return connection_.flush();
   }
-  for (Expected& each : names) refuse(std::move(each), reply);
+  for (const Expected& each : names) refuse(each, reply);
 }
 
 void Subscriber::refuse(const Expected& expected, const Reply& reply) {
