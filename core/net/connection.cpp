@@ -297,7 +297,7 @@ void Connection::end_session(Router::Answers answers) {
   if (role_ != Role::client) return;
   gate_.shard().touch();
   gate_.shard().router().ending(conn_, answers);
-  gate_.shard().forget(conn_);
+  if (!std::exchange(is_forgotten_, true)) gate_.shard().forget(conn_);
 }
 
 bool Connection::has_answers_due() { return role_ == Role::client && gate_.shard().router().answers_due(conn_) != 0; }

@@ -140,6 +140,7 @@ private:
   std::uint8_t handlers_ = 0;           // of Asio, still to run
   CloseCode echo_ = CloseCode::normal;  // answering: what the close frame will say
   bool has_peer_ended_ = false;         // it says nothing more: its FIN has come
+  bool is_forgotten_ = false;           // lookups of this server do not find it any more
   bool is_waiting_writable_ = false;
 };
 

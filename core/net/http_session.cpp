@@ -184,8 +184,7 @@ bool HttpSession::on_head(std::string_view behind) {
 
 bool HttpSession::is_probe() const {
   const auto path = reader_->target().substr(0, reader_->target().find('?'));
-  return (reader_->method() == "GET" || reader_->method() == "HEAD") &&
-         (path == "/healthz" || path == "/readyz" || path == "/metrics");
+  return (reader_->method() == "GET" || reader_->method() == "HEAD") && (path == "/healthz" || path == "/readyz");
 }
 
 void HttpSession::on_request() {

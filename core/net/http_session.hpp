@@ -35,7 +35,7 @@ using SessionHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Sessi
 
 class HttpSession final : public SessionHook, public TimerEntry, public std::enable_shared_from_this<HttpSession> {
 public:
-  /// probe: its address has as many sockets as it may, so only GET /healthz, /readyz and /metrics are answered, soon.
+  /// probe: its address has as many sockets as it may, so only GET /healthz and /readyz are answered, soon.
   enum class Purpose : std::uint8_t { any, probe };
   static void start(Gate& gate, TcpSocket socket, SocketPermit permit, Purpose purpose = Purpose::any);
   /// Says why this socket may not stay, whatever it has asked for.

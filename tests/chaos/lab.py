@@ -185,7 +185,12 @@ class Redis(Process):
     async def start(self) -> None:
         self.spawn([find_redis(), "--port", str(self.port), "--bind", HOST, "--dir", str(self.lab.folder), "--save", "",
                     "--appendonly", "no", "--maxmemory-policy", "noeviction"])
-        await until("redis answers", lambda: self.ask("PING"), START_SECONDS_MAX)
+        await until("redis answers", self.answers, START_SECONDS_MAX)
+
+    async def answers(self) -> Any:
+        if not self.is_running():
+            raise Broken(f"redis ended with {self.popen.returncode}:\n{self.log_tail()}")
+        return await self.ask("PING")
 
     async def ask(self, *words: str) -> Any:
         """One command on a connection of its own."""
@@ -314,7 +319,8 @@ class Lab:
     def __init__(self, wsr: str, keep: str | None = None) -> None:
         self.wsr = os.path.abspath(wsr)
         self.began = time.monotonic()
-        self.folder = Path(keep) if keep else Path(tempfile.mkdtemp(prefix="wsr-chaos-"))
+        # Absolute: the processes run in it.
+        self.folder = Path(os.path.abspath(keep)) if keep else Path(tempfile.mkdtemp(prefix="wsr-chaos-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.is_kept = keep is not None
         self.processes: list[Process] = []
